@@ -1,0 +1,101 @@
+"""An arrival is one object version: that, and not its key, is a file's identity."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+INCOMING = "incoming/"
+PROCESSED = "processed/"
+FAILED = "failed/"
+PLANS = "plans/"
+
+UNCLAIMED = "_unclaimed"
+"""The dataset name of arrivals whose key no dataset's prefix claims. No dataset can be called so."""
+
+MAX_KEY_BYTES = 1024
+"""S3's limit for a key, in UTF-8 bytes."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One object version under `incoming/`.
+
+    `size` is in bytes; `etag` is without quotes; `modified` is when S3 took the version, with a time zone.
+    """
+
+    bucket: str
+    key: str
+    version_id: str
+    size: int
+    etag: str
+    modified: datetime
+
+    @cached_property
+    def id(self) -> str:
+        """32 hex digits, a function of bucket, key and version id alone. Reads as a UUID."""
+        name = "\0".join((self.bucket, self.key, self.version_id))
+        return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "bucket": self.bucket,
+            "key": self.key,
+            "version_id": self.version_id,
+            "size": self.size,
+            "etag": self.etag,
+            "modified": self.modified.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Arrival:
+        return cls(
+            bucket=raw["bucket"],
+            key=raw["key"],
+            version_id=raw["version_id"],
+            size=raw["size"],
+            etag=raw["etag"],
+            modified=datetime.fromisoformat(raw["modified"]),
+        )
+
+
+def settled_key(root: str, dataset: str, prefix: str, arrival: Arrival) -> str:
+    """Where an arrival goes below `processed/` or `failed/`: its path is kept, its id stands before its name.
+
+    `incoming/flights/2013/a.csv.gz` of dataset `flights` (prefix `flights/`) becomes
+    `processed/flights/2013/<arrival id>-a.csv.gz`, so partitions in the path and the ending both survive. A key that
+    would pass S3's 1,024 bytes has the tail of its path replaced by a hash of it; the arrival's id is never cut.
+    """
+    rest = arrival.key.removeprefix(INCOMING).removeprefix(prefix)
+    folder, slash, name = rest.rpartition("/")
+    key = f"{root}{dataset}/{folder}{slash}{arrival.id}-{name}"
+    if len(key.encode()) <= MAX_KEY_BYTES:
+        return key
+    digest = hashlib.blake2b(rest.encode(), digest_size=8).hexdigest()
+    head = f"{root}{dataset}/"
+    tail = f"{arrival.id}-~{digest}{_ending(name)}"
+    room = MAX_KEY_BYTES - len(head.encode()) - len(tail.encode()) - 1
+    cut = folder.encode()[:room].decode("utf-8", "ignore")
+    return f"{head}{cut}/{tail}" if cut else f"{head}{tail}"
+
+
+def arrival_id_of(settled: str) -> str:
+    """The arrival id in a key that `settled_key` made; ValueError for any other key."""
+    candidate = settled.rpartition("/")[2][:32]
+    if len(candidate) != 32 or not set(candidate) <= set("0123456789abcdef"):
+        raise ValueError(f"{settled!r} carries no arrival id")
+    return candidate
+
+
+def _ending(name: str) -> str:
+    """The last one or two short endings of a file's name (`.csv.gz`): what tells readers its format."""
+    parts = name.split(".")[1:][-2:]
+    ending = "".join(f".{part}" for part in parts)
+    return ending if len(ending.encode()) <= 24 else ""

@@ -1,0 +1,239 @@
+"""A dataset: one kind of file, with one destination table, one index, or both.
+
+The models here are `datasets/<name>.yaml` exactly; `penstock.model.dataset_files` reads them and says file and line of
+what it refuses. Their JSON Schema (`datasets/dataset.schema.json`) is what editors complete from.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from penstock.model.arrivals import UNCLAIMED
+
+LINEAGE = ("penstock_arrival", "penstock_loaded_at")
+"""Columns of every table and fields of every document: the arrival's id, and when the row was loaded."""
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def _bytes(value: Any) -> Any:
+    """`256 MiB` → 268435456. What isn't a size is left for pydantic to refuse."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+)\s*([a-zA-Z]*)", value.strip())
+        if match and match[2].lower() in _UNITS:
+            return int(match[1]) * _UNITS[match[2].lower()]
+    return value
+
+
+Size = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
+"""A number of bytes, or a text such as `256 MiB`."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+"""What is a name in S3, SQL and OpenSearch alike: lower case, digits, underscores, at most 63."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Format(StrEnum):
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+class Compression(StrEnum):
+    AUTO = "auto"
+    NONE = "none"
+    GZIP = "gzip"
+
+
+class ColumnType(StrEnum):
+    TEXT = "text"
+    SMALLINT = "smallint"
+    INTEGER = "integer"
+    BIGINT = "bigint"
+    NUMERIC = "numeric"
+    REAL = "real"
+    DOUBLE = "double"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    TIMESTAMPTZ = "timestamptz"
+    UUID = "uuid"
+    JSON = "json"
+
+
+class OnOverwrite(StrEnum):
+    """What a new version of a key with other content does to the rows of the version before it."""
+
+    APPEND = "append"
+    REPLACE = "replace"
+    REFUSE = "refuse"
+
+
+class Column(_Model):
+    name: Name = Field(description="The column in the table and the field in the document.")
+    type: ColumnType = Field(description="Its type in the warehouse.")
+    source: str | None = Field(None, description="Its name in the file's header or JSON object, where that differs.")
+    required: bool = Field(False, description="Refuse rows in which it is null (NOT NULL in the table).")
+
+    @property
+    def in_file(self) -> str:
+        return self.source or self.name
+
+
+class Csv(_Model):
+    """The dialect of a CSV file."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
+    escape: Annotated[str, Field(min_length=1, max_length=1)] = Field('"', description="The quote itself: doubled.")
+    header: bool = Field(True, description="The first line names the columns; their order is then free.")
+    encoding: Literal["utf-8", "latin-1", "windows-1252"] = "utf-8"
+
+    @model_validator(mode="after")
+    def _apart(self) -> Csv:
+        if self.delimiter in (self.quote, self.escape) or {self.delimiter, self.quote, self.escape} & set("\r\n"):
+            raise ValueError("delimiter, quote and escape can't be a line end, and the delimiter differs from both")
+        if not (self.delimiter + self.quote + self.escape).isascii():
+            raise ValueError("delimiter, quote and escape are single ASCII characters")
+        return self
+
+
+class Table(_Model):
+    """The table that the rows are loaded into: `schema.name`, or `name` in schema `public`."""
+
+    schema_name: Name = Field("public", alias="schema")
+    name: Name
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @property
+    def qualified(self) -> str:
+        """`schema.name`, for people and for the load ledger; never put into SQL by hand."""
+        return f"{self.schema_name}.{self.name}"
+
+
+class Index(_Model):
+    """The search index that the documents go to."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,200}$")]
+    id_columns: tuple[Name, ...] = Field(
+        (), description="Columns that identify a document. None: its arrival and position do."
+    )
+    fields: tuple[Name, ...] = Field((), description="Columns that become fields. None: all of them.")
+
+
+class BatchLimits(_Model):
+    max_files: Annotated[int, Field(gt=0, le=1000)] = Field(100, description="Most files worked as one batch.")
+    max_bytes: Size = Field(256 * 2**20, description="Most bytes, as they lie in S3, worked as one batch.")
+
+
+class KickOff(_Model):
+    """What to start when a run has loaded something of this dataset: one of the two."""
+
+    data_pipeline: Literal[True] | None = Field(None, description="Activate the stack's AWS Data Pipeline.")
+    state_machine: str | None = Field(None, description="The name of a state machine of this account to start.")
+    parameters: dict[str, str] = Field(default_factory=dict, description="Handed on as parameter values or input.")
+
+    @model_validator(mode="after")
+    def _one(self) -> KickOff:
+        if (self.data_pipeline is None) == (self.state_machine is None):
+            raise ValueError("name exactly one of data_pipeline and state_machine")
+        return self
+
+
+class Dataset(_Model):
+    """`datasets/<name>.yaml`."""
+
+    name: Name = Field(description="The dataset's name; also the file's.")
+    version: Annotated[int, Field(ge=1)] = Field(1, description="This definition's version; raise it with each change.")
+    prefix: str = Field(description="Keys below incoming/ that are its files, as `flights/`.")
+    format: Format
+    compression: Compression = Field(Compression.AUTO, description="auto: by the key's ending (.gz).")
+    csv: Csv = Field(default_factory=Csv)
+    null_markers: tuple[str, ...] = Field(("",), description="Texts that mean NULL, in CSV files.")
+    columns: tuple[Column, ...] = Field((), description="The columns, in the table's order.")
+    infer: bool = Field(False, description="Take the columns from `sample` in place of naming them.")
+    sample: str | None = Field(None, description="With infer: a file beside this one, at most 1 MiB of it is read.")
+    table: Table | None = None
+    index: Index | None = None
+    batch: BatchLimits = Field(default_factory=BatchLimits)
+    kick_off: KickOff | None = None
+    on_overwrite: OnOverwrite = Field(OnOverwrite.APPEND, description="What a key put again with other content does.")
+    max_reject_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share of a file's rows that may be rejected; above it the file is quarantined whole."
+    )
+
+    @field_validator("table", mode="before")
+    @classmethod
+    def _short_table(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            schema, dot, name = value.rpartition(".")
+            return {"schema": schema, "name": name} if dot else {"name": name}
+        return value
+
+    @field_validator("index", mode="before")
+    @classmethod
+    def _short_index(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, value: str) -> str:
+        if value == UNCLAIMED:
+            raise ValueError(f"{UNCLAIMED} is Penstock's own")
+        return value
+
+    @field_validator("prefix")
+    @classmethod
+    def _a_folder(cls, value: str) -> str:
+        if not value.endswith("/") or value.startswith("/") or "//" in value:
+            raise ValueError("a prefix is a folder below incoming/: it ends with / and does not begin with one")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Dataset:
+        if self.table is None and self.index is None:
+            raise ValueError("a dataset has a table, an index, or both")
+        if self.infer == bool(self.columns):
+            raise ValueError("name the columns, or set infer: true, not both")
+        if self.infer and not self.sample:
+            raise ValueError("infer: true wants a sample to infer from, as sample: samples/one.csv")
+        if self.format is Format.CSV and not self.null_markers:
+            raise ValueError('null_markers names at least one text; the default is [""]')
+        _unique("column", [column.name for column in self.columns])
+        _unique("source", [column.in_file for column in self.columns])
+        known = {column.name for column in self.columns}
+        for reserved in LINEAGE:
+            if reserved in known:
+                raise ValueError(f"column {reserved} is Penstock's own lineage")
+        if self.index and self.columns:
+            for name in (*self.index.id_columns, *self.index.fields):
+                if name not in known:
+                    raise ValueError(f"index names column {name}, which the dataset does not have")
+        return self
+
+    @property
+    def document_columns(self) -> tuple[Column, ...]:
+        """The columns that become fields of a document, in the dataset's order."""
+        if self.index is None:
+            return ()
+        wanted = set(self.index.fields or (column.name for column in self.columns))
+        return tuple(column for column in self.columns if column.name in wanted)
+
+    def compression_of(self, key: str) -> Compression:
+        """How the file at `key` is compressed: what the dataset says, or for `auto` the key's ending."""
+        if self.compression is not Compression.AUTO:
+            return self.compression
+        return Compression.GZIP if key.lower().endswith((".gz", ".gzip")) else Compression.NONE
+
+
+def _unique(what: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{what} named twice: {', '.join(twice)}")

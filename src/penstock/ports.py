@@ -1,0 +1,282 @@
+"""The seams. A use case knows these Protocols and nothing of what stands behind them.
+
+Adapters raise `TransientError` when the same call may succeed later and `PermanentError` when it can't; they let no
+client's own exception through. Each has one contract suite (`tests/contract/`) that its fake and its real adapter pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from penstock.model.arrivals import Arrival
+from penstock.model.datasets import Dataset
+from penstock.model.outcomes import IndexOutcome, LoadOutcome, Reject
+from penstock.model.plans import Batch
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time, in UTC, with its zone."""
+        ...
+
+
+# ── S3 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ByteStream(Protocol):
+    """An object's bytes. `read(n)` gives at most n of them, and b"" at the end; never reads ahead of what is asked."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    arrival: Arrival
+    to: str
+
+
+class ObjectStore(Protocol):
+    """The landing bucket."""
+
+    def arrivals(self, prefix: str) -> Iterator[Arrival]:
+        """Every object version below `prefix`, a page at a time: keys ascending, versions of a key oldest first.
+
+        Delete markers are passed over: a plain DELETE withdraws nothing. So are "directory" objects (empty, key ending
+        in `/`).
+        """
+        ...
+
+    def open(self, arrival: Arrival) -> AbstractContextManager[ByteStream]:
+        """That version's bytes. A dropped connection shows as TransientError from `read`, never as an early end."""
+        ...
+
+    def move(self, moves: Sequence[Move]) -> None:
+        """Copies each version to its new key, then deletes it by version id; only what was copied is deleted.
+
+        Done twice it changes nothing: a version that is gone and whose target is there was moved before. Raises
+        PermanentError when both are gone. Metadata and tags go along; over 5 GB in parts.
+        """
+        ...
+
+    def get_json(self, key: str) -> Any:
+        """The decoded document; KeyError where there is none."""
+        ...
+
+    def put_json(self, key: str, document: Any) -> None: ...
+
+    def put_lines(self, key: str, lines: Iterable[bytes]) -> None:
+        """Writes the lines, each ended by a newline, in constant memory; the object appears whole or not at all."""
+        ...
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Keys below `prefix` that a plain listing shows, ascending."""
+        ...
+
+
+# ── coordination: DynamoDB and Step Functions ───────────────────────────────────────────────────────────────────────
+
+
+class RunStatus(StrEnum):
+    """Step Functions' own, and one more."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+    MISSING = "MISSING"
+    """No such execution: it was never started, or it closed more than 90 days ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What the lease table keeps of a run. Its arrivals are those of its plan: while it is live it leases them all."""
+
+    id: str
+    """The plan's id, and the execution's name."""
+    execution: str
+    """The execution's ARN: the owner of the leases."""
+    started: datetime
+    expires: datetime
+    """The backstop: after it the leases are void even if Step Functions can't be asked."""
+    batches: int
+    files: int
+    bytes: int
+    datasets: Mapping[str, int]
+    """Files per dataset."""
+    live: bool = True
+    status: RunStatus = RunStatus.RUNNING
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingLease:
+    """The right to list and plan. `token` grows with every holder and fences off whoever held it before."""
+
+    owner: str
+    token: int
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What is remembered of an arrival that was put back."""
+
+    arrival: str
+    attempts: int
+    not_before: datetime
+    reason: str
+
+
+class Leases(Protocol):
+    """The lease table. It only coordinates: the load ledger in the warehouse decides."""
+
+    def acquire_listing(self, owner: str, now: datetime, lasting: timedelta) -> ListingLease | None:
+        """The lease, or None when another holds it, in which case a mark tells the holder to list once more."""
+        ...
+
+    def release_listing(self, lease: ListingLease) -> bool:
+        """Gives it back; True when someone asked for a listing meanwhile, and then the lease is kept."""
+        ...
+
+    def record_run(self, lease: ListingLease, run: RunRecord) -> None:
+        """Leases the plan's arrivals to the run, in one transaction with the check that `lease` still holds.
+
+        Raises TransientError when it does not: another listing took over, and nothing was written.
+        """
+        ...
+
+    def live_runs(self) -> Sequence[RunRecord]:
+        """Read consistently from the sparse index `live`; never a read per file."""
+        ...
+
+    def end_run(self, run: str, status: RunStatus, ended: datetime) -> None:
+        """Takes the run out of the index: it leases nothing any more. Done twice it changes nothing."""
+        ...
+
+    def runs(self, limit: int) -> Sequence[RunRecord]:
+        """The newest first."""
+        ...
+
+    def waiting(self) -> Mapping[str, Attempt]:
+        """Every arrival that was put back and not settled since, by arrival id."""
+        ...
+
+    def put_back(self, attempts: Sequence[Attempt]) -> None: ...
+
+    def forget(self, arrivals: Sequence[str]) -> None:
+        """They are settled. Those that were never put back cost nothing."""
+        ...
+
+    def claim_kick_off(self, run: str, dataset: str) -> bool:
+        """True unless `finish_kick_off` was called for the two: a kickoff is at least once, and rarely more."""
+        ...
+
+    def finish_kick_off(self, run: str, dataset: str, reference: str) -> None: ...
+
+
+class Runs(Protocol):
+    """The ingest state machine."""
+
+    def execution_of(self, plan: str) -> str:
+        """The ARN that the execution of a plan has or will have."""
+        ...
+
+    def start(self, plan: str, batches: int) -> None:
+        """Starts it, named by the plan's id. One that was started already, running or over, is left as it is."""
+        ...
+
+    def status(self, execution: str) -> RunStatus: ...
+
+
+class Pipeline(Protocol):
+    """What is kicked off after a run."""
+
+    def start(self, run: str, dataset: str, parameters: Mapping[str, str]) -> str:
+        """Starts it with the run's id among its parameters; a reference that an operator can look up."""
+        ...
+
+
+# ── destinations ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """`handle` is set while the load goes on: what `poll` asks for. PostgreSQL has always finished."""
+
+    running: bool = False
+    handle: str = ""
+
+
+class Warehouse(Protocol):
+    """Rows, and the load ledger that commits with them."""
+
+    def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
+        """Loads what the ledger has not decided: ledger rows first, then the rows, in one transaction.
+
+        Each file is under its own savepoint; one that can't be loaded becomes a ledger row `quarantined`. Content that
+        was loaded under the same key before becomes `duplicate`. Repeating it finds the ledger rows and does nothing.
+        """
+        ...
+
+    def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress: ...
+
+    def outcomes(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
+        """What the ledger says, by arrival id. An arrival that is not there is undecided."""
+        ...
+
+    def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
+        """A ledger row `quarantined` for each that is undecided; what was decided stays as it was."""
+        ...
+
+    def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
+        """By line. They were written in the transaction of the load; a quarantined file's are cut at a thousand."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """`source` is the document's JSON; `line` is where its row begins in the file, for a reject to name."""
+
+    id: str
+    source: bytes
+    line: int
+    raw: str = ""
+
+
+class SearchIndex(Protocol):
+    def write(self, index: str, documents: Iterable[Document]) -> IndexOutcome:
+        """Writes them in `_bulk` requests bounded by bytes, reading every item's own status.
+
+        429 and 5xx items alone are sent again, with backoff; TransientError when they don't get through. Any other
+        failed item is a reject with the index's reason.
+        """
+        ...
+
+    def delete_arrival(self, index: str, arrival: str) -> None:
+        """Deletes the documents that carry `penstock_arrival` = arrival."""
+        ...
+
+    def delete(self, index: str, ids: Sequence[str]) -> None:
+        """Deletes those documents; one that is not there is no error."""
+        ...
+
+    def count(self, index: str, arrival: str | None = None) -> int:
+        """How many documents the index holds (of that arrival), after a refresh."""
+        ...
+
+    def search(self, index: str, text: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The best first: `{"_id", "_score", "_source"}`."""
+        ...
+
+    def apply(self, dataset: Dataset) -> bool:
+        """Creates or updates the dataset's index template and index; True if anything changed.
+
+        Raises PermanentError where the index's mapping conflicts with the dataset.
+        """
+        ...
