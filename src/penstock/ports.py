@@ -17,6 +17,7 @@ from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.outcomes import IndexOutcome, LoadOutcome, Reject
 from penstock.model.plans import Batch
+from penstock.model.streams import ByteStream
 
 
 class Clock(Protocol):
@@ -26,12 +27,6 @@ class Clock(Protocol):
 
 
 # ── S3 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class ByteStream(Protocol):
-    """An object's bytes. `read(n)` gives at most n of them, and b"" at the end; never reads ahead of what is asked."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadOutcome:
-    """One row of the load ledger. `rows` were loaded, `rejects` were not; `reason` is empty unless quarantined."""
+    """One row of the load ledger. `rows` were loaded, `rejects` were not; `reason` is empty unless quarantined.
+
+    `replaced` are the ids of the arrivals whose rows this one's took the place of (`on_overwrite: replace`).
+    """
 
     verdict: Verdict
     rows: int = 0
     rejects: int = 0
     reason: str = ""
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Plan:
         """Raises PermanentError for a plan of a format that this code does not know."""
         if raw.get("format_version") != FORMAT_VERSION:
             raise PermanentError(
-                f"plan {raw.get('id')} has format version {raw.get('format_version')}, this code reads {FORMAT_VERSION}. "
+                f"plan {raw.get('id')} has format version {raw.get('format_version')}, not {FORMAT_VERSION}. "
                 "Deploy the version that wrote it, or stop the run: the next listing plans its files again."
             )
         return cls(
