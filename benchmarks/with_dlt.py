@@ -1,6 +1,6 @@
 """The peer: dlt, filesystem → postgres. Runs in `.venv-dlt`, prints one JSON line: `{"seconds": …, "rows": …}`.
 
-`defaults` is what dlt's own documentation shows first (`read_csv`, rows through its normaliser); `arrow` is its quickest
+`defaults` is what dlt's documentation shows first (`read_csv`, rows through its normaliser); `arrow` is its quickest
 way that was found: a pyarrow reader whose tables are loaded as parquet by ADBC.
 """
 
