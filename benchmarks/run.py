@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
@@ -75,8 +76,11 @@ class Bench:
             table = f"floor_{name}_{number}"
             with psycopg.connect(self.stack.warehouse_dsn("owner"), autocommit=True) as connection:
                 # The table that Penstock loads into, less the lineage that only Penstock keeps.
-                connection.execute(f"CREATE TABLE {table} (LIKE flights INCLUDING ALL)")
-                connection.execute(f"ALTER TABLE {table} DROP penstock_arrival, DROP penstock_loaded_at")
+                name_of = sql.Identifier(table)
+                connection.execute(sql.SQL("CREATE TABLE {} (LIKE flights INCLUDING ALL)").format(name_of))
+                connection.execute(
+                    sql.SQL("ALTER TABLE {} DROP penstock_arrival, DROP penstock_loaded_at").format(name_of)
+                )
             seconds.append(
                 floor.load(self.s3, self.bucket, keys, self.stack.warehouse_dsn("owner"), table, self.columns)
             )
@@ -135,7 +139,8 @@ class Bench:
 
     def _expect(self, table: str, rows: int) -> None:
         with psycopg.connect(self.stack.warehouse_dsn("owner")) as connection:
-            counted = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+            count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
+            counted = connection.execute(count).fetchone()
         if counted != (rows,):
             raise SystemExit(f"{table} holds {counted} rows, not {rows}: nothing was measured")
 
@@ -165,7 +170,7 @@ def main() -> None:
 
 def show(timings: list[Timing]) -> None:
     floors = {timing.workload: timing.typical for timing in timings if timing.way.startswith("floor")}
-    table = Table("workload", "way", "seconds (each round)", "rows/s", "× floor")
+    table = Table("workload", "way", "seconds (each round)", "rows/s", "times the floor")
     for timing in timings:
         table.add_row(
             timing.workload,
