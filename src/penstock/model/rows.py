@@ -1,0 +1,276 @@
+"""From decompressed bytes to rows: the one reader of files, for the search branch and for the warehouse's slow path.
+
+Python's own csv module and orjson do the parsing. What this module adds is what they leave to their caller: blocks of
+whole lines from a stream (so that memory does not grow with the file), the row's text as it stands in the file, the
+physical line on which it begins, and an operator's words for what is wrong.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from penstock.model.datasets import Column, Csv, Dataset, Format
+from penstock.model.errors import BadFileError
+from penstock.model.streams import ByteStream
+
+MAX_ROW = 16 * 2**20
+"""The longest row, in bytes (of JSON) or characters (of CSV): what bounds the memory of whoever reads rows."""
+
+_BLOCK = 2**18
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file.
+
+    `line` is the physical line on which it begins, from 1, the header counted. `raw` is its text as it stands in the
+    file, its line end included, so that the rows' texts joined are the file's body. `values` has one value per column
+    of the dataset, in the dataset's order: `str | None` in CSV, the JSON value in JSON Lines (None where the key is
+    missing). A row that can't be told apart into columns has no values, and `error` says why in an operator's words.
+    """
+
+    line: int
+    raw: str
+    values: tuple[Any, ...]
+    error: str = ""
+
+
+def rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
+    """The rows of a decompressed file, in its order, in constant memory. Lines with nothing in them are no rows.
+
+    Raises BadFileError when the file as a whole can't be read: it is empty, the header is not the dataset's, bytes are
+    not of the encoding, there is a NUL byte, a quote is never closed, or a row is longer than `MAX_ROW`.
+    """
+    if dataset.format is Format.CSV:
+        return _csv_rows(stream, dataset)
+    return _json_rows(stream, dataset)
+
+
+def header_columns(names: Sequence[str], dataset: Dataset) -> tuple[Column, ...]:
+    """The dataset's columns in the order in which a file's header names them.
+
+    Raises BadFileError when the header lacks a column, has one that the dataset does not know, or has one twice.
+    """
+    known = {column.in_file: column for column in dataset.columns}
+    found = [name.strip() for name in names]
+    if known and not known.keys() & set(found):
+        # What stands there is data, most likely, and a message carries none.
+        raise BadFileError(
+            f"the first line names none of dataset {dataset.name}'s columns ({', '.join(known)}): "
+            "is the header missing? Then say csv: {header: false}"
+        )
+    problems = [f"column {name} is missing" for name in known if name not in found]
+    problems += [f"column {_shown(name)} is not in the dataset" for name in found if name not in known]
+    problems += [f"column {name} is there twice" for name in known if found.count(name) > 1]
+    if problems:
+        more = f"; and {len(problems) - 6} more" if len(problems) > 6 else ""
+        raise BadFileError(
+            f"the header changed: {'; '.join(problems[:6])}{more}. Mend the file, or change dataset {dataset.name}"
+        )
+    return tuple(known[name] for name in found)
+
+
+def dialect_of(dialect: Csv) -> dict[str, Any]:
+    """The csv module's own parameters for a dataset's dialect."""
+    doubled = dialect.escape == dialect.quote
+    return {
+        "delimiter": dialect.delimiter,
+        "quotechar": dialect.quote,
+        "doublequote": doubled,
+        "escapechar": None if doubled else dialect.escape,
+    }
+
+
+def _csv_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW + _BLOCK))  # The limit is ours, by row and not by field.
+    lines = _Lines(stream, dataset.csv.encoding)
+    taken = lines.taken
+    reader = csv.reader(lines.counted(), **dialect_of(dataset.csv))
+    begins = 1
+    columns = dataset.columns
+    if dataset.csv.header:
+        names = _header(reader)
+        columns = header_columns(names, dataset)
+        begins += len(taken)
+        taken.clear()
+    width = len(columns)
+    in_order = _in_order(columns, dataset)
+    null = dict.fromkeys(dataset.null_markers).get
+    while True:
+        try:
+            for fields in reader:
+                text = taken[0] if len(taken) == 1 else "".join(taken)
+                if not fields and width == 1:
+                    fields = [""]  # A file of one column writes an empty value so.
+                if len(fields) == width:
+                    if in_order is not None:
+                        fields = in_order(fields)
+                    yield Row(begins, text, tuple(map(null, fields, fields)))
+                elif fields:
+                    yield Row(begins, text, (), f"{len(fields)} columns where {width} were expected")
+                begins += len(taken)
+                taken.clear()
+        except csv.Error as error:
+            yield Row(begins, "".join(taken), (), _csv_words(error))
+            begins += len(taken)
+            taken.clear()
+        else:
+            return
+
+
+def _header(reader: Iterator[list[str]]) -> list[str]:
+    try:
+        return next(reader)
+    except StopIteration:
+        raise BadFileError("the file is empty: there is not even a header") from None
+    except csv.Error as error:
+        raise BadFileError(f"the header can't be read: {_csv_words(error)}") from None
+
+
+def _in_order(columns: tuple[Column, ...], dataset: Dataset) -> Callable[[list[str]], Any] | None:
+    """What puts a row's fields into the dataset's order; None where they are in it."""
+    if columns == dataset.columns:
+        return None
+    places = {column.name: place for place, column in enumerate(columns)}
+    return itemgetter(*(places[column.name] for column in dataset.columns))
+
+
+def _json_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
+    names = [column.in_file for column in dataset.columns]
+    loads = orjson.loads
+    for line, raw in enumerate(_Lines(stream, "utf-8"), 1):
+        try:
+            value = loads(raw)
+        except orjson.JSONDecodeError as error:
+            if raw.strip():
+                yield Row(line, raw, (), f"no valid JSON at column {error.colno}: {_json_words(error)}")
+            continue
+        if isinstance(value, dict):
+            yield Row(line, raw, tuple(map(value.get, names)))
+        else:
+            yield Row(line, raw, (), f"a JSON object was expected, and this is {_kind(value)}")
+
+
+class _Lines:
+    """A stream's lines with their ends, decoded a block of whole lines at a time."""
+
+    def __init__(self, stream: ByteStream, encoding: str) -> None:
+        self._stream = stream
+        self._encoding = encoding
+        self._read = 0
+        """Lines before the block that is being decoded."""
+        self._end = b"\n"
+        self.taken: list[str] = []
+        """The lines that the csv reader has taken for the row it is at; whoever gets the row clears it."""
+
+    def counted(self) -> Iterator[str]:
+        """The lines, each noted in `taken`. Asked for another at the end while a row is open: its quote is open too."""
+        taken = self.taken
+        note = taken.append
+        for block in self._blocks():
+            if taken and sum(map(len, taken)) > MAX_ROW:
+                raise BadFileError(_too_long(self._read - len(taken) + 1))
+            self._read += len(block)
+            for line in block:
+                note(line)
+                yield line
+        if taken:
+            raise BadFileError(
+                f"the row that begins on line {self._read - len(taken) + 1} opens a quote that is never closed; "
+                "what follows can't be told apart into rows"
+            )
+
+    def __iter__(self) -> Iterator[str]:
+        for block in self._blocks():
+            self._read += len(block)
+            yield from block
+
+    def _blocks(self) -> Iterator[list[str]]:
+        held: list[bytes] = []
+        held_size = 0
+        first = True
+        while chunk := self._stream.read(_BLOCK):
+            if first:
+                chunk, first = self._begin(chunk), False
+            if (nul := chunk.find(b"\0")) >= 0:
+                line = self._read + b"".join((*held, chunk[:nul])).count(self._end) + 1
+                raise BadFileError(f"there is a NUL byte on line {line}: it is no text file")
+            cut = chunk.rfind(self._end) + 1
+            if not cut:
+                held.append(chunk)
+                held_size += len(chunk)
+                if held_size > MAX_ROW:
+                    raise BadFileError(_too_long(self._read + 1))
+                continue
+            yield self._lines(b"".join((*held, chunk[:cut])))
+            held = [chunk[cut:]]
+            held_size = len(chunk) - cut
+        if first:
+            raise BadFileError("the file is empty")
+        if held_size:
+            yield self._lines(b"".join(held))
+
+    def _begin(self, chunk: bytes) -> bytes:
+        while len(chunk) < _BLOCK and (more := self._stream.read(_BLOCK - len(chunk))):
+            chunk += more
+        if chunk.startswith(_UTF16_BOMS):
+            raise BadFileError("the file is UTF-16; write it as UTF-8")
+        if self._encoding == "utf-8" and chunk.startswith(_UTF8_BOM):
+            chunk = chunk[len(_UTF8_BOM) :]
+        if b"\n" not in chunk and b"\r" in chunk:
+            self._end = b"\r"
+        return chunk
+
+    def _lines(self, block: bytes) -> list[str]:
+        try:
+            text = block.decode(self._encoding)
+        except UnicodeDecodeError as error:
+            line = self._read + block.count(self._end, 0, error.start) + 1
+            raise BadFileError(
+                f"line {line} holds a byte (0x{block[error.start]:02x}) that is not {self._encoding}; "
+                "mend the file, or name its encoding in the dataset"
+            ) from None
+        end = self._end.decode()
+        lines = [line + end for line in text.split(end)]
+        if lines[-1] == end:
+            lines.pop()
+        else:
+            lines[-1] = lines[-1][: -len(end)]
+        return lines
+
+
+def _too_long(line: int) -> str:
+    return (
+        f"the row that begins on line {line} is longer than {MAX_ROW // 2**20} MiB: "
+        "a quote that is never closed, or a file without line ends"
+    )
+
+
+def _csv_words(error: csv.Error) -> str:
+    text = str(error)
+    if "new-line character" in text:
+        return "there is a carriage return outside quotes"
+    return f"no valid CSV: {text}"
+
+
+def _json_words(error: orjson.JSONDecodeError) -> str:
+    return error.msg.partition(": line ")[0]
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, list):
+        return "an array"
+    return "null" if value is None else "a bare value"
+
+
+def _shown(name: str) -> str:
+    """A column's name from a file, fit for a message: a headerless file's first row must not fill a log."""
+    return name if name.isprintable() and 0 < len(name) <= 63 else repr(name[:40])
