@@ -36,6 +36,14 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """What is a name in S3, SQL and OpenSearch alike: lower case, digits, underscores, at most 63."""
 
 
+class MisplacedError(ValueError):
+    """A fault that a check over a whole model found in one part of it: `at` is the path to that part."""
+
+    def __init__(self, message: str, *at: int | str) -> None:
+        super().__init__(message)
+        self.at = at
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -201,21 +209,22 @@ class Dataset(_Model):
         if self.table is None and self.index is None:
             raise ValueError("a dataset has a table, an index, or both")
         if self.infer == bool(self.columns):
-            raise ValueError("name the columns, or set infer: true, not both")
+            raise MisplacedError("name the columns, or set infer: true, not both", "infer")
         if self.infer and not self.sample:
-            raise ValueError("infer: true wants a sample to infer from, as sample: samples/one.csv")
+            raise MisplacedError("true wants a sample to infer from, as sample: samples/one.csv", "infer")
         if self.format is Format.CSV and not self.null_markers:
-            raise ValueError('null_markers names at least one text; the default is [""]')
-        _unique("column", [column.name for column in self.columns])
+            raise MisplacedError('null_markers names at least one text; the default is [""]', "null_markers")
+        _unique("name", [column.name for column in self.columns])
         _unique("source", [column.in_file for column in self.columns])
         known = {column.name for column in self.columns}
-        for reserved in LINEAGE:
-            if reserved in known:
-                raise ValueError(f"column {reserved} is Penstock's own lineage")
+        for number, column in enumerate(self.columns):
+            if column.name in LINEAGE:
+                raise MisplacedError(f"{column.name} is Penstock's own lineage", "columns", number, "name")
         if self.index and self.columns:
-            for name in (*self.index.id_columns, *self.index.fields):
-                if name not in known:
-                    raise ValueError(f"index names column {name}, which the dataset does not have")
+            for part, names in (("id_columns", self.index.id_columns), ("fields", self.index.fields)):
+                for number, name in enumerate(names):
+                    if name not in known:
+                        raise MisplacedError(f"{name} is no column of the dataset", "index", part, number)
         return self
 
     @property
@@ -234,6 +243,6 @@ class Dataset(_Model):
 
 
 def _unique(what: str, names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"{what} named twice: {', '.join(twice)}")
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise MisplacedError(f"{name} is taken by column {names.index(name)}", "columns", number, what)

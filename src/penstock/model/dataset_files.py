@@ -1,0 +1,142 @@
+"""Reads `datasets/*.yaml`: what is refused is named by file, line and path, all of it at once.
+
+Every cold start of a function reads them, so the happy path parses once and looks for no line; only a refusal composes
+the file's nodes a second time to find where each fault stands.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from penstock.model.arrivals import INCOMING
+from penstock.model.dataset_faults import Fault, duplicate_keys, faults_of, line_of
+from penstock.model.datasets import Compression, Dataset
+from penstock.model.errors import DatasetError
+from penstock.model.inference import infer_columns
+
+MAX_SAMPLE_BYTES = 2**20
+"""Most of a sample that is read, uncompressed."""
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_datasets(folder: Path) -> dict[str, Dataset]:
+    """Every dataset in `folder`, by name, with `infer` resolved to columns.
+
+    A prefix may lie inside another's (the longest wins), but no two are equal. Raises DatasetError with every fault of
+    every file, one a line: `datasets/flights.yaml:12: columns.3.type: 'integre' is not one of …`.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder. Datasets are described there, one <name>.yaml each.")
+    paths = sorted(folder.glob("*.yaml"))
+    faults = [Fault(path, 1, "", "call it .yaml: no other ending is read") for path in sorted(folder.glob("*.yml"))]
+    if not paths and not faults:
+        # With no dataset every file would be nobody's and go to failed/: more likely the folder was not deployed.
+        raise DatasetError(f"{folder}: there is no *.yaml in it, so no file could be worked. Describe a dataset first.")
+    datasets: dict[str, Dataset] = {}
+    owners: dict[str, Path] = {}
+    for path in paths:
+        dataset = _read(path, faults)
+        if dataset is None:
+            continue
+        if dataset.name != path.stem:
+            text = f"{dataset.name!r} is not the file's name; call it {path.stem}, or the file {dataset.name}.yaml"
+            faults.append(Fault(path, line_of(path, "name"), "name", text))
+        if dataset.prefix in owners:
+            first = owners[dataset.prefix]
+            text = f"{dataset.prefix!r} is the prefix of {first}:{line_of(first, 'prefix')} already"
+            faults.append(Fault(path, line_of(path, "prefix"), "prefix", text))
+        owners.setdefault(dataset.prefix, path)
+        datasets[dataset.name] = dataset
+    if faults:
+        raise DatasetError("\n".join(str(fault) for fault in sorted(faults)))
+    return datasets
+
+
+def dataset_of(datasets: Mapping[str, Dataset], key: str) -> Dataset | None:
+    """The dataset whose prefix claims `key` (`incoming/…`): the longest one. None when none does."""
+    rest = key.removeprefix(INCOMING)
+    claims = [dataset for dataset in datasets.values() if rest.startswith(dataset.prefix)]
+    return max(claims, key=lambda dataset: len(dataset.prefix), default=None)
+
+
+def _read(path: Path, faults: list[Fault]) -> Dataset | None:
+    raw = _parse(path, faults)
+    if raw is None:
+        return None
+    try:
+        dataset = Dataset.model_validate(raw)
+        if not dataset.infer:
+            return dataset
+        columns = [column.model_dump() for column in _inferred(path, dataset)]
+        # Validated anew: only now can the index's columns be held against the dataset's.
+        return Dataset.model_validate({**raw, "infer": False, "columns": columns})
+    except ValidationError as error:
+        faults.extend(faults_of(path, error))
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        faults.append(Fault(path, line_of(path, "sample"), "sample", str(error)))
+    return None
+
+
+def _parse(path: Path, faults: list[Fault]) -> dict[str, Any] | None:
+    text = path.read_bytes()
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            twice = duplicate_keys(node)
+            raw = None if twice else loader.construct_document(node) if node else {}
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        faults.append(Fault(path, mark.line + 1 if mark else 1, "", f"is no YAML: {error.problem or error.context}"))
+        return None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        faults.append(Fault(path, 1, "", f"is no YAML: {str(error).splitlines()[0]}"))
+        return None
+    if twice:
+        faults.extend(
+            Fault(path, line, where, f"stands here again; line {first} has it") for where, line, first in twice
+        )
+        return None
+    if not isinstance(raw, dict):
+        faults.append(Fault(path, 1, "", "is not a mapping of a dataset's fields, as name: flights"))
+        return None
+    return raw
+
+
+def _inferred(path: Path, dataset: Dataset) -> Any:
+    """Raises ValueError with what is wrong with the sample."""
+    folder = path.parent.resolve()
+    sample = (folder / str(dataset.sample)).resolve()
+    if not sample.is_relative_to(folder):
+        raise ValueError(f"{dataset.sample} lies outside {path.parent}/, which alone is deployed")
+    if not sample.is_file():
+        raise ValueError(f"{dataset.sample} is not in {path.parent}/")
+    return infer_columns(
+        read_sample(sample, dataset.compression_of(sample.name), dataset.csv.encoding),
+        dataset.format,
+        dataset.csv,
+        dataset.null_markers,
+    )
+
+
+def read_sample(path: Path, compression: Compression, encoding: str = "utf-8") -> str:
+    """The first MiB of a file as text, without the row that it cuts. Raises ValueError when it is no such text."""
+    with path.open("rb") as plain:
+        stream = gzip.GzipFile(fileobj=plain) if compression is Compression.GZIP else plain
+        head = stream.read(MAX_SAMPLE_BYTES + 1)
+    if len(head) > MAX_SAMPLE_BYTES:
+        head = head[: head.rfind(b"\n", 0, MAX_SAMPLE_BYTES) + 1]
+    try:
+        return head.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is not {encoding}, at byte {error.start}") from None

@@ -1,0 +1,54 @@
+"""The JSON Schema of `datasets/<name>.yaml`, which editors complete from (`datasets/dataset.schema.json`)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from penstock.model.datasets import Dataset
+
+SCHEMA_FILE = "dataset.schema.json"
+
+
+def dataset_schema() -> dict[str, Any]:
+    """What pydantic says of the models, and the short forms that their validators take before it looks."""
+    schema = Dataset.model_json_schema(by_alias=True)
+    models, fields = schema["$defs"], schema["properties"]
+    name = models["Table"]["properties"]["name"]["pattern"].strip("^$")
+    _also(fields["table"], {"type": "string", "pattern": rf"^({name}\.)?{name}$", "description": "schema.name"})
+    _also(fields["index"], {"type": "string", "pattern": models["Index"]["properties"]["name"]["pattern"]})
+    size = models["BatchLimits"]["properties"]["max_bytes"]
+    # pydantic writes a bound that stands behind a validator as `gt`, which is no word of JSON Schema.
+    number = {"type": size.pop("type"), "exclusiveMinimum": size.pop("gt")}
+    units = {"type": "string", "pattern": "^ *[0-9]+ *([kKmMgG][iI]?)?[bB]? *$", "examples": ["256 MiB"]}
+    size["anyOf"] = [number, units]
+    _exactly_one(models["KickOff"], "data_pipeline", "state_machine")
+    schema["anyOf"] = [{"required": ["table"]}, {"required": ["index"]}]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": "Written by `penstock schema`; change src/penstock/model/datasets.py, not this.",
+        **schema,
+    }
+
+
+def schema_text() -> str:
+    return json.dumps(dataset_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schema(folder: Path) -> tuple[Path, bool]:
+    """Writes it into `folder`; where it is, and whether it was not current."""
+    path = folder / SCHEMA_FILE
+    text = schema_text()
+    changed = not path.exists() or path.read_text() != text
+    if changed:
+        path.write_text(text)
+    return path, changed
+
+
+def _also(field: dict[str, Any], form: dict[str, Any]) -> None:
+    field["anyOf"] = [form, *field["anyOf"]]
+
+
+def _exactly_one(model: dict[str, Any], *names: str) -> None:
+    model["oneOf"] = [{"required": [name]} for name in names]

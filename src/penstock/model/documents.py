@@ -1,0 +1,192 @@
+"""From rows to documents: typed JSON, with an id that is a function of the arrival and the row, or of a declared key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import blake2b
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from penstock.model.arrivals import Arrival
+from penstock.model.datasets import LINEAGE, ColumnType, Dataset
+from penstock.model.outcomes import Reject
+from penstock.model.rows import Row
+
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
+_BOOLEANS = {
+    **dict.fromkeys(("t", "true", "y", "yes", "on", "1"), True),
+    **dict.fromkeys(("f", "false", "n", "no", "off", "0"), False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """`source` is the document's JSON; `line` is where its row begins in the file, for a reject to name."""
+
+    id: str
+    source: bytes
+    line: int
+    raw: str = ""
+
+
+MakeDocument = Callable[[int, Row], Document | Reject]
+"""Called with a row's ordinal in its file, from 0, every row counted; a Reject for a row that can be no document."""
+
+
+def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> MakeDocument:
+    """What makes the documents of one arrival. The dataset has an index.
+
+    A field is null where the row's value is. A value that is not of its column's type is left as its text: the index
+    judges it, so that there is one judge and the reason is the index's own.
+    """
+    columns = dataset.document_columns
+    places = {column.name: place for place, column in enumerate(dataset.columns)}
+    names = [column.name for column in columns]
+    wanted = [places[name] for name in names]
+    in_order = wanted == list(range(len(dataset.columns)))
+    converters = [
+        (place, convert)
+        for place, column in enumerate(columns)
+        if (convert := _CONVERTERS.get(column.type)) is not None
+    ]
+    required = [(places[column.name], column.name) for column in dataset.columns if column.required]
+    all_columns = tuple(range(len(dataset.columns)))
+    required_values = _taker([place for place, _ in required])
+    take = _taker(all_columns if in_order else wanted)
+    identify = _identity(dataset, arrival)
+    tail = b"," + orjson.dumps({LINEAGE[0]: arrival.id, LINEAGE[1]: loaded_at})[1:]
+
+    def make(ordinal: int, row: Row) -> Document | Reject:
+        if row.error:
+            return rejected(row, row.error)
+        if None in required_values(row.values):
+            missing = next(name for place, name in required if row.values[place] is None)
+            return rejected(row, f"column {missing} is required, and it is null here", missing)
+        values = list(take(row.values))
+        for place, convert in converters:
+            value = values[place]
+            if isinstance(value, str):
+                try:
+                    values[place] = convert(value)
+                except ValueError:
+                    continue
+        fields = dict(zip(names, values, strict=True))
+        try:
+            source = orjson.dumps(fields)
+        except orjson.JSONEncodeError:
+            try:
+                source = orjson.dumps({name: _writable(value) for name, value in fields.items()})
+            except orjson.JSONEncodeError:
+                return rejected(row, "a value is nested too deep to be written as JSON")
+        return Document(identify(ordinal, row), source[:-1] + tail, row.line, row.raw)
+
+    return make
+
+
+def rejected(of: Row | Document, reason: str, column: str = "") -> Reject:
+    """The reject of a row, or of a document that the index refused. Its text is without its line end, and cut."""
+    return Reject(of.line, column, reason, of.raw.rstrip("\r\n")[: Reject.MAX_RAW])
+
+
+def ids_on_lines(dataset: Dataset, arrival: Arrival, rows: Iterable[Row], lines: frozenset[int]) -> Iterator[str]:
+    """The ids of the documents whose rows begin on those lines: what the load ledger rejected and the index took."""
+    identify = _identity(dataset, arrival)
+    for ordinal, row in enumerate(rows):
+        if row.line in lines and not row.error:
+            yield identify(ordinal, row)
+
+
+def _identity(dataset: Dataset, arrival: Arrival) -> Callable[[int, Row], str]:
+    """Declared id columns: a hash of their values, as typed. Else the arrival's id and the row's ordinal.
+
+    Without a table there is no load ledger that would know a file put again, so the id is of the content there: the
+    same bytes under the same key make the same documents.
+    """
+    index = dataset.index
+    if index is not None and index.id_columns:
+        by_name = {column.name: (place, column.type) for place, column in enumerate(dataset.columns)}
+        keys = [(place, _CONVERTERS.get(type_)) for place, type_ in (by_name[name] for name in index.id_columns)]
+
+        def of_key(_ordinal: int, row: Row) -> str:
+            return blake2b(orjson.dumps([_typed(row.values[at], to) for at, to in keys]), digest_size=16).hexdigest()
+
+        return of_key
+    base = arrival.id
+    if dataset.table is None:
+        name = "\0".join((arrival.bucket, arrival.key, arrival.etag, str(arrival.size)))
+        base = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return lambda ordinal, _row: f"{base}-{ordinal}"
+
+
+def _typed(value: Any, convert: Callable[[str], Any] | None) -> Any:
+    if convert is None or not isinstance(value, str):
+        return _writable(value)
+    try:
+        return _writable(convert(value))
+    except ValueError:
+        return value
+
+
+def _writable(value: Any) -> Any:
+    """An integer beyond 64 bits, which orjson does not write, as its text."""
+    return str(value) if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
+
+
+def _taker(places: Iterable[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """`itemgetter`, also for one place and for none."""
+    wanted = tuple(places)
+    if len(wanted) > 1:
+        return itemgetter(*wanted)
+    return lambda values: tuple(values[place] for place in wanted)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0.0:  # JSON has neither NaN nor infinities, and an index takes none.
+        raise ValueError(text)
+    return number
+
+
+def _numeric(text: str) -> Any:
+    """All its digits, which a float would not keep."""
+    if _JSON_NUMBER.fullmatch(text):
+        return orjson.Fragment(text)
+    return _finite(text)
+
+
+def _boolean(text: str) -> bool:
+    try:
+        return _BOOLEANS[text.strip().lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+def _timestamp(text: str) -> datetime:
+    """Without its zone, as PostgreSQL reads a `timestamp`."""
+    return datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+def _json(text: str) -> Any:
+    orjson.loads(text)
+    return orjson.Fragment(text)
+
+
+_CONVERTERS: dict[ColumnType, Callable[[str], Any]] = {
+    ColumnType.SMALLINT: int,
+    ColumnType.INTEGER: int,
+    ColumnType.BIGINT: int,
+    ColumnType.NUMERIC: _numeric,
+    ColumnType.REAL: _finite,
+    ColumnType.DOUBLE: _finite,
+    ColumnType.BOOLEAN: _boolean,
+    ColumnType.DATE: date.fromisoformat,
+    ColumnType.TIMESTAMP: _timestamp,
+    ColumnType.TIMESTAMPTZ: datetime.fromisoformat,
+    ColumnType.UUID: str.lower,
+    ColumnType.JSON: _json,
+}
