@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
+from penstock.model.documents import Document as Document
 from penstock.model.outcomes import IndexOutcome, LoadOutcome, Reject
 from penstock.model.plans import Batch
 from penstock.model.streams import ByteStream
@@ -232,16 +233,6 @@ class Warehouse(Protocol):
     def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
         """By line. They were written in the transaction of the load; a quarantined file's are cut at a thousand."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """`source` is the document's JSON; `line` is where its row begins in the file, for a reject to name."""
-
-    id: str
-    source: bytes
-    line: int
-    raw: str = ""
 
 
 class SearchIndex(Protocol):

@@ -1,4 +1,4 @@
-"""From rows to documents: typed JSON, with an id that is a function of the arrival and the row, or of a declared key."""
+"""From rows to documents: typed JSON, with an id that is a function of arrival and row, or of a declared key."""
 
 from __future__ import annotations
 
