@@ -1,0 +1,318 @@
+"""The lease table: runs, put-back arrivals, the listing lease and kickoffs, told apart by their partition key.
+
+| pk       | sk         | what it is                                                | `live`                       |
+|----------|------------|-----------------------------------------------------------|------------------------------|
+| run      | plan id    | a run; while live it leases all arrivals of its plan      | while the run is live        |
+| arrival  | arrival id | attempts and not_before of one that was put back          | until it is settled          |
+| listing  | listing    | who lists; its token fences off whoever listed before     | never                        |
+| kick_off | run#dataset| what a run kicked off for a dataset                       | never                        |
+
+The local secondary index `live` (pk, live) holds only items with that attribute and can be read consistently, so
+finding what is live costs nothing for what is not. A run is one item whatever it holds: the table costs next to nothing
+per file.
+`expires_at` (epoch seconds) is DynamoDB's TTL, for tidying alone; nothing here trusts it to be on time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import code_of, translated
+from penstock.model.errors import TransientError
+from penstock.ports import Attempt, ListingLease, RunRecord, RunStatus
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+KEPT = timedelta(days=90)
+"""How long history is kept after its last use: as long as Step Functions keeps an execution."""
+_WRITES = 25
+"""BatchWriteItem's limit."""
+_LISTING = {"pk": {"S": "listing"}, "sk": {"S": "listing"}}
+_REFUSED = "ConditionalCheckFailedException"
+
+
+class DynamoLeases:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    # ── the listing lease ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def acquire_listing(self, owner: str, now: datetime, lasting: timedelta) -> ListingLease | None:
+        while True:
+            lease = self._take_listing(owner, now, now + lasting)
+            if lease is not None:
+                return lease
+            if self._mark_dirty(now):
+                return None
+            # The holder went between the two calls and has not seen the mark: the lease is free.
+
+    def _take_listing(self, owner: str, now: datetime, expires: datetime) -> ListingLease | None:
+        # The mark is left alone: if it stands, someone asked for a listing that the last holder did not live to make.
+        # The owner may take it again, to prolong it, or because it lost the reply to its first call.
+        with translated(f"take the listing lease in {self._table}"):
+            try:
+                found = self._client.update_item(
+                    TableName=self._table,
+                    Key=_LISTING,
+                    UpdateExpression="SET #owner = :owner, #expires = :expires ADD #token :one",
+                    ConditionExpression="attribute_not_exists(#owner) OR #owner = :owner OR #expires <= :now",
+                    ExpressionAttributeNames={"#owner": "owner", "#expires": "expires", "#token": "token"},
+                    ExpressionAttributeValues=_packed(
+                        {":owner": owner, ":expires": _millis(expires), ":now": _millis(now), ":one": 1}
+                    ),
+                    ReturnValues="ALL_NEW",
+                )
+            except ClientError as error:
+                if code_of(error) == _REFUSED:
+                    return None
+                raise
+        return ListingLease(owner=owner, token=int(found["Attributes"]["token"]["N"]), expires=expires)
+
+    def _mark_dirty(self, now: datetime) -> bool:
+        """False when nobody holds the lease any more, so that a mark would be read by nobody."""
+        return self._update_listing(
+            "SET #dirty = :true",
+            "attribute_exists(#owner) AND #expires > :now",
+            {"#dirty": "dirty", "#owner": "owner", "#expires": "expires"},
+            {":true": True, ":now": _millis(now)},
+        )
+
+    def release_listing(self, lease: ListingLease) -> bool:
+        names = {"#owner": "owner", "#expires": "expires", "#token": "token", "#dirty": "dirty"}
+        if self._update_listing(
+            "REMOVE #owner, #expires",
+            "#token = :token AND attribute_not_exists(#dirty)",
+            names,
+            {":token": lease.token},
+        ):
+            return False
+        # Marked, or lost to another holder, who sees the mark when it releases.
+        return self._update_listing(
+            "REMOVE #dirty",
+            "#token = :token AND attribute_exists(#dirty)",
+            {"#token": "token", "#dirty": "dirty"},
+            {":token": lease.token},
+        )
+
+    def _update_listing(self, update: str, condition: str, names: dict[str, str], values: dict[str, Any]) -> bool:
+        with translated(f"change the listing lease in {self._table}"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_LISTING,
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=_packed(values),
+                )
+            except ClientError as error:
+                if code_of(error) == _REFUSED:
+                    return False
+                raise
+        return True
+
+    # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def record_run(self, lease: ListingLease, run: RunRecord) -> None:
+        item = _packed(
+            {
+                "pk": "run",
+                "sk": run.id,
+                "live": run.id,
+                "execution": run.execution,
+                "started": run.started.isoformat(),
+                "expires": run.expires.isoformat(),
+                "batches": run.batches,
+                "files": run.files,
+                "bytes": run.bytes,
+                "datasets": dict(run.datasets),
+                "status": run.status.value,
+                "expires_at": int((run.expires + KEPT).timestamp()),
+            }
+        )
+        with translated(f"lease the files of run {run.id} in {self._table}"):
+            try:
+                self._client.transact_write_items(
+                    TransactItems=[
+                        {
+                            "ConditionCheck": {
+                                "TableName": self._table,
+                                "Key": _LISTING,
+                                "ConditionExpression": "#token = :token AND #owner = :owner",
+                                "ExpressionAttributeNames": {"#token": "token", "#owner": "owner"},
+                                "ExpressionAttributeValues": _packed({":token": lease.token, ":owner": lease.owner}),
+                            }
+                        },
+                        {"Put": {"TableName": self._table, "Item": item}},
+                    ]
+                )
+            except ClientError as error:
+                if code_of(error) != "TransactionCanceledException":
+                    raise
+                raise TransientError(
+                    f"Run {run.id} was not recorded: another listing holds the lease in {self._table} by now, and "
+                    "plans the same files. There is nothing to do."
+                ) from error
+
+    def live_runs(self) -> Sequence[RunRecord]:
+        return [_run(item) for item in self._live("run")]
+
+    def end_run(self, run: str, status: RunStatus, ended: datetime) -> None:
+        with translated(f"end run {run} in {self._table}"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key={"pk": {"S": "run"}, "sk": {"S": run}},
+                    UpdateExpression="SET #status = :status, #ended = :ended REMOVE #live",
+                    ConditionExpression="attribute_exists(#live)",
+                    ExpressionAttributeNames={"#status": "status", "#ended": "ended", "#live": "live"},
+                    ExpressionAttributeValues=_packed({":status": status.value, ":ended": ended.isoformat()}),
+                )
+            except ClientError as error:
+                if code_of(error) != _REFUSED:
+                    raise
+
+    def runs(self, limit: int) -> Sequence[RunRecord]:
+        found: list[RunRecord] = []
+        for item in self._query("run", ScanIndexForward=False, Limit=limit):
+            found.append(_run(item))
+            if len(found) == limit:
+                break
+        return found
+
+    # ── arrivals that were put back ─────────────────────────────────────────────────────────────────────────────────
+
+    def waiting(self) -> Mapping[str, Attempt]:
+        return {item["sk"]: _attempt(item) for item in self._live("arrival")}
+
+    def put_back(self, attempts: Sequence[Attempt]) -> None:
+        self._write(
+            [
+                {
+                    "PutRequest": {
+                        "Item": _packed(
+                            {
+                                "pk": "arrival",
+                                "sk": attempt.arrival,
+                                "live": attempt.arrival,
+                                "attempts": attempt.attempts,
+                                "not_before": attempt.not_before.isoformat(),
+                                "reason": attempt.reason,
+                                "expires_at": int((attempt.not_before + KEPT).timestamp()),
+                            }
+                        )
+                    }
+                }
+                for attempt in attempts
+            ]
+        )
+
+    def forget(self, arrivals: Sequence[str]) -> None:
+        # A delete of what isn't there is billed as a write; one query tells those apart that are there.
+        there = {item["sk"] for item in self._live("arrival")} if arrivals else set()
+        self._write(
+            [
+                {"DeleteRequest": {"Key": _packed({"pk": "arrival", "sk": arrival})}}
+                for arrival in dict.fromkeys(arrivals)
+                if arrival in there
+            ]
+        )
+
+    # ── kickoffs ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def claim_kick_off(self, run: str, dataset: str) -> bool:
+        with translated(f"look up the kickoff of {dataset} by run {run} in {self._table}"):
+            found = self._client.get_item(TableName=self._table, Key=_kick_off(run, dataset), ConsistentRead=True)
+        return "Item" not in found
+
+    def finish_kick_off(self, run: str, dataset: str, reference: str) -> None:
+        expires_at = int((datetime.now(UTC) + KEPT).timestamp())
+        with translated(f"record the kickoff of {dataset} by run {run} in {self._table}"):
+            self._client.put_item(
+                TableName=self._table,
+                Item={**_kick_off(run, dataset), **_packed({"reference": reference, "expires_at": expires_at})},
+            )
+
+    # ── reading and writing ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _live(self, pk: str) -> Iterator[dict[str, Any]]:
+        return self._query(pk, IndexName="live")
+
+    def _query(self, pk: str, **how: Any) -> Iterator[dict[str, Any]]:
+        pages = iter(
+            self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": pk}},
+                **how,
+            )
+        )
+        while True:
+            with translated(f"read the {pk} items of {self._table}"):
+                page = next(pages, None)
+            if page is None:
+                return
+            for item in page["Items"]:
+                yield {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+
+    def _write(self, requests: list[Any]) -> None:
+        """BatchWriteItem answers 200 and names what it left undone: that is sent again, and not for ever."""
+        left, rounds = requests, 0
+        while left:
+            part, left = left[:_WRITES], left[_WRITES:]
+            with translated(f"write {len(part)} arrivals in {self._table}"):
+                answer = self._client.batch_write_item(RequestItems={self._table: part})
+            undone = answer.get("UnprocessedItems", {}).get(self._table, [])
+            left += undone
+            rounds = rounds + 1 if undone else 0
+            if rounds > 5:
+                raise TransientError(f"{self._table} is throttled: {len(left)} arrivals are not written. Try again.")
+
+
+_SERIALIZER = TypeSerializer()
+_DESERIALIZER = TypeDeserializer()
+
+
+def _packed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _SERIALIZER.serialize(value) for name, value in values.items()}
+
+
+def _millis(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _kick_off(run: str, dataset: str) -> dict[str, Any]:
+    return {"pk": {"S": "kick_off"}, "sk": {"S": f"{run}#{dataset}"}}
+
+
+def _run(item: Mapping[str, Any]) -> RunRecord:
+    return RunRecord(
+        id=item["sk"],
+        execution=item["execution"],
+        started=datetime.fromisoformat(item["started"]),
+        expires=datetime.fromisoformat(item["expires"]),
+        batches=int(item["batches"]),
+        files=int(item["files"]),
+        bytes=int(item["bytes"]),
+        datasets={name: int(files) for name, files in item["datasets"].items()},
+        live="live" in item,
+        status=RunStatus(item["status"]),
+        ended=datetime.fromisoformat(item["ended"]) if "ended" in item else None,
+    )
+
+
+def _attempt(item: Mapping[str, Any]) -> Attempt:
+    return Attempt(
+        arrival=item["sk"],
+        attempts=int(item["attempts"]),
+        not_before=datetime.fromisoformat(item["not_before"]),
+        reason=item["reason"],
+    )

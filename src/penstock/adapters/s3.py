@@ -1,0 +1,173 @@
+"""The landing bucket. Moving is in `s3_moves`; here is listing, reading and Penstock's own documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
+
+from penstock.adapters.aws_errors import MISSING_OBJECT, code_of, translated
+from penstock.adapters.s3_moves import move_all
+from penstock.model.arrivals import Arrival
+from penstock.model.errors import TransientError
+from penstock.model.streams import ByteStream
+from penstock.ports import Move
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+_PART = 8 * 2**20
+"""What `put_lines` holds in memory at most, in bytes. S3 takes 10,000 parts, so 80 GB of lines."""
+
+
+class S3ObjectStore:
+    """`bucket` must have versioning on: a version is a file's identity."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def arrivals(self, prefix: str) -> Iterator[Arrival]:
+        # S3 lists a key's versions newest first, and may cut a page between two of them: they are held back until the
+        # key changes. That is what is held in memory, beside one page.
+        held: list[Arrival] = []
+        for arrival in self._versions(prefix):
+            if held and held[0].key != arrival.key:
+                yield from reversed(held)
+                held = []
+            held.append(arrival)
+        yield from reversed(held)
+
+    def _versions(self, prefix: str) -> Iterator[Arrival]:
+        pages = iter(self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix))
+        while True:
+            with translated(f"list the versions below s3://{self._bucket}/{prefix}"):
+                page = next(pages, None)
+            if page is None:
+                return
+            for version in page.get("Versions", []):
+                if version["Size"] == 0 and version["Key"].endswith("/"):
+                    continue
+                yield Arrival(
+                    bucket=self._bucket,
+                    key=version["Key"],
+                    version_id=version["VersionId"],
+                    size=version["Size"],
+                    etag=version["ETag"].strip('"'),
+                    modified=version["LastModified"],
+                )
+
+    @contextmanager
+    def open(self, arrival: Arrival) -> Iterator[ByteStream]:
+        with translated(f"read {arrival.uri} (version {arrival.version_id})"):
+            found = self._client.get_object(Bucket=self._bucket, Key=arrival.key, VersionId=arrival.version_id)
+        body = _Body(found["Body"], found["ContentLength"], arrival)
+        try:
+            yield body
+        finally:
+            found["Body"].close()
+
+    def move(self, moves: Sequence[Move]) -> None:
+        move_all(self._client, self._bucket, moves)
+
+    def get_json(self, key: str) -> Any:
+        with translated(f"read s3://{self._bucket}/{key}"):
+            try:
+                return orjson.loads(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+            except ClientError as error:
+                if code_of(error) in MISSING_OBJECT:
+                    raise KeyError(key) from None
+                raise
+
+    def put_json(self, key: str, document: Any) -> None:
+        with translated(f"write s3://{self._bucket}/{key}"):
+            self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=orjson.dumps(document), ContentType="application/json"
+            )
+
+    def put_lines(self, key: str, lines: Iterable[bytes]) -> None:
+        parts = _parts(lines)
+        first = next(parts, b"")
+        second = next(parts, None)
+        with translated(f"write s3://{self._bucket}/{key}"):
+            if second is None:
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=first, ContentType=_LINES)
+                return
+            upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=_LINES)["UploadId"]
+        try:
+            self._upload(key, upload, _chain(first, second, parts))
+        except BaseException:
+            # One left open is paid for and never seen. Should this fail too, the bucket's lifecycle ends it.
+            with translated(f"abort the upload of s3://{self._bucket}/{key}"):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+            raise
+
+    def _upload(self, key: str, upload: str, parts: Iterator[bytes]) -> None:
+        done: list[CompletedPartTypeDef] = []
+        for number, part in enumerate(parts, 1):
+            with translated(f"write part {number} of s3://{self._bucket}/{key}"):
+                answer = self._client.upload_part(
+                    Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=part
+                )
+            done.append({"PartNumber": number, "ETag": answer["ETag"]})
+        with translated(f"complete the upload of s3://{self._bucket}/{key}"):
+            self._client.complete_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": done}
+            )
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
+        while True:
+            with translated(f"list s3://{self._bucket}/{prefix}"):
+                page = next(pages, None)
+            if page is None:
+                return
+            for found in page.get("Contents", []):
+                yield found["Key"]
+
+
+_LINES = "application/x-ndjson"
+
+
+class _Body:
+    """A version's bytes, counted: fewer than S3 announced is a dropped connection and no end."""
+
+    def __init__(self, body: StreamingBody, length: int, arrival: Arrival) -> None:
+        self._body = body
+        self._left = length
+        self._arrival = arrival
+
+    def read(self, size: int, /) -> bytes:
+        with translated(f"read {self._arrival.uri} (version {self._arrival.version_id})"):
+            data: bytes = self._body.read(size)
+        self._left -= len(data)
+        if not data and size and self._left:
+            raise TransientError(
+                f"Could not read {self._arrival.uri} (version {self._arrival.version_id}): the connection ended "
+                f"{self._left} bytes before the file did. Try again."
+            )
+        return data
+
+
+def _parts(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines with their newlines, in pieces of at least `_PART` bytes, which S3 wants of all but the last."""
+    part = bytearray()
+    for line in lines:
+        part += line
+        part += b"\n"
+        if len(part) >= _PART:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)
+
+
+def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield second
+    yield from rest

@@ -1,0 +1,121 @@
+"""Moving object versions inside the bucket: S3 has no rename, so each is copied and then deleted by its version id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import MISSING_OBJECT, code_of, of_code, translated
+from penstock.model.arrivals import Arrival
+from penstock.model.errors import PenstockError, PermanentError
+from penstock.ports import Move
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef, ObjectIdentifierTypeDef
+
+_THREADS = 16
+_COPY_LIMIT = 5 * 2**30
+"""CopyObject's limit, in bytes; above it the copy goes in parts."""
+_DELETE_LIMIT = 1000
+"""DeleteObjects' limit, in keys."""
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 can't carry, and S3 keys can: such a key is deleted by a request of its own, whose key is in the URL."""
+
+
+def move_all(client: S3Client, bucket: str, moves: Sequence[Move]) -> None:
+    """`ObjectStore.move`. One that can't be copied holds up no other: the rest is moved, then its error raised."""
+    if not moves:
+        return
+    copied: list[Arrival] = []
+    failures: list[PenstockError] = []
+    with ThreadPoolExecutor(min(_THREADS, len(moves)), thread_name_prefix="move") as pool:
+        for move, failure in zip(moves, pool.map(lambda move: _try_copy(client, bucket, move), moves), strict=True):
+            if failure is None:
+                copied.append(move.arrival)
+            else:
+                failures.append(failure)
+    failures += _delete(client, bucket, copied)
+    if failures:
+        # The permanent one first: it is what an operator has to mend.
+        raise next((failure for failure in failures if isinstance(failure, PermanentError)), failures[0])
+
+
+def _try_copy(client: S3Client, bucket: str, move: Move) -> PenstockError | None:
+    try:
+        _copy(client, bucket, move)
+    except PenstockError as error:
+        return error
+    return None
+
+
+def _copy(client: S3Client, bucket: str, move: Move) -> None:
+    arrival = move.arrival
+    source: CopySourceTypeDef = {"Bucket": bucket, "Key": arrival.key, "VersionId": arrival.version_id}
+    with translated(f"copy {arrival.uri} (version {arrival.version_id}) to s3://{bucket}/{move.to}"):
+        try:
+            if arrival.size > _COPY_LIMIT:
+                client.copy(source, bucket, move.to, ExtraArgs=_carried(client, bucket, arrival))
+            else:
+                client.copy_object(Bucket=bucket, Key=move.to, CopySource=source)
+        except ClientError as error:
+            if code_of(error) not in MISSING_OBJECT:
+                raise
+            _require_moved(client, bucket, move)
+
+
+def _require_moved(client: S3Client, bucket: str, move: Move) -> None:
+    """The version is gone: moved before, if its target is there; else someone deleted it."""
+    try:
+        found = client.head_object(Bucket=bucket, Key=move.to)
+    except ClientError as error:
+        if code_of(error) not in MISSING_OBJECT:
+            raise
+        found = None
+    if found is None or found["ContentLength"] != move.arrival.size:
+        raise PermanentError(
+            f"{move.arrival.uri} (version {move.arrival.version_id}) is gone and s3://{bucket}/{move.to} does not hold "
+            "it: someone else deleted it. What was loaded of it stays; ask who deletes below incoming/."
+        )
+
+
+def _carried(client: S3Client, bucket: str, arrival: Arrival) -> dict[str, Any]:
+    """What CopyObject takes along by itself and a copy in parts does not."""
+    head = client.head_object(Bucket=bucket, Key=arrival.key, VersionId=arrival.version_id)
+    names = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Metadata")
+    carried = {name: value for name, value in head.items() if name in names and value}
+    tags = client.get_object_tagging(Bucket=bucket, Key=arrival.key, VersionId=arrival.version_id)["TagSet"]
+    if tags:
+        carried["Tagging"] = urlencode([(tag["Key"], tag["Value"]) for tag in tags])
+    return carried
+
+
+def _delete(client: S3Client, bucket: str, arrivals: Sequence[Arrival]) -> Iterator[PenstockError]:
+    """Deletes those versions and no other; what S3 says of each is read, since it answers 200 to a failed one."""
+    plain = [arrival for arrival in arrivals if not _NO_XML.search(arrival.key)]
+    for start in range(0, len(plain), _DELETE_LIMIT):
+        part = plain[start : start + _DELETE_LIMIT]
+        objects: list[ObjectIdentifierTypeDef] = [
+            {"Key": arrival.key, "VersionId": arrival.version_id} for arrival in part
+        ]
+        try:
+            with translated(f"delete {len(part)} moved versions from s3://{bucket}, {part[0].key} the first"):
+                answer = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        except PenstockError as error:
+            yield error
+            continue
+        for item in answer.get("Errors", []):
+            doing = f"delete s3://{bucket}/{item.get('Key')} (version {item.get('VersionId')}) after it was copied"
+            yield of_code(item.get("Code", ""), item.get("Message", ""), doing)
+    for arrival in arrivals:
+        if _NO_XML.search(arrival.key):
+            try:
+                with translated(f"delete {arrival.uri} (version {arrival.version_id}) after it was copied"):
+                    client.delete_object(Bucket=bucket, Key=arrival.key, VersionId=arrival.version_id)
+            except PenstockError as error:
+                yield error

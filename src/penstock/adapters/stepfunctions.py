@@ -1,0 +1,52 @@
+"""Runs of the ingest state machine, each an execution that is named by its plan."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import code_of, of_client_error, translated
+from penstock.ports import RunStatus
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+class StepFunctionsRuns:
+    """`state_machine_arn` is the ingest machine's."""
+
+    def __init__(self, client: SFNClient, state_machine_arn: str) -> None:
+        self._client = client
+        self._machine = state_machine_arn
+
+    def execution_of(self, plan: str) -> str:
+        return execution_arn(self._machine, plan)
+
+    def start(self, plan: str, batches: int) -> None:
+        body = json.dumps({"plan": plan, "batches": list(range(batches))})
+        with translated(f"start the execution {plan} of {self._machine}"):
+            try:
+                self._client.start_execution(stateMachineArn=self._machine, name=plan, input=body)
+            except ClientError as error:
+                # One that runs with this input is answered with 200; this is one that is over. Either was started.
+                if code_of(error) != "ExecutionAlreadyExists":
+                    raise
+
+    def status(self, execution: str) -> RunStatus:
+        doing = f"look at the execution {execution}"
+        with translated(doing):
+            try:
+                found = self._client.describe_execution(executionArn=execution)["status"]
+            except ClientError as error:
+                if code_of(error) == "ExecutionDoesNotExist":
+                    return RunStatus.MISSING
+                raise of_client_error(error, doing) from error
+        # PENDING_REDRIVE is an execution that will run again: its leases hold.
+        return RunStatus.RUNNING if found == "PENDING_REDRIVE" else RunStatus(found)
+
+
+def execution_arn(state_machine: str, name: str) -> str:
+    """`arn:…:stateMachine:ingest` and `p1` become `arn:…:execution:ingest:p1`."""
+    return f"{state_machine.replace(':stateMachine:', ':execution:', 1)}:{name}"

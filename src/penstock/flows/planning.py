@@ -1,0 +1,133 @@
+"""Which arrivals a plan takes, and how it groups them: pure, so that its promises can be tested on anything.
+
+Who waits longest goes first, and no dataset can crowd out another: they take turns, one arrival each.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from penstock.model.arrivals import Arrival
+from penstock.model.datasets import BatchLimits
+from penstock.model.plans import MAX_BATCHES, Batch
+
+ALONE_FROM = 2
+"""From so many attempts on an arrival is worked in a batch of its own, so that what crashes a worker crashes alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What may be taken now, over all datasets. `empty` says that nothing is leased at all."""
+
+    files: int
+    bytes: int
+    empty: bool
+
+
+@dataclass(slots=True)
+class Oldest:
+    """The `most` oldest of the arrivals that it was shown, in memory for that many."""
+
+    most: int
+    _heap: list[tuple[float, tuple[int, ...], str, Arrival]] = field(default_factory=list)
+
+    def add(self, arrival: Arrival) -> None:
+        # A heap has its least in front; of the negated ages that is the youngest, the one to give up for an older.
+        # Keys break ties the same way: inverted, by their bytes.
+        entry = (-arrival.modified.timestamp(), tuple(-byte for byte in arrival.key.encode()), arrival.id, arrival)
+        if len(self._heap) < self.most:
+            heapq.heappush(self._heap, entry)
+        elif self.most:
+            heapq.heappushpop(self._heap, entry)
+
+    def in_order(self) -> list[Arrival]:
+        """Oldest first."""
+        return [entry[-1] for entry in sorted(self._heap, reverse=True)]
+
+
+def choose(eligible: Mapping[str, Sequence[Arrival]], room: Room) -> dict[str, list[Arrival]]:
+    """What of `eligible` (per dataset, oldest first) fits into `room`.
+
+    The datasets take turns, the one that waits longest first. When the next arrival does not fit in bytes, choosing
+    ends there: the rest of the room is kept for it, or small files would overtake a big one for ever. One that is
+    bigger than all the room there can ever be goes alone, when nothing else is leased.
+    """
+    queues = sorted(((name, deque(arrivals)) for name, arrivals in eligible.items() if arrivals), key=_age_of_first)
+    chosen: dict[str, list[Arrival]] = {}
+    files, size, empty = room.files, room.bytes, room.empty
+    while queues and files > 0:
+        for name, queue in queues:
+            if files <= 0:
+                break
+            if queue[0].size > size and not empty:
+                return chosen
+            arrival = queue.popleft()
+            chosen.setdefault(name, []).append(arrival)
+            files, size, empty = files - 1, size - arrival.size, False
+        queues = [entry for entry in queues if entry[1]]
+    return chosen
+
+
+def group(
+    chosen: Mapping[str, Sequence[Arrival]],
+    limits: Mapping[str, BatchLimits],
+    attempts: Mapping[str, int],
+    most: int = MAX_BATCHES,
+) -> tuple[Batch, ...]:
+    """At most `most` batches of what was chosen (per dataset, oldest first), numbered; what is over is left for later.
+
+    `limits` are the datasets'; `attempts` those of arrivals that were put back, by id.
+    """
+    waiting = [
+        deque((name, part) for part in _parts(arrivals, limits.get(name, BatchLimits()), attempts))
+        for name, arrivals in chosen.items()
+    ]
+    batches: list[Batch] = []
+    while any(waiting):
+        for queue in waiting:
+            if queue and len(batches) < most:
+                name, part = queue.popleft()
+                batches.append(Batch(len(batches), name, tuple(part)))
+        if len(batches) == most:
+            break
+    return tuple(batches)
+
+
+def _parts(arrivals: Sequence[Arrival], limits: BatchLimits, attempts: Mapping[str, int]) -> Iterable[list[Arrival]]:
+    """Those that failed before, each alone, between the others: neither kind waits for all of the other."""
+    alone = deque([arrival] for arrival in arrivals if attempts.get(arrival.id, 0) >= ALONE_FROM)
+    together = deque(_even([arrival for arrival in arrivals if attempts.get(arrival.id, 0) < ALONE_FROM], limits))
+    while together or alone:
+        for queue in (together, alone):
+            if queue:
+                yield queue.popleft()
+
+
+def _even(arrivals: Sequence[Arrival], limits: BatchLimits) -> list[list[Arrival]]:
+    """As few batches as the limits allow, and of one size where that costs no more: the longest one sets the pace."""
+    fewest = _packed(arrivals, limits.max_files, limits.max_bytes)
+    if len(fewest) < 2:
+        return fewest
+    share = -(-len(arrivals) // len(fewest))
+    even = _packed(arrivals, share, limits.max_bytes)
+    return even if len(even) == len(fewest) else fewest
+
+
+def _packed(arrivals: Iterable[Arrival], files: int, size: int) -> list[list[Arrival]]:
+    """In order, each batch filled before the next begins; an arrival that is bigger than `size` is alone in its own."""
+    batches: list[list[Arrival]] = []
+    room = 0
+    for arrival in arrivals:
+        if not batches or len(batches[-1]) >= files or arrival.size > room:
+            batches.append([])
+            room = size
+        batches[-1].append(arrival)
+        room -= arrival.size
+    return batches
+
+
+def _age_of_first(entry: tuple[str, deque[Arrival]]) -> tuple[float, str]:
+    return entry[1][0].modified.timestamp(), entry[0]
