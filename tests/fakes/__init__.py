@@ -1,0 +1,1 @@
+"""Ports in memory. Each passes the contract suite (`tests/contract/`) that its real adapter passes."""
