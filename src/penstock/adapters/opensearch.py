@@ -1,0 +1,280 @@
+"""The search index, over opensearch-py: `_bulk` by bytes, and every item's own status read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError, TransportError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity.wait import WaitBaseT
+
+from penstock.adapters.opensearch_client import translated
+from penstock.adapters.opensearch_mapping import (
+    conflicts,
+    mapping_of,
+    missing_fields,
+    template_name,
+    template_of,
+)
+from penstock.model.datasets import LINEAGE, Dataset
+from penstock.model.documents import Document, rejected
+from penstock.model.errors import PermanentError, TransientError
+from penstock.model.outcomes import IndexOutcome, Reject
+
+MAX_BYTES = 5 * 2**20
+MAX_REJECTS = 1000
+"""How many rejects an outcome holds; all are counted."""
+
+_ARRIVAL = LINEAGE[0]
+_FIELD = re.compile(r"field \[([^\]]+)\]")
+
+_NO_DOCUMENTS_FAULT = {
+    "cluster_block_exception": TransientError,  # A full disk makes indices read-only; it heals when there is room.
+    "unavailable_shards_exception": TransientError,
+    "index_closed_exception": PermanentError,
+    "index_not_found_exception": PermanentError,
+    "security_exception": PermanentError,
+}
+
+_Action = tuple[Document, bytes]
+"""A document and its two lines in a bulk request."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    documents: int = 0
+    rejected: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+
+    def reject(self, document: Document, reason: str) -> None:
+        self.rejected += 1
+        if len(self.rejects) < MAX_REJECTS:
+            named = _FIELD.search(reason)
+            self.rejects.append(rejected(document, reason, named[1] if named else ""))
+
+    def outcome(self) -> IndexOutcome:
+        return IndexOutcome(documents=self.documents, rejects=tuple(self.rejects), rejected=self.rejected)
+
+
+class OpenSearchIndex:
+    """`penstock.ports.SearchIndex`. A bulk request has at most `max_bytes`, or a single document that is larger."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        *,
+        max_bytes: int = MAX_BYTES,
+        attempts: int = 8,
+        wait: WaitBaseT | None = None,
+    ) -> None:
+        self._client = client
+        self._max_bytes = max_bytes
+        self._attempts = attempts
+        # Exponential with full jitter: up to 0.25 s, 0.5 s, … 15 s; half a minute in all, at most.
+        self._wait = wait or wait_random_exponential(multiplier=0.25, max=15)
+
+    def write(self, index: str, documents: Iterable[Document]) -> IndexOutcome:
+        tally = _Tally()
+        # The next request is built while the index works on this one; two of them are held, never more.
+        with ThreadPoolExecutor(1) as sender:
+            under_way: Future[None] | None = None
+            for some in self._requests(documents):
+                if under_way is not None:
+                    under_way.result()
+                under_way = sender.submit(self._send, index, some, tally)
+            if under_way is not None:
+                under_way.result()
+        return tally.outcome()
+
+    def delete(self, index: str, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), 2000):
+            self._send_deletes(index, ids[start : start + 2000])
+
+    def delete_arrival(self, index: str, arrival: str) -> None:
+        doing = f"deleting the documents of arrival {arrival} from index {index}"
+        with translated(doing):
+            try:
+                self._client.indices.refresh(index=index)  # A delete by query sees only what a search would.
+                answer = self._client.delete_by_query(
+                    index=index,
+                    body={"query": {"term": {_ARRIVAL: arrival}}},
+                    params={"conflicts": "proceed", "refresh": "true"},
+                )
+            except NotFoundError:
+                return
+        if answer.get("version_conflicts") or answer.get("failures") or answer.get("timed_out"):
+            raise TransientError(f"{doing}: some could not be deleted yet, they are being written at the same time")
+
+    def count(self, index: str, arrival: str | None = None) -> int:
+        query: dict[str, Any] = {"match_all": {}} if arrival is None else {"term": {_ARRIVAL: arrival}}
+        with translated(f"counting the documents of index {index}"):
+            try:
+                self._client.indices.refresh(index=index)
+                return int(self._client.count(index=index, body={"query": query})["count"])
+            except NotFoundError:
+                return 0
+
+    def search(self, index: str, text: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        query: dict[str, Any] = {"match_all": {}}
+        if text.strip():
+            query = {"simple_query_string": {"query": text, "default_operator": "and", "lenient": True}}
+        with translated(f"searching index {index}"):
+            try:
+                answer = self._client.search(index=index, body={"query": query, "size": limit})
+            except NotFoundError:
+                return []
+        return [{key: hit[key] for key in ("_id", "_score", "_source")} for hit in answer["hits"]["hits"]]
+
+    def apply(self, dataset: Dataset) -> bool:
+        if dataset.index is None:
+            return False
+        name = dataset.index.name
+        with translated(f"applying dataset {dataset.name} to index {name}"):
+            changed = self._apply_template(dataset)
+            if not self._client.indices.exists(index=name):
+                self._create(name)
+                return True
+            wanted = mapping_of(dataset)["properties"]
+            there = self._client.indices.get_mapping(index=name)
+            for concrete, found in there.items():
+                properties = found["mappings"].get("properties", {})
+                if wrong := conflicts(wanted, properties):
+                    raise PermanentError(
+                        f"index {concrete} does not fit dataset {dataset.name}: {'; '.join(wrong)}. A field's type "
+                        "can't be changed in place: name another index in the dataset and replay it, or delete this one"
+                    )
+                if more := missing_fields(wanted, properties):
+                    self._client.indices.put_mapping(index=concrete, body={"dynamic": False, "properties": more})
+                    changed = True
+        return changed
+
+    def _apply_template(self, dataset: Dataset) -> bool:
+        assert dataset.index is not None  # noqa: S101 - `apply` has looked
+        name = template_name(dataset)
+        wanted = template_of(dataset, dataset.index)
+        try:
+            there = self._client.indices.get_index_template(name=name)["index_templates"][0]["index_template"]
+        except NotFoundError:
+            there = {}
+        if there.get("_meta") == wanted["_meta"] and there.get("index_patterns") == wanted["index_patterns"]:
+            return False
+        self._client.indices.put_index_template(name=name, body=wanted)
+        return True
+
+    def _create(self, name: str) -> None:
+        try:
+            self._client.indices.create(index=name)
+        except TransportError as error:
+            if error.error != "resource_already_exists_exception":
+                raise
+
+    def _requests(self, documents: Iterable[Document]) -> Iterator[list[_Action]]:
+        """The documents with their bulk lines, as many together as fit in a request."""
+        some: list[_Action] = []
+        size = 0
+        for document in documents:
+            lines = b'{"index":{"_id":%b}}\n%b\n' % (orjson.dumps(document.id), document.source)
+            if some and size + len(lines) > self._max_bytes:
+                yield some
+                some, size = [], 0
+            some.append((document, lines))
+            size += len(lines)
+        if some:
+            yield some
+
+    def _retrying(self) -> Retrying:
+        return Retrying(
+            retry=retry_if_exception_type(TransientError),
+            stop=stop_after_attempt(self._attempts),
+            wait=self._wait,
+            reraise=True,
+        )
+
+    def _send(self, index: str, some: list[_Action], tally: _Tally) -> None:
+        """Sends them until each is written or rejected. One sent twice does no harm: its id makes it one document."""
+        left = some
+        try:
+            for attempt in self._retrying():
+                with attempt:
+                    left = self._send_once(index, left, tally)
+                    if left:
+                        raise TransientError(f"writing to index {index}: it is overloaded, {len(left)} were put off")
+        except _TooLargeError:
+            if len(left) == 1:
+                tally.reject(left[0][0], "the document is larger than a request to the index may be")
+                return
+            half = len(left) // 2
+            self._send(index, left[:half], tally)
+            self._send(index, left[half:], tally)
+
+    def _send_once(self, index: str, some: list[_Action], tally: _Tally) -> list[_Action]:
+        """One request; what of it must be sent again. Nothing is counted unless all its items could be judged."""
+        written = 0
+        refused: list[tuple[Document, str]] = []
+        again: list[_Action] = []
+        for one, item in zip(some, self._bulk(index, b"".join([lines for _, lines in some])), strict=True):
+            (answer,) = item.values()
+            status = answer["status"]
+            if status < 300:
+                written += 1
+            elif status == 429 or status >= 500:
+                again.append(one)
+            else:
+                refused.append((one[0], _reason(index, answer["error"])))
+        tally.documents += written
+        for document, reason in refused:
+            tally.reject(document, reason)
+        return again
+
+    def _send_deletes(self, index: str, ids: Sequence[str]) -> None:
+        left = list(ids)
+        for attempt in self._retrying():
+            with attempt:
+                body = b"".join([b'{"delete":{"_id":%b}}\n' % orjson.dumps(id_) for id_ in left])
+                items = self._bulk(index, body)
+                answers = [next(iter(item.values())) for item in items]
+                for answer in answers:
+                    if 400 <= answer["status"] < 500 and answer["status"] not in (404, 429):
+                        raise PermanentError(f"deleting from index {index}: {_reason(index, answer['error'])}")
+                left = [
+                    id_
+                    for id_, answer in zip(left, answers, strict=True)
+                    if answer["status"] == 429 or answer["status"] >= 500
+                ]
+                if left:
+                    raise TransientError(f"deleting from index {index}: it is overloaded, {len(left)} were put off")
+
+    def _bulk(self, index: str, body: bytes) -> Sequence[Mapping[str, Any]]:
+        """The items of one request, in its order, each `{"index": {"status": …, "error": …}}`."""
+        with translated(f"writing to index {index}"):
+            try:
+                answer = self._client.bulk(
+                    body=body, index=index, params={"filter_path": "items.*.status,items.*.error"}
+                )
+            except TransportError as error:
+                if error.status_code == 413:
+                    raise _TooLargeError(f"writing to index {index}: it takes no request of this size") from error
+                raise
+        return answer["items"]  # type: ignore[no-any-return]
+
+
+class _TooLargeError(PermanentError):
+    """The index, or a proxy before it, takes no request of this size."""
+
+
+def _reason(index: str, error: Mapping[str, Any]) -> str:
+    """The index's reason for refusing a document. Raises where it is not the document that is at fault."""
+    kind = str(error.get("type"))
+    if (fault := _NO_DOCUMENTS_FAULT.get(kind)) is not None:
+        raise fault(f"writing to index {index}: it refuses every document ({kind}). Look at the index, not at the file")
+    reason = str(error.get("reason") or kind)
+    cause = error.get("caused_by")
+    if isinstance(cause, dict) and cause.get("reason"):
+        reason = f"{reason}: {cause['reason']}"
+    return reason
