@@ -98,7 +98,7 @@ def _csv_rows(sample: str, csv: Csv) -> tuple[list[str], Iterator[list[str]]]:
     if not rows:
         return [], iter(())
     if csv.header:
-        sources = rows.pop(0)
+        sources = [name.strip() for name in rows.pop(0)]  # As the reader of files does.
         if "" in sources:
             raise ValueError(f"column {sources.index('') + 1} of the header has no name")
         if twice := sorted({name for name in sources if sources.count(name) > 1}):
