@@ -1,0 +1,31 @@
+"""Creates or checks tables and indexes: as a custom resource of the stack at each deploy, or when called by hand.
+
+Called by hand it answers `{"did": ["created table public.flights", …]}` and raises what goes wrong. As a custom
+resource it answers CloudFormation. Deleting the stack drops nothing: tables and indexes hold the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from penstock import wiring
+from penstock.flows.apply_datasets import apply_datasets
+from penstock.handler import Answer, Context, Event, lambda_handler
+
+
+@lambda_handler
+def handler(event: Event, context: Context) -> Answer:
+    if "ResponseURL" not in event:
+        return {"did": _apply()}
+    from penstock.custom_resource import answer_cloudformation
+
+    def work() -> Mapping[str, Any]:
+        return {"Did": len(_apply()) if event["RequestType"] != "Delete" else 0}
+
+    answer_cloudformation(event, context, "penstock-datasets", work)
+    return {}
+
+
+def _apply() -> list[str]:
+    return apply_datasets(wiring.datasets(), wiring.schema(), wiring.search())

@@ -1,0 +1,14 @@
+"""Loads a batch into the warehouse, or begins to. `{"plan", "batch"}` → `{"status": "done"|"running", "handle"}`."""
+
+from __future__ import annotations
+
+from penstock import wiring
+from penstock.flows.load_batch import begin_load
+from penstock.handler import Answer, Context, Event, lambda_handler, number, text
+
+
+@lambda_handler
+def handler(event: Event, _context: Context) -> Answer:
+    plan, batch = text(event, "plan"), number(event, "batch")
+    progress = begin_load(wiring.store(), wiring.warehouse(), wiring.datasets(), plan, batch)
+    return {"status": "running" if progress.running else "done", "handle": progress.handle}

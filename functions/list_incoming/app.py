@@ -1,0 +1,35 @@
+"""Lists `incoming/` and starts a run for what it finds; whatever event it gets is only a reason to look.
+
+S3 notifications (bare or in SQS), EventBridge's shape of them, the schedule's tick and a failed run all mean the same.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from penstock import wiring
+from penstock.flows.list_incoming import Limits, list_incoming
+from penstock.handler import Answer, Context, Event, lambda_handler, logger
+from penstock.metrics import publish_backlog
+from penstock.triggers import Trigger, triggers_of
+
+
+@lambda_handler
+def handler(event: Event, context: Context) -> Answer:
+    triggers = triggers_of(event)
+    logger.info("asked to list", extra={"triggers": triggers})
+    if set(triggers) == {Trigger.TEST}:
+        return {"listed": False}  # S3 says that the notification is set up; nothing has arrived.
+    settings = wiring.settings()
+    listing = list_incoming(
+        wiring.store(),
+        wiring.leases(),
+        wiring.runs(),
+        wiring.clock(),
+        wiring.datasets(),
+        Limits(settings.max_leased_files, settings.max_leased_bytes, timedelta(seconds=settings.run_seconds)),
+        owner=context.aws_request_id,
+    )
+    if listing.listed:
+        publish_backlog(settings.stack, listing)
+    return {"listed": listing.listed, "plans": list(listing.plans)}
