@@ -88,6 +88,10 @@ class PostgresServer:
         if new:
             self._create_roles()
 
+    def ended(self) -> bool:
+        """Whether it was started and has gone by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def stop(self) -> None:
         """Ends it at once, its clients' transactions rolled back."""
         if self._process is None:

@@ -1,0 +1,105 @@
+"""The engines of a stack, apart from PostgreSQL: how each is started, and how it says that it is ready."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from penstock.local.children import dying_with_parent
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "COVERAGE_PROCESS_START")
+"""All that an engine gets of the caller's environment: no AWS profile and no proxy may lead a function to the cloud."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a stack's engines are to behave. `wait_scale` shrinks Wait states and retries; 1 is real time."""
+
+    auth: bool = True
+    mock_config: str = ""
+    wait_scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    name: str
+    arguments: list[str]
+    port: int
+    health: str
+    """A path that answers 200 when it is ready."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def start(self, folder: Path) -> subprocess.Popen[bytes]:
+        """As a child in a process group of its own, its output in `<folder>/<name>.log`."""
+        with (folder / f"{self.name}.log").open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own program and our own arguments
+                [sys.executable, *self.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env={name: os.environ[name] for name in _KEPT if name in os.environ} | dict(self.environment),
+                start_new_session=True,
+                preexec_fn=dying_with_parent(),
+            )
+
+    def ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", self.health)
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def ministack(folder: Path, port: int, pipelines: int, settings: Settings) -> Engine:
+    """The AWS APIs. `pipelines` is the port that Data Pipeline is served on; functions inherit this environment."""
+    environment = {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "IOT_MTLS_ENABLED": "0",  # Or it listens on every address for MQTT.
+        "LOG_LEVEL": "INFO",
+        "AUTH": "true" if settings.auth else "false",
+        "TMPDIR": str(folder / "tmp"),
+        "STATE_DIR": str(folder / "tmp" / "state"),
+        "S3_DATA_DIR": str(folder / "tmp" / "s3"),
+        "LAMBDA_STATE_TRANSITION_SECONDS": "0",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL_DATA_PIPELINE": f"http://127.0.0.1:{pipelines}",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SFN_WAIT_SCALE": str(settings.wait_scale),
+    }
+    if settings.mock_config:
+        environment["SFN_MOCK_CONFIG"] = settings.mock_config
+    return Engine("ministack", ["-m", "penstock.local.ministack_server"], port, "/_ministack/health", environment)
+
+
+def pipelines(folder: Path, port: int) -> Engine:
+    """AWS Data Pipeline, by moto's server."""
+    arguments = ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    environment = {"TMPDIR": str(folder / "tmp"), "AWS_CONFIG_FILE": os.devnull, "AWS_DEFAULT_REGION": REGION}
+    return Engine("pipelines", arguments, port, "/moto-api/", environment)
+
+
+def search(folder: Path, port: int) -> Engine:
+    """The few calls of OpenSearch that Penstock makes, on SQLite."""
+    arguments = ["-m", "penstock.local.search", "--port", str(port), "--data", str(folder / "search.sqlite")]
+    return Engine("search", arguments, port, "/", {"TMPDIR": str(folder / "tmp")})
+
+
+def has_search() -> bool:
+    return find_spec("penstock.local.search") is not None
