@@ -80,6 +80,11 @@ def indexed_key(plan_id: str, batch: int) -> str:
     return f"{PLANS}{plan_id}/indexed/{batch:05d}.json"
 
 
+def settling_key(plan_id: str, batch: int) -> str:
+    """Where `settle_batch` writes what it is about to do, so that doing it again after a crash does the same."""
+    return f"{PLANS}{plan_id}/settling/{batch:05d}.json"
+
+
 def settled_batch_key(plan_id: str, batch: int) -> str:
     """Where `settle_batch` leaves what became of a batch (`penstock.model.outcomes.Settled`)."""
     return f"{PLANS}{plan_id}/settled/{batch:05d}.json"

@@ -1,0 +1,26 @@
+"""Makes tables and indexes what the datasets say: `penstock apply`, and every deploy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from penstock.model.datasets import Dataset
+from penstock.ports import SearchIndex
+
+
+class Schema(Protocol):
+    """The warehouse's owner, which the loaders are not."""
+
+    def apply(self, datasets: Mapping[str, Dataset]) -> list[str]:
+        """What it did, a line each; nothing when all was there. Raises PermanentError where a table conflicts."""
+        ...
+
+
+def apply_datasets(schema: Schema | None, search: SearchIndex | None, datasets: Mapping[str, Dataset]) -> list[str]:
+    """What was done, a line each. Doing it again does nothing."""
+    done = list(schema.apply(datasets)) if schema else []
+    for name, dataset in sorted(datasets.items()):
+        if search and dataset.index and search.apply(dataset):
+            done.append(f"index {dataset.index.name}: created or updated for dataset {name}")
+    return done

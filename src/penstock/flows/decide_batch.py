@@ -1,0 +1,170 @@
+"""Asks ledger and index about a batch, decides each arrival, and does what may be done twice.
+
+That is the documents, the rejects and the reasons; what may be done once alone, the attempts, is `settle_batch`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from penstock.flows.converge_documents import converge
+from penstock.flows.deciding import (
+    Branch,
+    Decision,
+    Documents,
+    Told,
+    decide,
+    not_before,
+    shortened,
+    unclaimed_reason,
+    undecided,
+)
+from penstock.flows.set_aside import write_reason, write_rejects
+from penstock.model.arrivals import FAILED, PROCESSED, UNCLAIMED, Arrival, settled_key
+from penstock.model.dataset_files import dataset_of
+from penstock.model.datasets import Dataset
+from penstock.model.errors import TransientError
+from penstock.model.outcomes import IndexOutcome, LoadOutcome, SettledArrival, Settlement, Verdict
+from penstock.model.plans import Batch, indexed_key
+from penstock.ports import Attempt, Leases, ObjectStore, SearchIndex, Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """What a batch is settled against. None is what the stack does not have."""
+
+    warehouse: Warehouse | None
+    search: SearchIndex | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One arrival's end, and the attempt to remember when it is put back and that counts."""
+
+    arrival: SettledArrival
+    attempt: Attempt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where batches of a run are decided. `warehouse_branch` and `search_branch` are how the batch's branches ended."""
+
+    store: ObjectStore
+    leases: Leases
+    destinations: Destinations
+    now: datetime
+    datasets: Mapping[str, Dataset]
+    most_attempts: int
+    warehouse_branch: Branch
+    search_branch: Branch
+
+    def decide(self, plan: str, batch: Batch) -> list[Decided]:
+        """Of each arrival, in the batch's order."""
+        dataset = self._usable(batch.dataset)
+        if dataset is None:
+            return [self._without_dataset(plan, batch.dataset, arrival) for arrival in batch.arrivals]
+        return [
+            self._carry(plan, arrival, told, decide(told))
+            for arrival, told in zip(batch.arrivals, self._ask(plan, batch, dataset), strict=True)
+        ]
+
+    def _usable(self, name: str) -> Dataset | None:
+        """The dataset as this stack can work it: without a search index, one with a table still has its table."""
+        dataset = self.datasets.get(name)
+        if dataset and dataset.table and self.destinations.search is None:
+            return dataset.model_copy(update={"index": None})
+        return dataset
+
+    # ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _ask(self, plan: str, batch: Batch, dataset: Dataset) -> list[Told]:
+        loads = self._loads(dataset, batch.arrivals)
+        indexed = self._indexed(plan, batch.number) if dataset.index else {}
+        waiting = self.leases.waiting()
+
+        def told(arrival: Arrival) -> Told:
+            return Told(
+                dataset=dataset,
+                load=loads.get(arrival.id),
+                indexed=indexed.get(arrival.id),
+                warehouse=self.warehouse_branch,
+                search=self.search_branch,
+                attempts=waiting[arrival.id].attempts if arrival.id in waiting else 0,
+                most_attempts=self.most_attempts,
+            )
+
+        lost = [arrival for arrival in batch.arrivals if undecided(told(arrival)) and told(arrival).is_last]
+        if lost and self.destinations.warehouse:
+            # In the ledger first: a load that was given up on and commits late finds the row there, and loads nothing.
+            # Should it have committed just now, the ledger says so, and that is followed.
+            reason = f"Given up after {self.most_attempts} attempts: {decide(told(lost[0])).reason}"
+            self.destinations.warehouse.quarantine(dataset, lost, reason)
+            loads = {**loads, **self._loads(dataset, lost)}
+            if any(undecided(told(arrival)) for arrival in lost):
+                raise TransientError(f"The load ledger does not show the quarantine of {lost[0].key} yet. Try again.")
+        return [told(arrival) for arrival in batch.arrivals]
+
+    def _loads(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
+        warehouse = self.destinations.warehouse
+        return warehouse.outcomes(dataset, arrivals) if warehouse and dataset.table else {}
+
+    def _indexed(self, plan: str, number: int) -> Mapping[str, IndexOutcome]:
+        try:
+            raw = self.store.get_json(indexed_key(plan, number))
+        except KeyError:
+            return {}
+        return {arrival: IndexOutcome.from_json(outcome) for arrival, outcome in raw.items()}
+
+    # ── carrying out ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _carry(self, plan: str, arrival: Arrival, told: Told, decision: Decision) -> Decided:
+        dataset, reason = told.dataset, shortened(decision.reason)
+        if decision.settlement is Settlement.PUT_BACK:
+            attempt = Attempt(arrival.id, told.attempts + 1, not_before(self.now, told.attempts), reason)
+            return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason), attempt)
+        documents = self._documents(arrival, told, decision)
+        write_rejects(self.store, self.destinations.warehouse, dataset, arrival, told.load, told.indexed)
+        failed = decision.settlement is Settlement.FAILED
+        if failed:
+            write_reason(self.store, arrival, dataset.name, dataset.prefix, plan, reason)
+        root = FAILED if failed else PROCESSED
+        return Decided(
+            SettledArrival(
+                arrival=arrival.id,
+                key=arrival.key,
+                settlement=decision.settlement,
+                rows=told.load.rows if told.load and told.load.verdict is Verdict.LOADED else 0,
+                rejects=told.load.rejects if told.load else told.indexed.rejected if told.indexed else 0,
+                documents=documents,
+                duplicate=decision.duplicate,
+                reason=reason,
+                settled_key=settled_key(root, dataset.name, dataset.prefix, arrival),
+            )
+        )
+
+    def _documents(self, arrival: Arrival, told: Told, decision: Decision) -> int:
+        """Does what was decided of the documents; how many the arrival has then."""
+        search, warehouse, index = self.destinations.search, self.destinations.warehouse, told.dataset.index
+        indexed = told.indexed
+        if index is None or search is None:
+            return 0
+        if decision.documents is Documents.DELETE:
+            search.delete_arrival(index.name, arrival.id)
+            return 0
+        if decision.duplicate:
+            return 0
+        if decision.documents is Documents.CONVERGE and warehouse and told.load and indexed:
+            return converge(self.store, warehouse, search, told.dataset, arrival, told.load, indexed)
+        return indexed.documents if indexed else 0
+
+    def _without_dataset(self, plan: str, name: str, arrival: Arrival) -> Decided:
+        """Nobody claims it; or the datasets changed since the plan was made, and then the next listing sees it anew."""
+        if name != UNCLAIMED or dataset_of(self.datasets, arrival.key):
+            reason = "The datasets were deployed anew while the run went on: planned again by those there are now."
+            return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason))
+        reason = shortened(unclaimed_reason(arrival, (dataset.prefix for dataset in self.datasets.values())))
+        write_reason(self.store, arrival, UNCLAIMED, "", plan, reason)
+        key = settled_key(FAILED, UNCLAIMED, "", arrival)
+        return Decided(SettledArrival(arrival.id, arrival.key, Settlement.FAILED, reason=reason, settled_key=key))

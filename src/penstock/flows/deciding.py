@@ -1,0 +1,165 @@
+"""What becomes of an arrival, from what its destinations say of it. Pure: `settle_batch` asks, and carries it out.
+
+Where there is a table the load ledger decides, and the search branch only says whether the documents can follow.
+Without a table the index decides. What nobody decided is put back, to be tried again later, and not for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from penstock.model.arrivals import INCOMING, Arrival
+from penstock.model.datasets import Dataset
+from penstock.model.outcomes import IndexOutcome, LoadOutcome, Settlement, Verdict
+
+_FIRST_WAIT = timedelta(seconds=30)
+_LONGEST_WAIT = timedelta(hours=1)
+_MAX_REASON = 1000
+"""Characters of a reason that are kept: it goes into a state's output and a mail."""
+
+
+class Documents(StrEnum):
+    """What is to happen to the arrival's documents before it is settled."""
+
+    LEAVE = "leave"
+    CONVERGE = "converge"
+    """Those of rows that the ledger rejected go, and those of arrivals whose rows it replaced."""
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """How a branch of the batch ended: `reason` is empty when it is done."""
+
+    reason: str = ""
+
+    @classmethod
+    def of(cls, outcome: Mapping[str, Any]) -> Branch:
+        """From the state machine's `{"status": …}`. A status that isn't `done` has not finished its work."""
+        if outcome.get("status") == "done":
+            return cls()
+        error, cause = str(outcome.get("error") or "no outcome"), str(outcome.get("cause") or "")
+        return cls(shortened(f"{error}: {cause}" if cause else error))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    settlement: Settlement
+    reason: str = ""
+    documents: Documents = Documents.LEAVE
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of one arrival. `load` and `indexed` are None where nothing was said; `attempts` are those before."""
+
+    dataset: Dataset
+    load: LoadOutcome | None
+    indexed: IndexOutcome | None
+    warehouse: Branch
+    search: Branch
+    attempts: int
+    most_attempts: int
+
+    @property
+    def is_last(self) -> bool:
+        return self.attempts + 1 >= self.most_attempts
+
+
+def undecided(told: Told) -> bool:
+    """The ledger should have a row of it and has none."""
+    return told.dataset.table is not None and told.load is None
+
+
+def decide(told: Told) -> Decision:
+    if told.dataset.table is None:
+        return _by_index(told)
+    if told.load is None:
+        reason = told.warehouse.reason or "The load ended and the load ledger has no row of this file."
+        return Decision(Settlement.FAILED if told.is_last else Settlement.PUT_BACK, reason)
+    return _by_ledger(told, told.load)
+
+
+def _by_ledger(told: Told, load: LoadOutcome) -> Decision:
+    indexed = told.dataset.index is not None
+    if load.verdict is Verdict.QUARANTINED:
+        return Decision(Settlement.FAILED, load.reason, Documents.DELETE if indexed else Documents.LEAVE)
+    if load.verdict is Verdict.DUPLICATE:
+        return Decision(
+            Settlement.PROCESSED,
+            "The same content was loaded under this key before: nothing was added.",
+            _of_duplicate(told.dataset),
+            duplicate=True,
+        )
+    if not indexed:
+        return Decision(Settlement.PROCESSED)
+    trouble = _search_trouble(told)
+    if not trouble:
+        return Decision(Settlement.PROCESSED, _unindexed(told, load), Documents.CONVERGE)
+    if told.is_last:
+        return Decision(Settlement.FAILED, f"Its rows are loaded, its documents are not complete: {trouble}")
+    return Decision(Settlement.PUT_BACK, trouble)
+
+
+def _of_duplicate(dataset: Dataset) -> Documents:
+    if dataset.index is None:
+        return Documents.LEAVE
+    # With declared ids the duplicate's documents took the place of equal ones of the same rows: deleting them would
+    # leave loaded rows without a document.
+    return Documents.LEAVE if dataset.index.id_columns else Documents.DELETE
+
+
+def _by_index(told: Told) -> Decision:
+    if told.search.reason or told.indexed is None:
+        if told.is_last:
+            return Decision(Settlement.FAILED, _search_trouble(told), Documents.DELETE)
+        return Decision(Settlement.PUT_BACK, _search_trouble(told))
+    if told.indexed.reason:
+        return Decision(Settlement.FAILED, told.indexed.reason, Documents.DELETE)
+    rejected, total = told.indexed.rejected, told.indexed.rejected + told.indexed.documents
+    allowed = told.dataset.max_reject_ratio
+    if rejected > allowed * total:
+        reason = f"{rejected} of {total} rows were rejected, more than the {allowed:.1%} that the dataset allows."
+        return Decision(Settlement.FAILED, reason, Documents.DELETE)
+    return Decision(Settlement.PROCESSED)
+
+
+def _search_trouble(told: Told) -> str:
+    if told.search.reason:
+        return told.search.reason
+    if told.indexed is None:
+        return "The search branch ended and said nothing of this file."
+    return told.indexed.reason
+
+
+def _unindexed(told: Told, load: LoadOutcome) -> str:
+    """Rows that are in the table and in no document: worth a word, and no reason to hold the file up."""
+    beyond = (told.indexed.rejected if told.indexed else 0) - load.rejects
+    return f"{beyond} loaded rows could not be indexed: see its rejects." if beyond > 0 else ""
+
+
+def wait_after(attempts: int) -> timedelta:
+    """How long an arrival that was put back `attempts` times before waits: 30 s, 1 min, 2 min … 1 h."""
+    doubled: int = 2 ** min(attempts, 10)
+    return min(_FIRST_WAIT * doubled, _LONGEST_WAIT)
+
+
+def not_before(now: datetime, attempts: int) -> datetime:
+    return now + wait_after(attempts)
+
+
+def unclaimed_reason(arrival: Arrival, prefixes: Iterable[str]) -> str:
+    known = ", ".join(f"{INCOMING}{prefix}" for prefix in sorted(prefixes)) or "none"
+    return (
+        f"No dataset claims {arrival.key}. The prefixes that exist: {known}. Put the file below one of them, or add a "
+        "dataset with its prefix and deploy, then put the file again."
+    )
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= _MAX_REASON else f"{text[: _MAX_REASON - 1]}…"

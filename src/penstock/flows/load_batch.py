@@ -1,0 +1,69 @@
+"""The warehouse branch: begin a load, then look whether it is done. How it went, the load ledger says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from penstock.flows.plan_of import read_batch
+from penstock.model.arrivals import UNCLAIMED
+from penstock.model.datasets import Dataset
+from penstock.model.errors import PermanentError
+from penstock.model.plans import Batch
+from penstock.ports import LoadProgress, ObjectStore, Warehouse
+
+_DONE = LoadProgress()
+
+
+def begin_load(
+    store: ObjectStore, warehouse: Warehouse | None, datasets: Mapping[str, Dataset], plan: str, number: int
+) -> dict[str, str]:
+    """`{"status": "done" | "running", "handle": …}`. A dataset without a table is done at once.
+
+    Repeating it is safe: what the ledger has decided is passed over.
+    """
+    batch = read_batch(store, plan, number)
+    dataset = _with_table(batch, datasets)
+    if dataset is None:
+        return _answer(_DONE)
+    return _answer(_require(warehouse, dataset).begin(batch, dataset, store))
+
+
+def poll_load(
+    store: ObjectStore,
+    warehouse: Warehouse | None,
+    datasets: Mapping[str, Dataset],
+    plan: str,
+    number: int,
+    handle: str,
+) -> dict[str, str]:
+    """As `begin_load`, of the load that it gave `handle` for."""
+    batch = read_batch(store, plan, number)
+    dataset = _with_table(batch, datasets)
+    if dataset is None:
+        return _answer(_DONE)
+    return _answer(_require(warehouse, dataset).poll(batch, dataset, handle))
+
+
+def _with_table(batch: Batch, datasets: Mapping[str, Dataset]) -> Dataset | None:
+    if batch.dataset == UNCLAIMED:
+        return None
+    dataset = datasets.get(batch.dataset)
+    if dataset is None:
+        raise PermanentError(
+            f"Batch {batch.number} is of dataset {batch.dataset}, which this deployment does not have: it was removed "
+            "while the run went on. Its files are put back, and the next listing plans them by the datasets there are."
+        )
+    return dataset if dataset.table else None
+
+
+def _require(warehouse: Warehouse | None, dataset: Dataset) -> Warehouse:
+    if warehouse is None:
+        raise PermanentError(
+            f"Dataset {dataset.name} has a table, and this stack has no warehouse. Deploy it with one, or take `table` "
+            "out of the dataset."
+        )
+    return warehouse
+
+
+def _answer(progress: LoadProgress) -> dict[str, str]:
+    return {"status": "running" if progress.running else "done", "handle": progress.handle}

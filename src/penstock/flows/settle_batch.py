@@ -1,0 +1,106 @@
+"""Brings a batch to its end: each arrival goes to `processed/`, to `failed/` with its reasons, or back.
+
+The order makes a death at any line harmless. First everything is decided, and what may be done twice is done
+(documents, rejects, reasons). Then the decisions are written to `settling/`, and from there on every repeat carries out
+exactly those: what was put back is not counted twice, and an arrival that the first try moved is not judged again. Then
+come the moves, then the attempts; and only then `settled/`, so that what the summary reads there has really happened.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from penstock.flows.decide_batch import Desk, Destinations
+from penstock.flows.deciding import Branch
+from penstock.flows.plan_of import read_batch
+from penstock.model.datasets import Dataset
+from penstock.model.outcomes import SettledBatch, Settlement
+from penstock.model.plans import Batch, settled_batch_key, settling_key
+from penstock.ports import Attempt, Clock, Leases, Move, ObjectStore
+
+__all__ = ["Destinations", "settle_batch"]
+
+
+def settle_batch(
+    store: ObjectStore,
+    leases: Leases,
+    destinations: Destinations,
+    clock: Clock,
+    datasets: Mapping[str, Dataset],
+    plan: str,
+    number: int,
+    warehouse_branch: Mapping[str, Any],
+    search_branch: Mapping[str, Any],
+    most_attempts: int,
+) -> dict[str, int]:
+    """`{"processed", "failed", "put_back"}`, in files. The branches are their outcomes as the state machine has them.
+
+    Raises TransientError while a destination can't be asked: nothing is settled then, and nobody's attempts are used.
+    """
+    batch = read_batch(store, plan, number)
+    settling = _begun(store, plan, number)
+    if settling is None:
+        branches = Branch.of(warehouse_branch), Branch.of(search_branch)
+        desk = Desk(store, leases, destinations, clock.now(), datasets, most_attempts, *branches)
+        decided = desk.decide(plan, batch)
+        settling = _Settling(
+            SettledBatch(plan, number, batch.dataset, tuple(one.arrival for one in decided)),
+            tuple(one.attempt for one in decided if one.attempt),
+        )
+        store.put_json(settling_key(plan, number), settling.to_json())
+    _carry_out(store, leases, batch, settling)
+    store.put_json(settled_batch_key(plan, number), settling.batch.to_json())
+    counts = Counter(arrival.settlement for arrival in settling.batch.arrivals)
+    return {settlement.value: counts[settlement] for settlement in Settlement}
+
+
+def _carry_out(store: ObjectStore, leases: Leases, batch: Batch, settling: _Settling) -> None:
+    arrivals = {arrival.id: arrival for arrival in batch.arrivals}
+    settled = [one for one in settling.batch.arrivals if one.settlement is not Settlement.PUT_BACK]
+    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])
+    # After the moves: an arrival whose attempts were forgotten while it still lay in incoming/ would begin anew.
+    leases.put_back(settling.attempts)
+    leases.forget([one.arrival for one in settled])
+
+
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    """What is about to be done with a batch, as it lies in `settling/`."""
+
+    batch: SettledBatch
+    attempts: tuple[Attempt, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "batch": self.batch.to_json(),
+            "attempts": [
+                {
+                    "arrival": attempt.arrival,
+                    "attempts": attempt.attempts,
+                    "not_before": attempt.not_before.isoformat(),
+                    "reason": attempt.reason,
+                }
+                for attempt in self.attempts
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> _Settling:
+        return cls(
+            SettledBatch.from_json(raw["batch"]),
+            tuple(
+                Attempt(**{**attempt, "not_before": datetime.fromisoformat(attempt["not_before"])})
+                for attempt in raw["attempts"]
+            ),
+        )
+
+
+def _begun(store: ObjectStore, plan: str, number: int) -> _Settling | None:
+    try:
+        return _Settling.from_json(store.get_json(settling_key(plan, number)))
+    except KeyError:
+        return None

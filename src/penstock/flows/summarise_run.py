@@ -1,0 +1,197 @@
+"""What a run did, in words that a person reads on a phone, and in numbers for who wants them.
+
+It reads only what `settle_batch` wrote after it had moved everything; a batch without that is said to be unsettled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from penstock.flows.plan_of import read_plan
+from penstock.model.datasets import Dataset
+from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
+from penstock.model.plans import Plan, settled_batch_key, summary_key
+from penstock.ports import ObjectStore
+
+_THREADS = 16
+_SHOWN = 10
+"""Files that are named per paragraph: a mail is read, and a state's output is at most 256 KiB."""
+_SHOWN_REASON = 300
+_MAX_SUBJECT = 100
+"""SNS's limit for a subject, in ASCII characters."""
+
+
+@dataclass(slots=True)
+class _Totals:
+    """Of one dataset, or of all."""
+
+    files: int = 0
+    processed: int = 0
+    failed: int = 0
+    put_back: int = 0
+    unsettled: int = 0
+    duplicates: int = 0
+    rows: int = 0
+    rejects: int = 0
+    documents: int = 0
+
+    def add(self, arrival: SettledArrival) -> None:
+        self.files += 1
+        self.processed += arrival.settlement is Settlement.PROCESSED
+        self.failed += arrival.settlement is Settlement.FAILED
+        self.put_back += arrival.settlement is Settlement.PUT_BACK
+        self.duplicates += arrival.duplicate
+        self.rows += arrival.rows
+        self.rejects += arrival.rejects
+        self.documents += arrival.documents
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    plan: Plan
+    settled: Mapping[int, SettledBatch]
+    datasets: dict[str, _Totals] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for batch in self.plan.batches:
+            totals = self.datasets.setdefault(batch.dataset, _Totals())
+            outcome = self.settled.get(batch.number)
+            if outcome is None:
+                totals.files += len(batch.arrivals)
+                totals.unsettled += len(batch.arrivals)
+            else:
+                for arrival in outcome.arrivals:
+                    totals.add(arrival)
+
+    @property
+    def unsettled(self) -> list[int]:
+        return [batch.number for batch in self.plan.batches if batch.number not in self.settled]
+
+    def total(self, name: str) -> int:
+        return sum(getattr(totals, name) for totals in self.datasets.values())
+
+    def went(self, settlement: Settlement) -> list[SettledArrival]:
+        return [
+            arrival
+            for _, batch in sorted(self.settled.items())
+            for arrival in batch.arrivals
+            if arrival.settlement is settlement
+        ]
+
+
+def summarise_run(store: ObjectStore, datasets: Mapping[str, Dataset], plan: str) -> dict[str, Any]:
+    """`{"subject", "message", "ok", "kick_offs": [{"plan", "dataset"}]}`; not ok when a batch was left unsettled."""
+    read = read_plan(store, plan)
+    run = _Run(read, _settled(store, read))
+    answer = {
+        "subject": _subject(run),
+        "message": _message(run),
+        "ok": not run.unsettled,
+        "kick_offs": [{"plan": plan, "dataset": name} for name in _to_kick_off(run, datasets)],
+    }
+    totals = {name: asdict(totals) for name, totals in sorted(run.datasets.items())}
+    store.put_json(summary_key(plan), {**answer, "run": plan, "datasets": totals, "unsettled": run.unsettled})
+    return answer
+
+
+def _settled(store: ObjectStore, plan: Plan) -> dict[int, SettledBatch]:
+    def read(number: int) -> SettledBatch | None:
+        try:
+            return SettledBatch.from_json(store.get_json(settled_batch_key(plan.id, number)))
+        except KeyError:
+            return None
+
+    numbers = [batch.number for batch in plan.batches]
+    with ThreadPoolExecutor(min(_THREADS, len(numbers) or 1), thread_name_prefix="settled") as pool:
+        return {number: batch for number, batch in zip(numbers, pool.map(read, numbers), strict=True) if batch}
+
+
+def _to_kick_off(run: _Run, datasets: Mapping[str, Dataset]) -> list[str]:
+    """The datasets that ask for it and of which something new was loaded or indexed."""
+    fresh = {
+        batch.dataset
+        for batch in run.settled.values()
+        for arrival in batch.arrivals
+        if arrival.settlement is not Settlement.PUT_BACK
+        and not arrival.duplicate
+        and (arrival.rows or (arrival.documents and arrival.settlement is Settlement.PROCESSED))
+    }
+    return sorted(name for name in fresh if name in datasets and datasets[name].kick_off)
+
+
+def _subject(run: _Run) -> str:
+    parts = [f"{run.total('processed')} of {_count(run.total('files'), 'file')} processed"]
+    for name, words in (("failed", "failed"), ("put_back", "put back"), ("unsettled", "UNSETTLED")):
+        if run.total(name):
+            parts.append(f"{run.total(name)} {words}")
+    text = f"Penstock: {', '.join(parts)}"
+    return text.encode("ascii", "replace").decode()[:_MAX_SUBJECT]
+
+
+def _message(run: _Run) -> str:
+    paragraphs = [
+        f"Run {run.plan.id}, begun {run.plan.created:%Y-%m-%d %H:%M:%S %Z}: {_count(len(run.plan.batches), 'batch')}.",
+        _table(run),
+        _files(
+            "Failed, and set aside in failed/ with their reasons:", run.went(Settlement.FAILED), "penstock retry KEY"
+        ),
+        _files("Put back, to be tried again by themselves:", run.went(Settlement.PUT_BACK), ""),
+        _unsettled(run),
+    ]
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
+
+
+_COLUMNS = ("files", "processed", "failed", "put_back", "rows", "rejects", "documents", "duplicates")
+
+
+def _table(run: _Run) -> str:
+    names = [name for name in _COLUMNS if name in ("files", "processed", "failed") or run.total(name)]
+    table = [["dataset", *(name.replace("_", " ") for name in names)]]
+    for dataset, totals in sorted(run.datasets.items()):
+        table.append([dataset, *(f"{getattr(totals, name):,}" for name in names)])
+    if len(run.datasets) > 1:
+        table.append(["all", *(f"{run.total(name):,}" for name in names)])
+    widths = [max(len(row[place]) for row in table) for place in range(len(names) + 1)]
+    return "\n".join(_aligned(row, widths) for row in table)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    numbers = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+    return "  ".join([row[0].ljust(widths[0]), *numbers])
+
+
+def _files(title: str, arrivals: Sequence[SettledArrival], then: str) -> str:
+    if not arrivals:
+        return ""
+    lines = [title]
+    lines += [f"- {_printable(one.key)}\n  {_printable(one.reason)[:_SHOWN_REASON]}" for one in arrivals[:_SHOWN]]
+    if len(arrivals) > _SHOWN:
+        lines.append(f"- and {len(arrivals) - _SHOWN:,} more")
+    if then:
+        lines.append(f"Once they are mended: {then}")
+    return "\n".join(lines)
+
+
+def _unsettled(run: _Run) -> str:
+    if not run.unsettled:
+        return ""
+    numbers = ", ".join(str(number) for number in run.unsettled[:_SHOWN])
+    more = f" and {len(run.unsettled) - _SHOWN} more" if len(run.unsettled) > _SHOWN else ""
+    return (
+        f"NOT SETTLED: {_count(len(run.unsettled), 'batch')} ({numbers}{more}), {run.total('unsettled'):,} files. They "
+        "are still in incoming/, nothing of them is lost or loaded twice, and the next listing plans them again. The "
+        "error is in this run's execution, in the state that settles."
+    )
+
+
+def _printable(text: str) -> str:
+    """On one line: a key may hold a newline, which could forge a line of this message."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _count(number: int, what: str) -> str:
+    plural = {"batch": "batches"}.get(what, f"{what}s")
+    return f"{number:,} {what if number == 1 else plural}"
