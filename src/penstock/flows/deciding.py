@@ -56,7 +56,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is known of one arrival. `load` and `indexed` are None where nothing was said; `attempts` are those before."""
+    """What is known of one arrival. `load` and `indexed` are None where nothing was said; `attempts` are past ones."""
 
     dataset: Dataset
     load: LoadOutcome | None

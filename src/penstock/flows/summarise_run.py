@@ -136,9 +136,11 @@ def _message(run: _Run) -> str:
         f"Run {run.plan.id}, begun {run.plan.created:%Y-%m-%d %H:%M:%S %Z}: {_count(len(run.plan.batches), 'batch')}.",
         _table(run),
         _files(
-            "Failed, and set aside in failed/ with their reasons:", run.went(Settlement.FAILED), "penstock retry KEY"
+            "Failed, and set aside in failed/. Mend them and put them again:",
+            run.went(Settlement.FAILED),
+            "penstock retry KEY",
         ),
-        _files("Put back, to be tried again by themselves:", run.went(Settlement.PUT_BACK), ""),
+        _files("Put back, to be tried again by themselves:", run.went(Settlement.PUT_BACK)),
         _unsettled(run),
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
@@ -163,15 +165,13 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([row[0].ljust(widths[0]), *numbers])
 
 
-def _files(title: str, arrivals: Sequence[SettledArrival], then: str) -> str:
+def _files(title: str, arrivals: Sequence[SettledArrival]) -> str:
     if not arrivals:
         return ""
     lines = [title]
     lines += [f"- {_printable(one.key)}\n  {_printable(one.reason)[:_SHOWN_REASON]}" for one in arrivals[:_SHOWN]]
     if len(arrivals) > _SHOWN:
         lines.append(f"- and {len(arrivals) - _SHOWN:,} more")
-    if then:
-        lines.append(f"Once they are mended: {then}")
     return "\n".join(lines)
 
 
