@@ -102,4 +102,7 @@ def search(folder: Path, port: int) -> Engine:
 
 
 def has_search() -> bool:
-    return find_spec("penstock.local.search") is not None
+    spec = find_spec("penstock.local.search")
+    if spec is None:
+        return False
+    return spec.submodule_search_locations is None or find_spec("penstock.local.search.__main__") is not None

@@ -1,0 +1,301 @@
+"""A whole Penstock on this laptop: engines, template, warehouse, search. What the CLI, the demo and the tests hold.
+
+with LocalStack.temporary() as stack:
+    stack.client("s3").put_object(Bucket=stack.bucket, Key="incoming/flights/a.csv", Body=…)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from penstock.local import deploy
+from penstock.local.children import Process, await_end
+from penstock.local.clients import client, session
+from penstock.local.state import StackState, change, find_home
+from penstock.local.template import LocalTemplate
+from penstock.model.errors import PermanentError
+
+Progress = Callable[[str], None]
+
+_START_SECONDS = 90
+_END_SECONDS = 10
+
+_ROOT = Path(__file__).resolve().parents[3]
+"""The clone, where Penstock was installed from one with `pip install -e`."""
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """`log` is for a person to open."""
+
+    name: str
+    alive: bool
+    port: int
+    pid: int
+    log: Path
+
+
+class LocalStack:
+    """A stack that is up, or was. `folder` holds its state, its logs and, while it runs, its data."""
+
+    def __init__(self, folder: Path, state: StackState) -> None:
+        self.folder = folder
+        self.name = state.name
+        self._state = state
+        self._lifeline: int | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
+
+    # ── coming up ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @classmethod
+    def up(
+        cls,
+        name: str = "penstock",
+        home: Path | None = None,
+        *,
+        template: Path | None = None,
+        datasets: Path | None = None,
+        parameters: Mapping[str, str] | None = None,
+        lifeline: bool = False,
+        temporary: bool = False,
+        auth: bool = True,
+        mock_config: Path | None = None,
+        wait_scale: float = 1.0,
+        on_progress: Progress | None = None,
+    ) -> LocalStack:
+        """Starts the engines and deploys the template to them.
+
+        With a `lifeline` the stack ends with this process, however that ends; without one it stays until `down`. A
+        `temporary` stack's folder is removed with it. With `auth` each function has what its own role allows, no more.
+        `wait_scale` below 1 shrinks the state machines' waits. Raises PermanentError when a stack of that name is up,
+        an engine does not start or the template does not deploy; nothing is left running then.
+        """
+        say = on_progress or (lambda _: None)
+        template = (template or _ROOT / "template.yaml").resolve()
+        datasets = (datasets or template.parent / "datasets").resolve()
+        folder = (home or find_home()).absolute() / name
+        _make_folder(
+            folder, StackState(name, temporary=temporary, auth=auth, template=str(template), datasets=str(datasets))
+        )
+        arguments = ["--wait-scale", str(wait_scale)]
+        if not auth:
+            arguments.append("--no-auth")
+        if temporary:
+            arguments.append("--temporary")
+        if mock_config:
+            arguments += ["--mock-config", str(mock_config.resolve())]
+
+        say("starting the engines")
+        reading_end, writing_end = os.pipe()
+        with (folder / "supervisor.log").open("ab") as log:
+            supervisor = subprocess.Popen(  # noqa: S603 - our own program and our own arguments
+                [sys.executable, "-m", "penstock.local.supervisor", str(folder), *arguments]
+                + (["--lifeline", str(reading_end)] if lifeline else []),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                pass_fds=[reading_end] if lifeline else [],
+                start_new_session=True,
+            )
+        os.close(reading_end)
+        stack = cls(folder, StackState(name, supervisor=Process.of(supervisor.pid)))
+        stack._supervisor = supervisor
+        if lifeline:
+            stack._lifeline = writing_end
+        else:
+            os.close(writing_end)
+        try:
+            with ThreadPoolExecutor(1) as reader:  # SAM's transform while the engines start.
+                local = reader.submit(deploy.read_template, template, datasets, parameters or {})
+                stack._await_engines(supervisor)
+                say("deploying template.yaml")
+                stack._deploy(local.result(), template, parameters or {})
+        except BaseException:
+            stack.down()
+            raise
+        return stack
+
+    @classmethod
+    def find(cls, name: str = "penstock", home: Path | None = None) -> LocalStack:
+        """A stack that was brought up here or in a folder above. Raises PermanentError where there is none."""
+        folder = (home or find_home()).absolute() / name
+        try:
+            return cls(folder, StackState.read(folder))
+        except FileNotFoundError:
+            raise PermanentError(f"there is no stack {name} in {folder.parent}. Bring it up: penstock up") from None
+
+    @classmethod
+    @contextlib.contextmanager
+    def temporary(cls, name: str = "penstock", **options: Any) -> Iterator[LocalStack]:
+        """One that lives as long as the block, in a folder that goes with it; `options` as for `up`."""
+        home = Path(tempfile.mkdtemp(prefix="penstock-"))
+        try:
+            stack = cls.up(name, home, lifeline=True, temporary=True, **options)
+            try:
+                yield stack
+            finally:
+                stack.down()
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+
+    def redeploy(self, parameters: Mapping[str, str] | None = None) -> None:
+        """Deploys the template and the code as they are now to the engines that run."""
+        template, datasets = Path(self._state.template), Path(self._state.datasets)
+        wanted = {**self._state.parameters, **(parameters or {})}
+        local = deploy.read_template(template, datasets, wanted)
+        outputs = deploy.deploy(self.client, self.name, local, deploy.parameters_for(local, wanted))
+        self._state = change(self.folder, parameters=wanted, outputs=outputs)
+
+    # ── going down ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def down(self) -> bool:
+        """Ends every process of the stack and removes its folder; False when there was nothing left to end.
+
+        Ids of processes are used again, so none is signalled that was not started when the state says.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            self._state = StackState.read(self.folder)
+        processes = [engine.process for engine in self._state.engines.values()]
+        supervisor = self._state.supervisor
+        was_up = any(process.alive() for process in [*processes, *([supervisor] if supervisor else [])])
+        if supervisor is not None:
+            supervisor.signal(signal.SIGTERM)
+            if await_end([supervisor], _END_SECONDS):
+                supervisor.signal(signal.SIGKILL)
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
+        if self._supervisor is not None:
+            self._supervisor.wait(_END_SECONDS)
+        for process in await_end(processes, 2):
+            process.end_group()
+        await_end(processes, 2)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return was_up
+
+    # ── using it ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def endpoint(self) -> str:
+        """Of every AWS service but Data Pipeline."""
+        return f"http://127.0.0.1:{self._port('ministack')}"
+
+    @property
+    def search_url(self) -> str:
+        """Empty where the stack has no search."""
+        return f"http://127.0.0.1:{self._port('search')}" if "search" in self._state.engines else ""
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        return self._state.parameters
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The template's, as LandingBucket, LeaseTable, IngestStateMachineArn, RunTopicArn, ArrivalsQueueUrl."""
+        return self._state.outputs
+
+    @property
+    def bucket(self) -> str:
+        return self.outputs["LandingBucket"]
+
+    @property
+    def datasets(self) -> Path:
+        return Path(self._state.datasets)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with every permission; one of each service is made."""
+        return self._clients(service)
+
+    def warehouse_dsn(self, role: Literal["owner", "loader"]) -> str:
+        """A connection string for psycopg."""
+        return f"host=127.0.0.1 port={self._port('postgres')} user=penstock_{role} dbname=warehouse"
+
+    def status(self) -> list[EngineStatus]:
+        """Every engine, the supervisor first."""
+        supervisor = self._state.supervisor
+        found = [
+            EngineStatus(name, engine.process.alive(), engine.port, engine.process.pid, self.folder / engine.log)
+            for name, engine in sorted(self._state.engines.items())
+        ]
+        if supervisor is not None:
+            log = self.folder / "supervisor.log"
+            found.insert(0, EngineStatus("supervisor", supervisor.alive(), 0, supervisor.pid, log))
+        return found
+
+    # ── how ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def _clients(self) -> Callable[[str], Any]:
+        made = session()
+
+        @cache
+        def make(service: str) -> Any:
+            pipelines = service == "datapipeline"
+            return client(made, service, f"http://127.0.0.1:{self._port('pipelines')}" if pipelines else self.endpoint)
+
+        return make
+
+    def _port(self, engine: str) -> int:
+        try:
+            return self._state.engines[engine].port
+        except KeyError:
+            raise PermanentError(f"stack {self.name} has no {engine}: {self._state.reason or 'it is not up'}") from None
+
+    def _await_engines(self, supervisor: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            ended = supervisor.poll() is not None
+            with contextlib.suppress(FileNotFoundError):  # A temporary folder goes with its supervisor.
+                state = StackState.read(self.folder)
+                if state.status == "running":
+                    self._state = state
+                    return
+                if state.status == "failed":
+                    raise PermanentError(f"stack {self.name} did not start: {state.reason}")
+            if ended or time.monotonic() > deadline:
+                log = self.folder / "supervisor.log"
+                said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+                raise PermanentError(f"stack {self.name} did not start: {' '.join(said) or 'the supervisor ended'}")
+            time.sleep(0.02)
+
+    def _deploy(self, local: LocalTemplate, template: Path, given: Mapping[str, str]) -> None:
+        wanted = {
+            "Warehouse": "postgres",
+            "SearchUrl": self.search_url,
+            "SearchAuth": "none",
+            "CreateDataPipeline": "false",
+            "ArrivalsWindowSeconds": "1",
+            # A batch at work keeps two Lambda workers busy, and they share this machine with every engine.
+            "MaxParallelBatches": str(max(2, min(8, os.cpu_count() or 2))),
+            **deploy.make_secrets(self.client("secretsmanager"), self.name, self._port("postgres")),
+        }
+        pipeline = template.parent / "pipeline" / "template.yaml"
+        if pipeline.exists() and "DataPipelineId" in local.body.get("Parameters", {}):
+            wanted |= deploy.make_pipeline(self.client("datapipeline"), self.name, pipeline)
+        parameters = {**deploy.parameters_for(local, wanted), **given}
+        outputs = deploy.deploy(self.client, self.name, local, parameters)
+        self._state = change(self.folder, parameters=parameters, outputs=outputs)
+
+
+def _make_folder(folder: Path, state: StackState) -> None:
+    """An empty folder with `state` in it. Raises PermanentError where a stack of that name is up."""
+    with contextlib.suppress(FileNotFoundError):
+        if StackState.read(folder).alive:
+            raise PermanentError(f"stack {state.name} is up already. End it first: penstock down")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    state.write(folder)

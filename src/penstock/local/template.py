@@ -1,0 +1,225 @@
+"""The repository's template.yaml as MiniStack takes it: what differs on a laptop, and nothing else.
+
+Functions run on the Python at hand (a `bootstrap` for `provided.al2023`), code and datasets come straight from the
+folders and not from layers, the state machine's YAML becomes JSON, and Data Pipeline's nested stack is left out. The
+Deny statements on plain HTTP go too: there is no TLS on the loopback.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import penstock
+from penstock.local import lambda_worker
+from penstock.local.clients import session
+from penstock.model.errors import PermanentError
+
+_DROPPED = {
+    "AWS::Serverless::LayerVersion",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Serverless::Application",
+    "AWS::CloudFormation::Stack",
+}
+_MANAGED_POLICIES = (
+    "service-role/AWSLambdaBasicExecutionRole",
+    "service-role/AWSLambdaVPCAccessExecutionRole",
+    "service-role/AWSLambdaSQSQueueExecutionRole",
+    "service-role/AWSLambdaKinesisExecutionRole",
+    "AWSXRayDaemonWriteAccess",
+    "AWSXrayWriteOnlyAccess",
+)
+
+
+@dataclass(frozen=True)
+class LocalTemplate:
+    """`body` is plain CloudFormation; `objects` are what it points to in the deployment's bucket, by key."""
+
+    body: dict[str, Any]
+    objects: Mapping[str, bytes]
+
+
+def localise(template: Path, datasets: Path, bucket: str, parameters: Mapping[str, str]) -> LocalTemplate:
+    """Reads `template` and what it names. Raises PermanentError, in SAM's own words where SAM refuses it."""
+    from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+    source: dict[str, Any] = yaml_parse(template.read_text())
+    resources: dict[str, Any] = source["Resources"]
+    dropped = {name for name, resource in resources.items() if resource["Type"] in _DROPPED}
+    for name in dropped:
+        del resources[name]
+    objects: dict[str, bytes] = {}
+    code = _Code(template.parent, datasets)
+
+    def put(name: str, ending: str, content: bytes) -> dict[str, str]:
+        key = f"{name}-{blake2b(content, digest_size=8).hexdigest()}.{ending}"
+        objects[key] = content
+        return {"Bucket": bucket, "Key": key}
+
+    _localise_function(source.get("Globals", {}).get("Function", {}), datasets)
+    # Ids of moto's pipelines are lower case, those of AWS upper case.
+    source.get("Parameters", {}).get("DataPipelineId", {}).pop("AllowedPattern", None)
+    numbers = {name for name, given in source.get("Parameters", {}).items() if given["Type"] == "Number"}
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Serverless::Function":
+            _localise_function(properties, datasets)
+            properties["CodeUri"] = put(name, "zip", code.archive(properties["CodeUri"]))
+            properties["Runtime"] = "provided.al2023"
+        elif resource["Type"] == "AWS::Serverless::StateMachine":
+            definition = template.parent / properties["DefinitionUri"]
+            unquoted = _numbers_in(properties.get("DefinitionSubstitutions", {}), numbers)
+            properties["DefinitionUri"] = put(name, "json", definition_json(definition, unquoted))
+        elif "PolicyDocument" in properties:
+            _allow_plain_http(properties["PolicyDocument"])
+    _AddressedFromNowhere(dropped, code.digest).replace(source)
+    _drop_policies_without_statements(resources)
+    return LocalTemplate(_sam(source, parameters), objects)
+
+
+def definition_json(path: Path, numbers: set[str]) -> bytes:
+    """A `*.asl.yaml` as JSON in which the substitutions in `numbers` stand without quotes, as MiniStack wants them."""
+    text = json.dumps(yaml.safe_load(path.read_text()))
+    for name in numbers:
+        text = text.replace(f'"${{{name}}}"', f"${{{name}}}")
+    return text.encode()
+
+
+def pipeline_objects(template: Path) -> list[dict[str, Any]]:
+    """The definition of the Data Pipeline in a template, as the API takes it; what it refers to becomes its name."""
+    from samtranslator.yaml_helper import yaml_parse
+
+    for resource in yaml_parse(template.read_text())["Resources"].values():
+        if resource["Type"] == "AWS::DataPipeline::Pipeline":
+            return [
+                {
+                    "id": given["Id"],
+                    "name": given["Name"],
+                    "fields": [
+                        {name[0].lower() + name[1:]: value if isinstance(value, str) else json.dumps(value)}
+                        | {"key": field["Key"]}
+                        for field in given["Fields"]
+                        for name, value in field.items()
+                        if name != "Key"
+                    ],
+                }
+                for given in resource["Properties"]["PipelineObjects"]
+            ]
+    raise PermanentError(f"{template} has no AWS::DataPipeline::Pipeline")
+
+
+class _Code:
+    """What a function's archive holds: a bootstrap alone, which points to the folders."""
+
+    def __init__(self, root: Path, datasets: Path) -> None:
+        self._root = root.resolve()
+        self._library = Path(penstock.__file__).resolve().parents[1]
+        self.digest = _digest([self._root / "functions", self._library / "penstock", datasets])
+        """Changes with the sources, so that a second deployment replaces the workers that have the old ones loaded."""
+
+    def archive(self, uri: str) -> bytes:
+        folder = self._root / uri
+        if not (folder / "app.py").is_file():
+            raise PermanentError(f"{folder} has no app.py: the template's CodeUri {uri} names it")
+        paths = [folder, self._library, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+        arguments = [sys.executable, "-I", "-S", lambda_worker.__file__, *dict.fromkeys(map(str, paths))]
+        script = f"#!/bin/sh\n# sources: {self.digest}\nexec {shlex.join(arguments)}\n"
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            entry = zipfile.ZipInfo("bootstrap")  # Its date is always 1980: the same script, the same archive.
+            entry.external_attr = 0o755 << 16
+            archive.writestr(entry, script)
+        return content.getvalue()
+
+
+def _digest(folders: list[Path]) -> str:
+    seen = blake2b(digest_size=8)
+    for folder in folders:
+        for file in sorted(folder.rglob("*")):
+            if file.suffix in (".py", ".yaml", ".sql"):
+                seen.update(f"{file} {file.stat().st_mtime_ns}".encode())
+    return seen.hexdigest()
+
+
+def _localise_function(properties: dict[str, Any], datasets: Path) -> None:
+    properties.pop("Layers", None)
+    variables = properties.get("Environment", {}).get("Variables", {})
+    if "PENSTOCK_DATASETS" in variables:
+        variables["PENSTOCK_DATASETS"] = str(datasets.resolve())
+
+
+def _numbers_in(substitutions: Mapping[str, Any], number_parameters: set[str]) -> set[str]:
+    """Names of the substitutions whose value is a number: a literal, or a parameter of type Number."""
+    return {
+        name
+        for name, value in substitutions.items()
+        if isinstance(value, int) or (isinstance(value, dict) and value.get("Ref") in number_parameters)
+    }
+
+
+def _allow_plain_http(document: dict[str, Any]) -> None:
+    document["Statement"] = [
+        statement
+        for statement in document["Statement"]
+        if not (statement["Effect"] == "Deny" and "aws:SecureTransport" in json.dumps(statement.get("Condition", {})))
+    ]
+
+
+def _drop_policies_without_statements(resources: dict[str, Any]) -> None:
+    for name, resource in list(resources.items()):
+        document = resource.get("Properties", {}).get("PolicyDocument")
+        if document is not None and not document["Statement"]:
+            del resources[name]
+
+
+@dataclass(frozen=True)
+class _AddressedFromNowhere:
+    """Puts a text where a resource that was dropped is referred to: a custom resource's property, an unused branch."""
+
+    dropped: set[str]
+    text: str
+
+    def replace(self, node: Any) -> None:
+        children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+        for key, child in list(children):
+            if self._names_dropped(child):
+                node[key] = self.text
+            else:
+                self.replace(child)
+        if isinstance(node, dict) and isinstance(node.get("DependsOn"), (str, list)):
+            wanted = [node["DependsOn"]] if isinstance(node["DependsOn"], str) else node["DependsOn"]
+            node["DependsOn"] = [name for name in wanted if name not in self.dropped]
+
+    def _names_dropped(self, node: Any) -> bool:
+        if not isinstance(node, dict) or len(node) != 1:
+            return False
+        attribute = node.get("Fn::GetAtt")
+        first = attribute.split(".")[0] if isinstance(attribute, str) else attribute[0] if attribute else None
+        return node.get("Ref") in self.dropped or first in self.dropped
+
+
+def _sam(source: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+    from samtranslator.model.exceptions import InvalidDocumentException  # type: ignore[import-untyped]
+    from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+    from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+
+    # SAM would ask IAM for the ARNs of AWS's own policies.
+    managed = {path.rpartition("/")[2]: f"arn:aws:iam::aws:policy/{path}" for path in _MANAGED_POLICIES}
+    translator = Translator(managed, Parser(), boto_session=session())
+    try:
+        body: dict[str, Any] = translator.translate(source, dict(parameters))
+    except InvalidDocumentException as refused:
+        causes = "; ".join(str(cause.message) for cause in refused.causes)
+        raise PermanentError(f"SAM refuses the template: {causes}") from None
+    return body
