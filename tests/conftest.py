@@ -39,3 +39,8 @@ def postgres() -> Iterator[Postgres]:
             yield Postgres(server.conninfo(OWNER), server.conninfo(LOADER), server.conninfo("postgres"))
         finally:
             server.stop()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    # Here and not in tests/workflow: pytest reads options from the conftest of the folder that it is called for.
+    parser.addoption("--sfn-endpoint", help="run tests/workflow against this Step Functions endpoint")

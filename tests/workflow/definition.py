@@ -1,0 +1,54 @@
+"""The machine under test: the real definition, with its substitutions filled as a deployment would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+PATH = REPOSITORY / "statemachines" / "ingest.asl.yaml"
+
+FUNCTIONS = {
+    "BeginLoadArn": "BeginLoad",
+    "PollLoadArn": "PollLoad",
+    "IndexBatchArn": "IndexBatch",
+    "SettleBatchArn": "SettleBatch",
+    "SummariseRunArn": "SummariseRun",
+    "KickOffArn": "KickOff",
+}
+"""Substitution → the function's logical id in template.yaml."""
+
+SUBSTITUTIONS = {
+    **{name: f"arn:aws:lambda:us-east-1:123456789012:function:{function}" for name, function in FUNCTIONS.items()},
+    "RunTopicArn": "arn:aws:sns:us-east-1:123456789012:runs",
+    "MaxParallelBatches": "2",
+}
+
+
+def raw_definition() -> dict[str, Any]:
+    """As it stands in the file: `${…}` and all."""
+    definition: dict[str, Any] = yaml.safe_load(PATH.read_text())
+    return definition
+
+
+def definition() -> dict[str, Any]:
+    text = PATH.read_text()
+    for name, value in SUBSTITUTIONS.items():
+        assert f"${{{name}}}" in text, f"nothing in the definition asks for {name}"
+        text = text.replace(f"${{{name}}}", value)
+    assert "${" not in text, "the definition asks for a substitution that the template does not fill"
+    filled: dict[str, Any] = yaml.safe_load(text)
+    return filled
+
+
+def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every state with its name, those inside Map and Parallel too."""
+    for name, state in machine["States"].items():
+        yield name, state
+        for branch in state.get("Branches", []):
+            yield from states(branch)
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
