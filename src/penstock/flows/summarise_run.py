@@ -138,7 +138,6 @@ def _message(run: _Run) -> str:
         _files(
             "Failed, and set aside in failed/. Mend them and put them again:",
             run.went(Settlement.FAILED),
-            "penstock retry KEY",
         ),
         _files("Put back, to be tried again by themselves:", run.went(Settlement.PUT_BACK)),
         _unsettled(run),
