@@ -28,4 +28,4 @@ def handler(event: Event, context: Context) -> Answer:
 
 
 def _apply() -> list[str]:
-    return apply_datasets(wiring.datasets(), wiring.schema(), wiring.search())
+    return apply_datasets(wiring.schema(), wiring.search(), wiring.datasets())

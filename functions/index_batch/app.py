@@ -10,5 +10,5 @@ from penstock.handler import Answer, Context, Event, lambda_handler, number, tex
 @lambda_handler
 def handler(event: Event, _context: Context) -> Answer:
     plan, batch = text(event, "plan"), number(event, "batch")
-    counts = index_batch(wiring.store(), wiring.search(), wiring.datasets(), wiring.clock(), plan, batch)
-    return {"status": "done", "documents": counts.documents, "rejected": counts.rejected}
+    store, warehouse, search = wiring.store(), wiring.warehouse(), wiring.search()
+    return index_batch(plan, batch, store, warehouse, search, wiring.datasets(), wiring.clock())

@@ -13,4 +13,4 @@ from penstock.handler import Answer, Context, Event, lambda_handler, text
 def handler(event: Event, context: Context) -> Answer:
     plan, dataset = text(event, "plan"), text(event, "dataset")
     pipeline = partial(wiring.pipeline, function_arn=context.invoked_function_arn)
-    return {"reference": kick_off(wiring.leases(), pipeline, wiring.datasets(), plan, dataset)}
+    return kick_off(wiring.leases(), pipeline, wiring.datasets(), plan, dataset)

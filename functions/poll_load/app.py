@@ -10,5 +10,4 @@ from penstock.handler import Answer, Context, Event, lambda_handler, number, tex
 @lambda_handler
 def handler(event: Event, _context: Context) -> Answer:
     plan, batch, handle = text(event, "plan"), number(event, "batch"), text(event, "handle")
-    progress = poll_load(wiring.store(), wiring.warehouse(), wiring.datasets(), plan, batch, handle)
-    return {"status": "running" if progress.running else "done", "handle": progress.handle}
+    return poll_load(wiring.store(), wiring.warehouse(), wiring.datasets(), plan, batch, handle)

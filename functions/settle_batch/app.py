@@ -7,23 +7,22 @@
 from __future__ import annotations
 
 from penstock import wiring
+from penstock.flows.decide_batch import Destinations
 from penstock.flows.settle_batch import settle_batch
-from penstock.handler import Answer, Context, Event, failure, lambda_handler, number, text
+from penstock.handler import Answer, Context, Event, lambda_handler, number, outcome, text
 
 
 @lambda_handler
 def handler(event: Event, _context: Context) -> Answer:
-    plan, batch = text(event, "plan"), number(event, "batch")
     return settle_batch(
         wiring.store(),
         wiring.leases(),
+        Destinations(wiring.warehouse(), wiring.search()),
         wiring.clock(),
-        wiring.warehouse(),
-        wiring.search(),
         wiring.datasets(),
+        text(event, "plan"),
+        number(event, "batch"),
+        outcome(event, "warehouse"),
+        outcome(event, "search"),
         wiring.settings().max_attempts,
-        plan,
-        batch,
-        warehouse_failure=failure(event, "warehouse"),
-        search_failure=failure(event, "search"),
     )

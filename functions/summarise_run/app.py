@@ -9,4 +9,4 @@ from penstock.handler import Answer, Context, Event, lambda_handler, text
 
 @lambda_handler
 def handler(event: Event, _context: Context) -> Answer:
-    return summarise_run(wiring.store(), wiring.clock(), wiring.datasets(), text(event, "plan"))
+    return summarise_run(wiring.store(), wiring.datasets(), text(event, "plan"))

@@ -80,21 +80,18 @@ def number(event: Event, name: str) -> int:
     return value
 
 
-def failure(event: Event, branch: str) -> str | None:
-    """Why the branch failed, as `TransientError: the warehouse refuses connections`; None when it is done.
+def outcome(event: Event, branch: str) -> dict[str, str]:
+    """How a branch ended: `{"status": "done"}` or `{"status": "failed", "error", "cause"}`. Raises PermanentError.
 
-    A branch's outcome is `{"status": "done"}` or `{"status": "failed", "error", "cause"}`, where the cause of a
-    function's error is Lambda's JSON of it. Raises PermanentError for any other shape.
+    The cause of a function's error is Lambda's JSON of it, stack trace and all; only its message is handed on.
     """
-    outcome = event.get(branch)
-    status = outcome.get("status") if isinstance(outcome, Mapping) else None
+    given = event.get(branch)
+    status = given.get("status") if isinstance(given, Mapping) else None
     if status == "done":
-        return None
-    if status != "failed" or not isinstance(outcome, Mapping):
+        return {"status": "done"}
+    if status != "failed" or not isinstance(given, Mapping):
         raise PermanentError(_refusal(event, branch, "an outcome, done or failed"))
-    return (
-        f"{outcome.get('error') or 'unknown error'}: {_message_in(str(outcome.get('cause') or 'no cause was given'))}"
-    )
+    return {"status": "failed", "error": str(given.get("error")), "cause": _message_in(str(given.get("cause")))}
 
 
 def _message_in(cause: str) -> str:

@@ -133,19 +133,10 @@ def search() -> SearchIndex | None:
     url = settings().search_url
     if not url:
         return None
-    from opensearchpy import OpenSearch, RequestsHttpConnection
-
     from penstock.adapters.opensearch import OpenSearchIndex
+    from penstock.adapters.opensearch_client import make_client
 
-    options: dict[str, Any] = {"timeout": 60, "max_retries": 0}
-    if settings().search_auth == "aws":
-        import boto3
-        from opensearchpy import RequestsAWSV4SignerAuth
-
-        session = boto3.Session()
-        service = "aoss" if ".aoss." in url else "es"
-        options["http_auth"] = RequestsAWSV4SignerAuth(session.get_credentials(), session.region_name, service)
-    return OpenSearchIndex(OpenSearch(hosts=[url], connection_class=RequestsHttpConnection, **options))
+    return OpenSearchIndex(make_client(url, settings().search_auth, os.environ.get("AWS_REGION", "")))
 
 
 def pipeline(dataset: Dataset, function_arn: str) -> Pipeline:
