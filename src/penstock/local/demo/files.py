@@ -46,8 +46,10 @@ def demo_files(days: int = 365) -> list[DemoFile]:
     """
     data = _data()
     files = [*_flights(data, days), *_weather(data, days)]
-    for name in ("planes", "airports", "airlines"):
-        files.append(DemoFile(name, f"{name}.csv", (data / f"{name}.csv").read_bytes()))
+    files += [
+        DemoFile(name, f"{name}.csv", (data / f"{name}.csv").read_bytes())
+        for name in ("planes", "airports", "airlines")
+    ]
     return files + _broken(files[0])
 
 

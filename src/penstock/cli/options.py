@@ -1,0 +1,25 @@
+"""Options that most commands share, so that they read alike everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StackName = Annotated[str, typer.Option("--stack", metavar="NAME", help="Which stack.", rich_help_panel="Where")]
+OnAws = Annotated[
+    bool,
+    typer.Option(
+        "--aws",
+        help="The stack is a CloudFormation stack of your AWS account and region, not one of this laptop.",
+        rich_help_panel="Where",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
+DatasetsFolder = Annotated[
+    Path, typer.Option("--datasets", metavar="FOLDER", help="Where the datasets' YAML files are.")
+]
+
+LOCAL = "local"
+DATASETS = Path("datasets")

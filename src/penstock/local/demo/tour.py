@@ -1,0 +1,97 @@
+"""The demo from its first step to its last: up, put, watch, account, put again, down."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from penstock.local.demo.account import Account, compare, count, draw_up, duplicates_in
+from penstock.local.demo.drive import Look, drive
+from penstock.local.demo.files import demo_files
+from penstock.local.deployment import Deployment, local_deployment
+from penstock.local.stack import LocalStack
+from penstock.model.dataset_files import load_datasets
+from penstock.model.datasets import Dataset
+
+AT_MOST = 300.0
+"""Seconds after which a round of the demo is given up: it takes a twentieth of that."""
+
+LATE = """
+    SELECT a.name AS airport, count(*) AS flights, round(avg(f.arr_delay)) AS minutes_late
+    FROM flights f JOIN airports a ON a.faa = f.dest
+    GROUP BY a.name HAVING count(f.arr_delay) > 100 ORDER BY minutes_late DESC LIMIT 3
+"""
+WORDS = ("airports", "kennedy")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the tour shows itself: `say` is told each step, `look` each look at the files on their way."""
+
+    say: Callable[[str], None]
+    look: Callable[[Look], None]
+
+
+@dataclass(frozen=True)
+class Taste:
+    """What one can do with what was loaded: a query with its rows, and a search with its best document."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    index: str
+    words: str
+    documents: Sequence[Mapping[str, Any]]
+
+
+def tour(name: str, *, days: int, again: bool, keep: bool, stage: Stage) -> tuple[Account, Taste]:
+    """Runs the demo on a stack of its own. Raises PermanentError when a stack of that name is up already."""
+    began = time.monotonic()
+    with _stack(name, keep=keep, say=stage.say) as stack:
+        deployment = local_deployment(stack)
+        datasets = load_datasets(stack.datasets)
+        stage.say("cutting a year of flights into days")
+        files = demo_files(days)
+        seconds = drive(deployment, datasets, files, stage.look, at_most=AT_MOST)
+        stage.say("counting rows and documents against the files")
+        account = draw_up(deployment, datasets, files, seconds)
+        taste = _taste(deployment)
+        if again:
+            _again(deployment, datasets, files, account, stage)
+    account.total_seconds = time.monotonic() - began
+    return account, taste
+
+
+def _again(
+    deployment: Deployment, datasets: Mapping[str, Dataset], files: Sequence[Any], account: Account, stage: Stage
+) -> None:
+    before = count(deployment, datasets)
+    stage.say("putting the same files a second time")
+    seconds = drive(deployment, datasets, files, stage.look, at_most=AT_MOST)
+    stage.say("counting again")
+    known = duplicates_in(deployment, account.runs)
+    compare(account, before, count(deployment, datasets), len(files), seconds, known)
+
+
+@contextlib.contextmanager
+def _stack(name: str, *, keep: bool, say: Callable[[str], None]) -> Iterator[LocalStack]:
+    """One that ends with the tour however that ends, unless it is to be kept."""
+    if not keep:
+        with LocalStack.temporary(name, on_progress=say) as stack:
+            yield stack
+        return
+    yield LocalStack.up(name, on_progress=say)
+
+
+def _taste(deployment: Deployment) -> Taste:
+    with psycopg.connect(deployment.conninfo("owner")) as connection:
+        cursor = connection.execute(LATE)
+        columns = [column.name for column in cursor.description or ()]
+        rows = cursor.fetchall()
+    index, words = WORDS
+    documents = deployment.search.search(index, words, 1) if deployment.search else []
+    return Taste(columns, rows, index, words, documents)

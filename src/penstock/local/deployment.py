@@ -1,0 +1,132 @@
+"""A deployed stack as the terminal needs it: the same few handles whether it runs on this laptop or on AWS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from penstock.adapters.clients import client_config
+from penstock.adapters.dynamodb import DynamoLeases
+from penstock.adapters.s3 import S3ObjectStore
+from penstock.model.errors import PermanentError
+
+if TYPE_CHECKING:
+    from penstock.adapters.opensearch import OpenSearchIndex
+    from penstock.local.stack import LocalStack
+
+Role = Literal["owner", "loader"]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """`client` makes boto3 clients; `conninfo` gives a role's PostgreSQL connection string, or "" without a warehouse.
+
+    `search_url` is empty for a stack without search; `search_auth` says how requests to it are signed.
+    """
+
+    name: str
+    place: str
+    outputs: Mapping[str, str]
+    make_client: Callable[[str], Any]
+    conninfo: Callable[[Role], str]
+    search_url: str = ""
+    search_auth: Literal["aws", "none"] = "none"
+    region: str = ""
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self.make_client(service)
+        return self._clients[service]
+
+    @property
+    def bucket(self) -> str:
+        return self.outputs["LandingBucket"]
+
+    @property
+    def machine(self) -> str:
+        """The ARN of the ingest state machine."""
+        return self.outputs["IngestStateMachineArn"]
+
+    @cached_property
+    def store(self) -> S3ObjectStore:
+        return S3ObjectStore(self.client("s3"), self.bucket)
+
+    @cached_property
+    def leases(self) -> DynamoLeases:
+        return DynamoLeases(self.client("dynamodb"), self.outputs["LeaseTable"])
+
+    @cached_property
+    def search(self) -> OpenSearchIndex | None:
+        if not self.search_url:
+            return None
+        from penstock.adapters.opensearch import OpenSearchIndex
+        from penstock.adapters.opensearch_client import make_client
+
+        return OpenSearchIndex(make_client(self.search_url, self.search_auth, self.region))
+
+
+def local_deployment(stack: LocalStack) -> Deployment:
+    return Deployment(
+        name=stack.name,
+        place="this laptop",
+        outputs=stack.outputs,
+        make_client=stack.client,
+        conninfo=stack.warehouse_dsn,
+        search_url=stack.search_url,
+    )
+
+
+def aws_deployment(name: str) -> Deployment:
+    """The CloudFormation stack `name` of the environment's account and region.
+
+    Raises PermanentError when there is no such stack, or when it is not one of Penstock's.
+    """
+    import boto3
+    from botocore.exceptions import ClientError
+
+    session = boto3.Session()
+
+    def make_client(service: str) -> Any:
+        return session.client(service, config=client_config())  # type: ignore[call-overload]
+
+    try:
+        (stack,) = make_client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise PermanentError(
+            f"there is no stack {name} in {session.region_name}. Name one with --stack, or deploy it: sam deploy"
+        ) from None
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    if "LandingBucket" not in outputs:
+        raise PermanentError(f"stack {name} in {session.region_name} has no output LandingBucket: is it Penstock's?")
+    parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
+    secrets = {"owner": "WarehouseOwnerSecretArn", "loader": "WarehouseSecretArn"}
+
+    def conninfo(role: Role) -> str:
+        arn = parameters.get(secrets[role], "")
+        return _conninfo_of(make_client("secretsmanager"), arn) if arn else ""
+
+    return Deployment(
+        name=name,
+        place=f"AWS, {session.region_name}",
+        outputs=outputs,
+        make_client=make_client,
+        conninfo=conninfo,
+        search_url=parameters.get("SearchUrl", ""),
+        search_auth="none" if parameters.get("SearchAuth") == "none" else "aws",
+        region=str(session.region_name),
+    )
+
+
+def _conninfo_of(secrets: Any, arn: str) -> str:
+    from psycopg.conninfo import make_conninfo
+
+    secret = json.loads(secrets.get_secret_value(SecretId=arn)["SecretString"])
+    wanted = {"host": "host", "port": "port", "dbname": "dbname", "username": "user", "password": "password"}
+    values = {name: secret[key] for key, name in wanted.items() if key in secret}
+    return make_conninfo(**values, sslmode=secret.get("sslmode", "require"))

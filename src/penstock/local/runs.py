@@ -1,0 +1,239 @@
+"""What happened in a run: its plan, what became of each batch, and what its execution's history tells."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from penstock.local.deployment import Deployment
+from penstock.model.errors import PermanentError
+from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
+from penstock.model.plans import Batch, Plan, plan_key, settled_batch_key, summary_key
+from penstock.ports import RunRecord, RunStatus
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the list of runs shows it. `ended` is None while it is RUNNING."""
+
+    id: str
+    status: str
+    started: datetime
+    ended: datetime | None
+    record: RunRecord | None
+
+    @property
+    def lasted(self) -> timedelta | None:
+        return self.ended - self.started if self.ended else None
+
+    def to_json(self) -> dict[str, Any]:
+        record = self.record
+        return {
+            "id": self.id,
+            "status": self.status,
+            "started": self.started.isoformat(),
+            "ended": self.ended.isoformat() if self.ended else None,
+            "batches": record.batches if record else None,
+            "files": record.files if record else None,
+            "bytes": record.bytes if record else None,
+            "datasets": dict(record.datasets) if record else {},
+        }
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One call of a function by a run. `seconds` is from its start to its answer, failed ones too."""
+
+    function: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class History:
+    """`transitions` counts every state that was entered, and every repetition by a Retry: what Step Functions bills."""
+
+    transitions: int
+    retries: int
+    invocations: Sequence[Invocation]
+
+
+@dataclass(frozen=True)
+class BatchStory:
+    """`settled` is None for a batch that is not settled (yet)."""
+
+    batch: Batch
+    settled: SettledBatch | None
+
+    def count(self, settlement: Settlement) -> int:
+        return sum(1 for arrival in self.arrivals if arrival.settlement is settlement)
+
+    @property
+    def arrivals(self) -> Sequence[SettledArrival]:
+        return self.settled.arrivals if self.settled else ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "batch": self.batch.number,
+            "dataset": self.batch.dataset,
+            "files": len(self.batch.arrivals),
+            "bytes": self.batch.size,
+            "settled": self.settled is not None,
+            "processed": self.count(Settlement.PROCESSED),
+            "failed": self.count(Settlement.FAILED),
+            "put_back": self.count(Settlement.PUT_BACK),
+            "duplicates": sum(arrival.duplicate for arrival in self.arrivals),
+            "rows": sum(arrival.rows for arrival in self.arrivals),
+            "rejects": sum(arrival.rejects for arrival in self.arrivals),
+            "documents": sum(arrival.documents for arrival in self.arrivals),
+            "troubles": [
+                {"key": arrival.key, "settlement": str(arrival.settlement), "reason": arrival.reason}
+                for arrival in self.arrivals
+                if arrival.reason
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class RunStory:
+    run: Run
+    history: History
+    batches: Sequence[BatchStory]
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    kick_offs: Mapping[str, str] = field(default_factory=dict)
+    """By dataset, what it started: a reference that can be looked up."""
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.run.to_json(),
+            "error": self.error or None,
+            "transitions": self.history.transitions,
+            "retries": self.history.retries,
+            "batches": [story.to_json() for story in self.batches],
+            "kick_offs": dict(self.kick_offs),
+            "summary": dict(self.summary),
+        }
+
+
+def list_runs(deployment: Deployment, limit: int) -> list[Run]:
+    """The newest first. Step Functions says how a run ended; the lease table only what it held."""
+    records = {record.id: record for record in deployment.leases.runs(limit)}
+    client = deployment.client("stepfunctions")
+    found: dict[str, Run] = {}
+    for page in client.get_paginator("list_executions").paginate(stateMachineArn=deployment.machine):
+        for execution in page["executions"]:
+            name = execution["name"]
+            found[name] = Run(
+                name, execution["status"], execution["startDate"], execution.get("stopDate"), records.get(name)
+            )
+        if len(found) >= limit:
+            break
+    for record in records.values():
+        # Older than the executions that Step Functions keeps.
+        found.setdefault(record.id, Run(record.id, str(record.status), record.started, record.ended, record))
+    return sorted(found.values(), key=lambda run: (run.started, run.id), reverse=True)[:limit]
+
+
+def find_run(deployment: Deployment, wanted: str) -> Run:
+    """By its id, the beginning of it, or `last`. Raises PermanentError when that is no run, or several."""
+    runs = list_runs(deployment, limit=1000)
+    if not runs:
+        raise PermanentError("there was no run yet. Files in incoming/ start one: penstock put FILE --dataset NAME")
+    if wanted == "last":
+        return runs[0]
+    named = [run for run in runs if run.id.startswith(wanted)]
+    exact = [run for run in named if run.id == wanted] or named
+    if len(exact) != 1:
+        what = "no run has an id that" if not exact else f"{len(exact)} runs have ids that"
+        raise PermanentError(f"{what} begin{'s' if not exact else ''} with {wanted}. penstock runs lists them")
+    return exact[0]
+
+
+def tell(deployment: Deployment, run: Run) -> RunStory:
+    """All there is to know of it. Raises PermanentError when its plan has expired."""
+    try:
+        plan = Plan.from_json(deployment.store.get_json(plan_key(run.id)))
+    except KeyError:
+        raise PermanentError(f"the plan of run {run.id} is gone: it expired with the other plans") from None
+    stories = [BatchStory(batch, _settled(deployment, run.id, batch.number)) for batch in plan.batches]
+    execution = f"{deployment.machine.replace(':stateMachine:', ':execution:')}:{run.id}"
+    events = list(_events(deployment.client("stepfunctions"), execution))
+    return RunStory(
+        run, history_of(events), stories, _summary(deployment, run.id), kick_offs(deployment, run.id), _error(events)
+    )
+
+
+def kick_offs(deployment: Deployment, run: str) -> dict[str, str]:
+    client = deployment.client("dynamodb")
+    pages = client.get_paginator("query").paginate(
+        TableName=deployment.outputs["LeaseTable"],
+        KeyConditionExpression="pk = :kind AND begins_with(sk, :run)",
+        ExpressionAttributeValues={":kind": {"S": "kick_off"}, ":run": {"S": f"{run}#"}},
+    )
+    items = [item for page in pages for item in page["Items"]]
+    return {item["sk"]["S"].partition("#")[2]: item["reference"]["S"] for item in items}
+
+
+def history_of(events: Sequence[Mapping[str, Any]]) -> History:
+    """Counts an execution's history (GetExecutionHistory's events).
+
+    A Retry enters no state again, so repetitions are told by a Task that is scheduled after it failed.
+    """
+    kinds = Counter(event["type"] for event in events)
+    entered = sum(number for kind, number in kinds.items() if kind.endswith("StateEntered"))
+    scheduled = kinds["TaskScheduled"] + kinds["LambdaFunctionScheduled"]
+    tasks = kinds["TaskStateEntered"]
+    retries = max(0, scheduled - tasks)
+    return History(entered + retries, retries, tuple(_invocations(events)))
+
+
+def _invocations(events: Sequence[Mapping[str, Any]]) -> Iterator[Invocation]:
+    by_id = {event["id"]: event for event in events}
+    for event in events:
+        if event["type"] not in ("TaskSucceeded", "TaskFailed", "TaskTimedOut"):
+            continue
+        began = event
+        while began["type"] != "TaskScheduled" and began.get("previousEventId") in by_id:
+            began = by_id[began["previousEventId"]]
+        details = began.get("taskScheduledEventDetails", {})
+        if details.get("resourceType") == "lambda":
+            function = json.loads(details.get("parameters") or "{}").get("FunctionName", "")
+            seconds = (event["timestamp"] - began["timestamp"]).total_seconds()
+            yield Invocation(function.rpartition(":function:")[2] or function, max(0.0, seconds))
+
+
+def _events(client: Any, execution: str) -> Iterator[Mapping[str, Any]]:
+    pages = client.get_paginator("get_execution_history").paginate(executionArn=execution)
+    for page in pages:
+        yield from page["events"]
+
+
+def _settled(deployment: Deployment, run: str, number: int) -> SettledBatch | None:
+    try:
+        return SettledBatch.from_json(deployment.store.get_json(settled_batch_key(run, number)))
+    except KeyError:
+        return None
+
+
+def _summary(deployment: Deployment, run: str) -> Mapping[str, Any]:
+    try:
+        summary: Mapping[str, Any] = deployment.store.get_json(summary_key(run))
+    except KeyError:
+        return {}
+    return summary
+
+
+def _error(events: Sequence[Mapping[str, Any]]) -> str:
+    for event in reversed(events):
+        for kind in ("executionFailed", "executionTimedOut", "executionAborted"):
+            if details := event.get(f"{kind}EventDetails"):
+                return ": ".join(filter(None, (details.get("error"), details.get("cause"))))
+    return ""
+
+
+def still_running(run: Run) -> bool:
+    return run.status == RunStatus.RUNNING
