@@ -150,8 +150,9 @@ def _json_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
         try:
             value = loads(raw)
         except orjson.JSONDecodeError as error:
-            if raw.strip():
-                yield Row(line, raw, (), f"no valid JSON at column {error.colno}: {_json_words(error)}")
+            if text := raw.rstrip():
+                place = min(error.pos, len(text)) + 1
+                yield Row(line, raw, (), f"no valid JSON at column {place}: {_json_words(error)}")
             continue
         if isinstance(value, dict):
             yield Row(line, raw, tuple(map(value.get, names)))
