@@ -52,6 +52,8 @@ _TRANSIENT = frozenset(
     }
 )
 
+_MAX_MESSAGE = 500
+
 _LOST = (
     HTTPClientError,
     ChecksumError,
@@ -102,7 +104,8 @@ def of_client_error(error: ClientError, doing: str) -> PenstockError:
 
 def of_code(code: str, message: str, doing: str, status: int = 0) -> PenstockError:
     """The same for an error that AWS reports inside an answer of 200, as DeleteObjects does for each key."""
-    text = f"Could not {doing}: {code}: {message.rstrip('.')}."
+    # A proxy's page of HTML, or a key with a newline, stays on one line of the log.
+    text = " ".join(f"Could not {doing}: {code}: {message.strip().rstrip('.')[:_MAX_MESSAGE]}.".split())
     if code in _TRANSIENT or status >= 500 or status == 429:
         return TransientError(f"{text} It may pass: try again.")
     return PermanentError(f"{text} {_HINTS.get(code, 'The same request fails again until that is mended.')}")

@@ -1,0 +1,87 @@
+"""What the lease table holds and what it costs: nothing of this shows through the port."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.contract.test_leases_contract import MINUTE, NOW, attempt, held, run
+
+from penstock.adapters.dynamodb import KEPT, DynamoLeases
+from penstock.model.errors import TransientError
+
+
+@pytest.fixture
+def leases(dynamodb: Any, table: str) -> DynamoLeases:
+    return DynamoLeases(dynamodb, table)
+
+
+def test_a_run_of_any_size_is_one_item(leases: DynamoLeases, dynamodb: Any, table: str) -> None:
+    leases.record_run(held(leases.acquire_listing("a", NOW, MINUTE)), run())
+
+    items = dynamodb.scan(TableName=table)["Items"]
+
+    assert sorted(item["pk"]["S"] for item in items) == ["listing", "run"]
+
+
+def test_only_what_is_live_is_in_the_index(leases: DynamoLeases, dynamodb: Any, table: str) -> None:
+    lease = held(leases.acquire_listing("a", NOW, MINUTE))
+    for number in range(3):
+        leases.record_run(lease, run(number))
+    leases.end_run(run(1).id, run().status, NOW)
+    leases.put_back([attempt("a")])
+    leases.finish_kick_off("run", "flights", "df-1")
+
+    found = dynamodb.scan(TableName=table, IndexName="live")["Items"]
+
+    assert sorted(item["sk"]["S"] for item in found) == [run(0).id, run(2).id, "a"]
+
+
+def test_items_outlive_their_use_by_a_quarter_of_a_year(leases: DynamoLeases, dynamodb: Any, table: str) -> None:
+    leases.record_run(held(leases.acquire_listing("a", NOW, MINUTE)), run())
+    leases.put_back([attempt("a")])
+
+    ends = {item["pk"]["S"]: item.get("expires_at") for item in dynamodb.scan(TableName=table)["Items"]}
+
+    assert ends["run"] == {"N": str(int((run().expires + KEPT).timestamp()))}
+    assert ends["arrival"] == {"N": str(int((NOW + MINUTE + KEPT).timestamp()))}
+    assert ends["listing"] is None
+    assert timedelta(days=89) < KEPT
+
+
+class Throttled:
+    """DynamoDB as it is under load: a batch is written in part, and the answer is 200."""
+
+    def __init__(self, client: Any, keep: int) -> None:
+        self._client, self._keep = client, keep
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:  # noqa: N803 - the client's own
+        self.calls += 1
+        ((table, requests),) = RequestItems.items()
+        done, left = requests[: self._keep], requests[self._keep :]
+        if done:
+            self._client.batch_write_item(RequestItems={table: done})
+        return {"UnprocessedItems": {table: left} if left else {}}
+
+
+def test_what_a_batch_left_undone_is_written_again(dynamodb: Any, table: str) -> None:
+    throttled = Throttled(dynamodb, keep=10)
+
+    DynamoLeases(throttled, table).put_back([attempt(f"{number}") for number in range(30)])  # type: ignore[arg-type]
+
+    assert len(DynamoLeases(dynamodb, table).waiting()) == 30
+    assert throttled.calls == 3
+
+
+def test_a_table_that_writes_nothing_is_not_asked_for_ever(dynamodb: Any, table: str) -> None:
+    throttled = Throttled(dynamodb, keep=0)
+
+    with pytest.raises(TransientError, match="throttled"):
+        DynamoLeases(throttled, table).put_back([attempt("a")])  # type: ignore[arg-type]
+
+    assert throttled.calls < 20

@@ -1,0 +1,241 @@
+"""What `Leases` promises, of the fake and of DynamoDB (MiniStack)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.fakes.leases import FakeLeases
+
+from penstock.adapters.dynamodb import DynamoLeases
+from penstock.model.errors import TransientError
+from penstock.ports import Attempt, Leases, ListingLease, RunRecord, RunStatus
+
+NOW = datetime(2026, 1, 15, 10, 0, 0, 123456, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def leases(request: pytest.FixtureRequest) -> Leases:
+    if request.param == "fake":
+        return FakeLeases()
+    return DynamoLeases(request.getfixturevalue("dynamodb"), request.getfixturevalue("table"))
+
+
+def held(lease: ListingLease | None) -> ListingLease:
+    assert lease is not None
+    return lease
+
+
+def run(number: int = 1) -> RunRecord:
+    return RunRecord(
+        id=f"20260115T10000{number}-000-aaaaaaaa",
+        execution=f"arn:aws:states:us-east-1:000000000000:execution:ingest:{number}",
+        started=NOW,
+        expires=NOW + timedelta(hours=2),
+        batches=3,
+        files=120,
+        bytes=2**40,
+        datasets={"flights": 100, "_unclaimed": 20},
+    )
+
+
+def attempt(arrival: str, attempts: int = 1) -> Attempt:
+    return Attempt(arrival, attempts, NOW + attempts * MINUTE, "the warehouse was asleep: é")
+
+
+# ── the listing lease ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_at_a_time_holds_the_listing(leases: Leases) -> None:
+    first = leases.acquire_listing("a", NOW, MINUTE)
+    second = leases.acquire_listing("b", NOW, MINUTE)
+
+    assert held(first).expires == NOW + MINUTE
+    assert second is None
+
+
+def test_a_released_lease_is_free(leases: Leases) -> None:
+    kept = leases.release_listing(held(leases.acquire_listing("a", NOW, MINUTE)))
+
+    assert kept is False
+    assert leases.acquire_listing("b", NOW, MINUTE) is not None
+
+
+def test_who_was_refused_makes_the_holder_list_once_more_and_just_once(leases: Leases) -> None:
+    lease = held(leases.acquire_listing("a", NOW, MINUTE))
+    leases.acquire_listing("b", NOW, MINUTE)
+    leases.acquire_listing("c", NOW, MINUTE)
+
+    again = leases.release_listing(lease)
+    refused = leases.acquire_listing("d", NOW, MINUTE)
+    once_more = leases.release_listing(lease)
+    last = leases.release_listing(lease)
+
+    assert again is True
+    assert refused is None
+    assert once_more is True
+    assert last is False
+    assert leases.acquire_listing("e", NOW, MINUTE) is not None
+
+
+def test_an_expired_lease_is_taken_over_with_a_greater_token(leases: Leases) -> None:
+    dead = held(leases.acquire_listing("a", NOW, MINUTE))
+
+    early = leases.acquire_listing("b", NOW + MINUTE - timedelta(seconds=1), MINUTE)
+    heir = leases.acquire_listing("b", NOW + MINUTE, MINUTE)
+
+    assert early is None
+    assert held(heir).token > dead.token
+
+
+def test_a_holder_that_was_overtaken_releases_nothing(leases: Leases) -> None:
+    dead = held(leases.acquire_listing("a", NOW, MINUTE))
+    leases.acquire_listing("b", NOW + MINUTE, MINUTE)
+
+    kept = leases.release_listing(dead)
+
+    assert kept is False
+    assert leases.acquire_listing("c", NOW + MINUTE, MINUTE) is None
+
+
+def test_the_mark_of_a_listing_that_died_is_not_lost(leases: Leases) -> None:
+    leases.acquire_listing("dies", NOW, MINUTE)
+    leases.acquire_listing("asks", NOW, MINUTE)
+
+    heir = held(leases.acquire_listing("heir", NOW + MINUTE, MINUTE))
+
+    assert leases.release_listing(heir) is True
+
+
+def test_the_holder_prolongs_its_lease_and_keeps_the_mark(leases: Leases) -> None:
+    first = held(leases.acquire_listing("a", NOW, MINUTE))
+    leases.acquire_listing("b", NOW, MINUTE)
+
+    second = held(leases.acquire_listing("a", NOW + MINUTE / 2, MINUTE))
+
+    assert second.expires == NOW + MINUTE * 1.5
+    assert leases.acquire_listing("b", NOW + MINUTE, MINUTE) is None
+    assert leases.release_listing(first) is False
+    assert leases.release_listing(second) is True
+
+
+def test_of_many_at_once_one_gets_the_lease(leases: Leases) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda n: leases.acquire_listing(f"owner-{n}", NOW, MINUTE), range(8)))
+
+    assert len([lease for lease in got if lease]) == 1
+
+
+# ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_recorded_run_is_live_and_comes_back_as_it_was(leases: Leases) -> None:
+    leases.record_run(held(leases.acquire_listing("a", NOW, MINUTE)), run())
+
+    assert list(leases.live_runs()) == [run()]
+    assert list(leases.runs(10)) == [run()]
+
+
+def test_an_ended_run_leases_nothing_and_stays_in_the_history(leases: Leases) -> None:
+    leases.record_run(held(leases.acquire_listing("a", NOW, MINUTE)), run())
+
+    leases.end_run(run().id, RunStatus.FAILED, NOW + MINUTE)
+
+    assert list(leases.live_runs()) == []
+    assert list(leases.runs(10)) == [replace(run(), live=False, status=RunStatus.FAILED, ended=NOW + MINUTE)]
+
+
+def test_ending_a_run_twice_keeps_the_first_end(leases: Leases) -> None:
+    leases.record_run(held(leases.acquire_listing("a", NOW, MINUTE)), run())
+
+    leases.end_run(run().id, RunStatus.SUCCEEDED, NOW)
+    leases.end_run(run().id, RunStatus.ABORTED, NOW + MINUTE)
+
+    assert [(one.status, one.ended) for one in leases.runs(1)] == [(RunStatus.SUCCEEDED, NOW)]
+
+
+def test_ending_a_run_that_never_was_makes_none(leases: Leases) -> None:
+    leases.end_run("none", RunStatus.SUCCEEDED, NOW)
+
+    assert list(leases.runs(10)) == []
+
+
+def test_a_holder_that_was_overtaken_records_no_run(leases: Leases) -> None:
+    dead = held(leases.acquire_listing("a", NOW, MINUTE))
+    leases.acquire_listing("b", NOW + MINUTE, MINUTE)
+
+    with pytest.raises(TransientError):
+        leases.record_run(dead, run())
+
+    assert list(leases.live_runs()) == []
+
+
+def test_nobody_records_a_run_with_a_lease_that_was_given_back(leases: Leases) -> None:
+    lease = held(leases.acquire_listing("a", NOW, MINUTE))
+    leases.release_listing(lease)
+
+    with pytest.raises(TransientError):
+        leases.record_run(lease, run())
+
+
+def test_recording_a_run_again_is_harmless(leases: Leases) -> None:
+    lease = held(leases.acquire_listing("a", NOW, MINUTE))
+
+    leases.record_run(lease, run())
+    leases.record_run(lease, run())
+
+    assert len(leases.live_runs()) == 1
+
+
+def test_runs_are_told_newest_first_and_no_more_than_asked_for(leases: Leases) -> None:
+    lease = held(leases.acquire_listing("a", NOW, MINUTE))
+    for number in (2, 1, 3):
+        leases.record_run(lease, run(number))
+
+    assert [one.id for one in leases.runs(2)] == [run(3).id, run(2).id]
+
+
+# ── arrivals that were put back ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_put_back_arrivals_wait_until_they_are_forgotten(leases: Leases) -> None:
+    leases.put_back([attempt("a"), attempt("b")])
+    leases.put_back([attempt("b", 2)])
+
+    leases.forget(["a", "never put back"])
+
+    assert leases.waiting() == {"b": attempt("b", 2)}
+
+
+def test_many_are_put_back_and_forgotten(leases: Leases) -> None:
+    names = [f"{number:032x}" for number in range(120)]
+
+    leases.put_back([attempt(name) for name in names])
+    waiting = leases.waiting()
+    leases.forget(names)
+
+    assert sorted(waiting) == names
+    assert leases.waiting() == {}
+
+
+def test_putting_back_and_forgetting_nothing_is_nothing(leases: Leases) -> None:
+    leases.put_back([])
+    leases.forget([])
+
+    assert leases.waiting() == {}
+
+
+# ── kickoffs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_kickoff_can_be_claimed_until_it_was_finished(leases: Leases) -> None:
+    before = [leases.claim_kick_off("run", "flights"), leases.claim_kick_off("run", "flights")]
+    leases.finish_kick_off("run", "flights", "df-1")
+
+    assert before == [True, True]
+    assert leases.claim_kick_off("run", "flights") is False
+    assert leases.claim_kick_off("run", "weather") is True
+    assert leases.claim_kick_off("run-2", "flights") is True

@@ -1,0 +1,108 @@
+"""The warehouses that the contract suite runs on, each with what a test has to look at behind the port's back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import psycopg
+from psycopg import sql
+
+from penstock.adapters.postgres import PostgresSchema, PostgresWarehouse
+from penstock.model.arrivals import Arrival
+from penstock.model.datasets import Dataset, Table
+from penstock.model.outcomes import LoadOutcome, Reject
+from penstock.model.plans import Batch
+from penstock.ports import LoadProgress, ObjectStore, Warehouse
+
+_numbers = itertools.count(1)
+
+
+class Kit(Protocol):
+    """One kind of warehouse under test."""
+
+    warehouse: Warehouse
+
+    def another(self) -> Warehouse:
+        """A second client of the same warehouse, as a second Lambda would be."""
+        ...
+
+    def apply(self, dataset: Dataset) -> None: ...
+
+    def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
+        """The table's rows, the dataset's columns only."""
+        ...
+
+    def arrivals_of(self, dataset: Dataset) -> list[str]:
+        """The arrival id of each row of the table."""
+        ...
+
+
+class PostgresKit:
+    def __init__(self, owner: str, loader: str) -> None:
+        self._owner = owner
+        self._loader = loader
+        self._clients: list[PostgresWarehouse] = []
+        self.warehouse: Warehouse = self.another()
+
+    def another(self) -> PostgresWarehouse:
+        client = PostgresWarehouse(self._loader)
+        self._clients.append(client)
+        return client
+
+    def apply(self, dataset: Dataset) -> None:
+        PostgresSchema(self._owner).apply([dataset])
+
+    def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
+        return self._select(dataset, [column.name for column in dataset.columns])
+
+    def arrivals_of(self, dataset: Dataset) -> list[str]:
+        return [arrival.hex for (arrival,) in self._select(dataset, ["penstock_arrival"])]
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+    def _select(self, dataset: Dataset, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        table = dataset.table or Table(name="none")
+        with psycopg.connect(self._owner) as connection:
+            return connection.execute(
+                sql.SQL("SELECT {} FROM {} ORDER BY ctid").format(
+                    sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(table.schema_name, table.name)
+                )
+            ).fetchall()
+
+
+def dataset_of(columns: Sequence[dict[str, Any]] = (), **changes: Any) -> Dataset:
+    """A dataset with a table of its own: `id` integer, required; `name` text; `delay` smallint, unless told otherwise."""
+    name = f"things_{next(_numbers)}"
+    plain = (
+        {"name": "id", "type": "integer", "required": True},
+        {"name": "name", "type": "text"},
+        {"name": "delay", "type": "smallint"},
+    )
+    return Dataset.model_validate(
+        {
+            "name": name,
+            "prefix": f"{name}/",
+            "format": "csv",
+            "columns": list(columns or plain),
+            "table": f"public.{name}",
+            **changes,
+        }
+    )
+
+
+def load(warehouse: Warehouse, dataset: Dataset, store: ObjectStore, *arrivals: Arrival) -> dict[str, LoadOutcome]:
+    """One batch through the port, to its end; its outcomes by arrival id."""
+    batch = Batch(0, dataset.name, arrivals)
+    progress = warehouse.begin(batch, dataset, store)
+    while progress.running:
+        progress = warehouse.poll(batch, dataset, progress.handle)
+    assert progress == LoadProgress()
+    return dict(warehouse.outcomes(dataset, arrivals))
+
+
+def rejects(warehouse: Warehouse, dataset: Dataset, arrival: Arrival) -> list[Reject]:
+    return list(warehouse.rejects(dataset, arrival))
