@@ -100,7 +100,7 @@ def test_a_data_pipeline_that_is_not_there_is_a_permanent_error(moto_endpoint: s
     with Stubber(there) as answers:
         answers.add_client_error("activate_pipeline", "PipelineNotFoundException", "no such pipeline", 400)
 
-        with pytest.raises(PermanentError, match="df-none.*DataPipelineId"):
+        with pytest.raises(PermanentError, match=r"df-none.*DataPipelineId"):
             DataPipeline(there, "df-none", FakeClock()).start("run", "flights", {})
 
 

@@ -15,6 +15,7 @@ from botocore.exceptions import (
     IncompleteReadError,
     ResponseStreamingError,
 )
+from botocore.exceptions import ConnectionError as LostConnectionError
 
 from penstock.model.errors import PenstockError, PermanentError, TransientError
 
@@ -56,6 +57,7 @@ _MAX_MESSAGE = 500
 
 _LOST = (
     HTTPClientError,
+    LostConnectionError,
     ChecksumError,
     FlexibleChecksumError,
     IncompleteReadError,
