@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from tests.conftest import Postgres
@@ -311,7 +312,7 @@ def test_a_line_of_backslash_and_full_stop_does_not_end_the_file(kit: Kit, store
 
 # ── JSON Lines ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_JSON_COLUMNS = (
+_JSON_COLUMNS: tuple[dict[str, Any], ...] = (
     {"name": "id", "type": "integer", "required": True},
     {"name": "name", "type": "text", "source": "the name"},
     {"name": "ok", "type": "boolean"},

@@ -75,7 +75,7 @@ class PostgresKit:
 
 
 def dataset_of(columns: Sequence[dict[str, Any]] = (), **changes: Any) -> Dataset:
-    """A dataset with a table of its own: `id` integer, required; `name` text; `delay` smallint, unless told otherwise."""
+    """A dataset with a table of its own: unless told otherwise `id` (required), `name` and `delay`."""
     name = f"things_{next(_numbers)}"
     plain = (
         {"name": "id", "type": "integer", "required": True},

@@ -1,0 +1,130 @@
+"""Clean JSON Lines, by the faster of two ways that are right for the dataset.
+
+orjson and COPY take half of the time of `json_to_record`, but Python would round a number that a `numeric` column keeps
+whole, and write one in a `json` or `text` column in its own way. There the database reads the JSON itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import sql
+
+from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
+from penstock.adapters.postgres.connection import Session
+from penstock.adapters.postgres.csv_body import CHUNK, UnclearError, filled
+from penstock.model.datasets import Column, ColumnType, Dataset
+from penstock.model.rows import rows
+from penstock.model.streams import ByteStream
+
+_EXACT = {ColumnType.NUMERIC, ColumnType.JSON}
+
+_MAX_IDENTIFIER = 63
+"""Bytes; PostgreSQL cuts a longer one, and `json_to_record` would look for a key that is not there."""
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def copy_json(session: Session, stream: ByteStream, dataset: Dataset) -> int:
+    """The number of rows loaded. Raises psycopg's errors and UnclearError for what `repair` is to look at.
+
+    A key that is absent or null is NULL; keys that the dataset does not name are passed over.
+    """
+    if any(column.type in _EXACT for column in dataset.columns):
+        return _by_database(session, stream, dataset)
+    return _by_orjson(session, stream, dataset)
+
+
+def _by_orjson(session: Session, stream: ByteStream, dataset: Dataset) -> int:
+    texts = [place for place, column in enumerate(dataset.columns) if column.type is ColumnType.TEXT]
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(identifier(table_of(dataset)), names(dataset.columns))
+    with session.connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            write = copy.write_row
+            try:
+                for number, row in enumerate(rows(stream, dataset)):
+                    values = row.values
+                    if row.error:
+                        raise UnclearError
+                    for place in texts:
+                        if type(values[place]) is not str and values[place] is not None:
+                            raise UnclearError
+                    write(values)
+                    if not number % 1000:
+                        session.check()
+            except psycopg.Error as error:
+                if error.sqlstate is None and not session.connection.broken:
+                    raise UnclearError from None  # psycopg's own: a value it can't write, as a NUL or an object.
+                raise
+        return cursor.rowcount
+
+
+def _by_database(session: Session, stream: ByteStream, dataset: Dataset) -> int:
+    if not _fit_identifiers(dataset):
+        raise UnclearError  # Without `json_to_record`, what is no object would be a row of NULLs; the row reader checks.
+    connection = session.connection
+    connection.execute("CREATE TEMPORARY TABLE penstock_lines (line text) ON COMMIT DROP")
+    with (
+        connection.cursor() as cursor,
+        # Control characters, which no JSON holds, as delimiter and quote: a line is one value, as it stands.
+        cursor.copy(r"COPY pg_temp.penstock_lines FROM STDIN (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')") as copy,
+    ):
+        for chunk in _lines(stream):
+            copy.write(chunk)
+            session.check()
+    done = connection.execute(
+        sql.SQL("INSERT INTO {} ({}) SELECT r.* FROM pg_temp.penstock_lines, {} WHERE line IS NOT NULL").format(
+            identifier(table_of(dataset)), names(dataset.columns), record(sql.SQL("line"), dataset, typed=True)
+        )
+    )
+    connection.execute("DROP TABLE pg_temp.penstock_lines")
+    return done.rowcount
+
+
+def record(text: sql.SQL, dataset: Dataset, *, typed: bool) -> sql.Composable:
+    """A FROM item `r` with one column per column of the dataset, from the JSON object in `text`.
+
+    Not `typed`, a column is text: a string's own, or the JSON of anything else.
+    """
+    if _fit_identifiers(dataset):
+        fields = sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(column.in_file), sql_type(column) if typed else _text_type(column))
+            for column in dataset.columns
+        )
+        return sql.SQL("json_to_record({}::json) AS r ({})").format(text, fields)
+    values = sql.SQL(", ").join(_value(text, column, typed=typed) for column in dataset.columns)
+    return sql.SQL("LATERAL (SELECT {}) AS r").format(values)
+
+
+def _fit_identifiers(dataset: Dataset) -> bool:
+    return all(len(column.in_file.encode()) <= _MAX_IDENTIFIER for column in dataset.columns)
+
+
+def _text_type(column: Column) -> sql.SQL:
+    return sql.SQL("json") if column.type is ColumnType.JSON else sql.SQL("text")
+
+
+def _value(text: sql.SQL, column: Column, *, typed: bool) -> sql.Composable:
+    key = sql.Literal(column.in_file)
+    if column.type is ColumnType.JSON:
+        value = sql.SQL("CASE WHEN {0}::json ->> {1} IS NOT NULL THEN {0}::json -> {1} END").format(text, key)
+    else:
+        value = sql.SQL("{0}::json ->> {1}").format(text, key)
+    return sql.SQL("({})::{}").format(value, sql_type(column) if typed else sql.SQL("text"))
+
+
+def _lines(stream: ByteStream) -> Iterator[bytes]:
+    chunk = filled(stream)
+    if not chunk or chunk.startswith(_UTF16_BOMS):
+        raise UnclearError
+    chunk = chunk.removeprefix(_UTF8_BOM)
+    last = b"\n"
+    while chunk:
+        # A line `\.` would end the data, before PostgreSQL 18.
+        if b"\x01" in chunk or b"\x02" in chunk or (b"\\" in chunk and b"\n\\" in last + chunk):
+            raise UnclearError
+        yield chunk
+        last = chunk[-1:]
+        chunk = stream.read(CHUNK)

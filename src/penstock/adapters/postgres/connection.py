@@ -1,0 +1,121 @@
+"""One connection per process, kept between invocations, and the transaction that everything of a batch shares."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+
+from penstock.adapters.postgres.errors import translated
+from penstock.model.errors import TransientError
+
+Connection = psycopg.Connection[TupleRow]
+
+_DEFAULTS = {"application_name": "penstock", "connect_timeout": "10", "client_encoding": "UTF8"}
+"""What `conninfo` may say otherwise."""
+
+_VANISHED = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+"""The server's side of it. A COPY that waits for a client obeys no statement_timeout, so it is keepalives that end the
+transaction of a Lambda that is gone, and free the ledger rows that its successor waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds. `whole` ends a batch's transaction before its Task's 900 s do, so that it says why."""
+
+    whole: float = 840
+    lock: float = 60
+    idle: float = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open transaction and the time it has to end by, on the monotonic clock."""
+
+    connection: Connection
+    deadline: float
+
+    def check(self) -> float:
+        """The seconds that are left of it; TransientError when none are."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TransientError(
+                "the batch took longer than its transaction may and was rolled back. It is tried again; if that goes "
+                "on, give the dataset smaller batches (batch: max_files, max_bytes) or the warehouse more room"
+            )
+        return left
+
+
+class Connections:
+    """Opened at first use, checked at each, opened anew when it is gone. Threads take turns."""
+
+    def __init__(self, conninfo: str, limits: Limits) -> None:
+        self._conninfo = conninfo
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def transaction(self, doing: str) -> Iterator[Session]:
+        """Commits at the end, rolls back on any exception. `doing` is for errors to name, as in `read the ledger`."""
+        with self._lock, translated(doing):
+            connection = self._ready()
+            with connection.transaction():
+                self._begin(connection)
+                yield Session(connection, time.monotonic() + self._limits.whole)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _ready(self) -> Connection:
+        if self._connection is not None:
+            try:
+                self._connection.execute("SELECT 1")
+            except psycopg.Error:
+                self._connection.close()  # A failover, or a proxy that ended an idle client: not worth an attempt.
+            else:
+                return self._connection
+        self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> Connection:
+        parameters = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(self._conninfo)})
+        # No prepared statements: a pooler between us would have to pin its server connection for them.
+        connection = psycopg.connect(parameters, autocommit=True, prepare_threshold=None)
+        _set(connection, _VANISHED, local=False)
+        return connection
+
+    def _begin(self, connection: Connection) -> None:
+        """What a file means must not depend on the role's or the database's settings."""
+        _set(
+            connection,
+            {
+                "TimeZone": "UTC",
+                "DateStyle": "ISO, MDY",
+                "lock_timeout": milliseconds(self._limits.lock),
+                "idle_in_transaction_session_timeout": milliseconds(self._limits.idle),
+                "statement_timeout": milliseconds(self._limits.whole),
+            },
+        )
+        # A deferred constraint would fail the commit, and with it the file's neighbours.
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def _set(connection: Connection, settings: dict[str, str], *, local: bool = True) -> None:
+    connection.execute(
+        "SELECT set_config(name, value, %s) FROM unnest(%s::text[], %s::text[]) AS setting(name, value)",
+        (local, list(settings), list(settings.values())),
+    )
+
+
+def milliseconds(seconds: float) -> str:
+    return str(max(1, int(seconds * 1000)))

@@ -1,0 +1,167 @@
+"""The load ledger `penstock.load` and its rejects `penstock.reject`: every statement on them stands here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from penstock.adapters.postgres.connection import Connection
+from penstock.model.arrivals import Arrival
+from penstock.model.outcomes import LoadOutcome, Reject, Verdict
+
+NOT_WORKED = "the load ended before this file was worked"
+"""What a ledger row says until it is decided. No one can see it unless a load commits without deciding: then it is
+quarantined, not lost."""
+
+_PAGE = 500
+"""Rejects read at once: at most 10,000 characters each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An arrival that was loaded before under the same key, and whose rows are still there."""
+
+    arrival: str
+    etag: str
+    size: int
+
+
+class Ledger:
+    """The rows of one target table (`schema.name`)."""
+
+    def __init__(self, connection: Connection, target: str) -> None:
+        self._connection = connection
+        self._target = target
+
+    def claim(self, dataset: str, arrivals: Sequence[Arrival], reason: str = NOT_WORKED) -> list[Arrival]:
+        """Inserts a row, `quarantined` for now, for each that has none; those are returned, in the order given.
+
+        Waits where another transaction has inserted one and not ended. Always in the order of ids: two loads of the
+        same arrivals can't deadlock.
+        """
+        found = self._connection.execute(
+            """
+            INSERT INTO penstock.load
+                (target, arrival, dataset, bucket, key, version_id, etag, size, modified, verdict, reason)
+            SELECT %s, a.arrival, %s, a.bucket, a.key, a.version_id, a.etag, a.size, a.modified, %s, %s
+            FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[])
+                AS a (arrival, bucket, key, version_id, etag, size, modified)
+            ORDER BY a.arrival
+            ON CONFLICT (target, arrival) DO NOTHING
+            RETURNING arrival
+            """,
+            (
+                self._target,
+                dataset,
+                Verdict.QUARANTINED,
+                _text(reason),
+                [arrival.id for arrival in arrivals],
+                [_text(arrival.bucket) for arrival in arrivals],
+                [_text(arrival.key) for arrival in arrivals],
+                [_text(arrival.version_id) for arrival in arrivals],
+                [_text(arrival.etag) for arrival in arrivals],
+                [arrival.size for arrival in arrivals],
+                [arrival.modified for arrival in arrivals],
+            ),
+        )
+        mine = {arrival.hex for (arrival,) in found}
+        return list({arrival.id: arrival for arrival in arrivals if arrival.id in mine}.values())
+
+    def loaded_before(self, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], list[Earlier]]:
+        """By bucket and key: what was loaded under the arrivals' keys and not replaced since, the oldest first."""
+        found = self._connection.execute(
+            """
+            SELECT bucket, key, arrival, etag, size FROM penstock.load
+            WHERE target = %s AND verdict = %s AND replaced_by IS NULL
+                AND (bucket, key) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+            ORDER BY decided_at, arrival
+            """,
+            (
+                self._target,
+                Verdict.LOADED,
+                [_text(arrival.bucket) for arrival in arrivals],
+                [_text(arrival.key) for arrival in arrivals],
+            ),
+        )
+        earlier: dict[tuple[str, str], list[Earlier]] = defaultdict(list)
+        for bucket, key, arrival, etag, size in found:
+            earlier[bucket, key].append(Earlier(arrival.hex, etag, size))
+        return earlier
+
+    def decide(self, outcomes: Mapping[str, LoadOutcome]) -> None:
+        """Writes what became of claimed arrivals, by arrival id, and which arrivals they replaced."""
+        self._connection.execute(
+            """
+            UPDATE penstock.load AS l
+            SET verdict = o.verdict, rows = o.rows, rejects = o.rejects, reason = o.reason,
+                decided_at = clock_timestamp()
+            FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])
+                AS o (arrival, verdict, rows, rejects, reason)
+            WHERE l.target = %s AND l.arrival = o.arrival
+            """,
+            (
+                list(outcomes),
+                [str(outcome.verdict) for outcome in outcomes.values()],
+                [outcome.rows for outcome in outcomes.values()],
+                [outcome.rejects for outcome in outcomes.values()],
+                [_text(outcome.reason) for outcome in outcomes.values()],
+                self._target,
+            ),
+        )
+        replaced = [(old, new) for new, outcome in outcomes.items() for old in outcome.replaced]
+        if replaced:
+            self._connection.execute(
+                """
+                UPDATE penstock.load AS l SET replaced_by = r.new
+                FROM unnest(%s::uuid[], %s::uuid[]) AS r (old, new)
+                WHERE l.target = %s AND l.arrival = r.old
+                """,
+                ([old for old, _ in replaced], [new for _, new in replaced], self._target),
+            )
+
+    def outcomes(self, arrivals: Sequence[Arrival]) -> dict[str, LoadOutcome]:
+        """What is decided of the arrivals, by arrival id."""
+        found = self._connection.execute(
+            """
+            SELECT l.arrival, l.verdict, l.rows, l.rejects, l.reason, ARRAY(
+                SELECT r.arrival FROM penstock.load AS r
+                WHERE r.target = l.target AND r.replaced_by = l.arrival ORDER BY r.decided_at, r.arrival
+            )
+            FROM penstock.load AS l WHERE l.target = %s AND l.arrival = ANY(%s::uuid[])
+            """,
+            (self._target, [arrival.id for arrival in arrivals]),
+        )
+        return {
+            arrival.hex: LoadOutcome(Verdict(verdict), rows, rejects, reason, tuple(old.hex for old in replaced))
+            for arrival, verdict, rows, rejects, reason, replaced in found
+        }
+
+    def keep_rejects(self, arrival: str, rejects: Sequence[tuple[int, Reject]]) -> None:
+        """The first rejects of a quarantined file, each with its row's ordinal."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO penstock.reject (target, arrival, ordinal, line, column_name, reason, raw)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                [
+                    (self._target, arrival, ordinal, reject.line, reject.column, reject.reason, reject.raw)
+                    for ordinal, reject in rejects
+                ],
+            )
+
+    def rejects_after(self, arrival: str, after: int) -> Iterator[tuple[int, Reject]]:
+        """The next page of an arrival's rejects in the file's order, each with its row's ordinal."""
+        found = self._connection.execute(
+            """
+            SELECT ordinal, line, column_name, reason, raw FROM penstock.reject
+            WHERE target = %s AND arrival = %s AND ordinal > %s ORDER BY ordinal LIMIT %s
+            """,
+            (self._target, arrival, after, _PAGE),
+        )
+        for ordinal, line, column, reason, raw in found:
+            yield ordinal, Reject(line, column, reason, raw)
+
+
+def _text(value: str) -> str:
+    """What S3 allows in a key and PostgreSQL in no text, escaped."""
+    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -1,0 +1,65 @@
+"""Penstock's own tables in the warehouse, as SQL. Every statement may be run again."""
+
+from __future__ import annotations
+
+LEDGER = (
+    """
+    CREATE TABLE IF NOT EXISTS penstock.load (
+        target text NOT NULL,
+        arrival uuid NOT NULL,
+        dataset text NOT NULL,
+        bucket text NOT NULL,
+        key text NOT NULL,
+        version_id text NOT NULL,
+        etag text NOT NULL,
+        size bigint NOT NULL,
+        modified timestamptz NOT NULL,
+        verdict text NOT NULL CHECK (verdict IN ('loaded', 'quarantined', 'duplicate')),
+        rows bigint NOT NULL DEFAULT 0 CHECK (rows >= 0),
+        rejects bigint NOT NULL DEFAULT 0 CHECK (rejects >= 0),
+        reason text NOT NULL DEFAULT '',
+        replaced_by uuid,
+        decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        PRIMARY KEY (target, arrival)
+    )
+    """,
+    # What was loaded under a key before; and what an arrival replaced.
+    "CREATE INDEX IF NOT EXISTS load_by_key ON penstock.load (target, bucket, key)",
+    "CREATE INDEX IF NOT EXISTS load_replaced ON penstock.load (target, replaced_by) WHERE replaced_by IS NOT NULL",
+    """
+    CREATE TABLE IF NOT EXISTS penstock.reject (
+        target text NOT NULL,
+        arrival uuid NOT NULL,
+        ordinal bigint NOT NULL,
+        line bigint NOT NULL,
+        column_name text NOT NULL,
+        reason text NOT NULL,
+        raw text NOT NULL,
+        PRIMARY KEY (target, arrival, ordinal),
+        FOREIGN KEY (target, arrival) REFERENCES penstock.load ON DELETE CASCADE
+    )
+    """,
+    "COMMENT ON TABLE penstock.load IS 'The load ledger: what was decided of each arrival. Written with its rows.'",
+    "COMMENT ON TABLE penstock.reject IS 'Rows that could not be loaded, with the reason.'",
+)
+
+INPUT_ERROR = """
+    CREATE OR REPLACE FUNCTION penstock.input_error(value text, type text) RETURNS text
+    LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog AS $$
+    BEGIN
+        EXECUTE format('SELECT CAST($1 AS %s)', type::regtype) USING value;
+        RETURN NULL;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+        RETURN SQLERRM;
+    END
+    $$
+"""
+"""Why `value` is no `type`, or NULL. PostgreSQL 15 has no pg_input_error_info; newer ones get it too, for a downgrade's
+and the tests' sake."""
+
+GRANTS = (
+    "GRANT USAGE ON SCHEMA penstock TO {loader}",
+    "GRANT SELECT, INSERT, UPDATE ON penstock.load TO {loader}",
+    "GRANT SELECT, INSERT ON penstock.reject TO {loader}",
+    "GRANT EXECUTE ON FUNCTION penstock.input_error(text, text) TO {loader}",
+)

@@ -1,0 +1,93 @@
+"""`ports.Warehouse` on PostgreSQL: one transaction per batch, in which the ledger rows come before the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from penstock.adapters.postgres.column_types import table_of
+from penstock.adapters.postgres.connection import Connections, Limits
+from penstock.adapters.postgres.judge import Judge
+from penstock.adapters.postgres.ledger import Earlier, Ledger
+from penstock.adapters.postgres.load_file import FileLoader
+from penstock.model.arrivals import Arrival
+from penstock.model.datasets import Dataset
+from penstock.model.errors import PermanentError
+from penstock.model.outcomes import LoadOutcome, Reject, Verdict
+from penstock.model.plans import Batch
+from penstock.ports import LoadProgress, ObjectStore
+
+
+class PostgresWarehouse:
+    """`conninfo` is libpq's, with the role that loads (`penstock_loader`); `sslmode` and the like are its parameters.
+
+    It holds one connection, which threads share by turns: a Lambda loads one batch at a time.
+    """
+
+    def __init__(self, conninfo: str, limits: Limits | None = None) -> None:
+        self._connections = Connections(conninfo, limits or Limits())
+
+    def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
+        """Loads the batch and returns when it is committed. TransientError means that nothing of it was kept."""
+        target = table_of(dataset).qualified
+        doing = f"load batch {batch.number} of dataset {dataset.name} into {target}"
+        with self._connections.transaction(doing) as session:
+            ledger = Ledger(session.connection, target)
+            claimed = ledger.claim(dataset.name, batch.arrivals)
+            if not claimed:
+                return LoadProgress()
+            outcomes = _load_each(FileLoader(session, ledger, Judge.of(session.connection), dataset, store), claimed)
+            ledger.decide(outcomes)
+        return LoadProgress()
+
+    def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress:  # noqa: ARG002 - the port's
+        """Finished: `begin` returns after the commit."""
+        return LoadProgress()
+
+    def outcomes(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
+        target = table_of(dataset).qualified
+        with self._connections.transaction(f"read the load ledger of {target}") as session:
+            return Ledger(session.connection, target).outcomes(arrivals)
+
+    def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
+        target = table_of(dataset).qualified
+        with self._connections.transaction(f"quarantine files of dataset {dataset.name}") as session:
+            Ledger(session.connection, target).claim(dataset.name, arrivals, reason)
+
+    def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
+        """Read a page at a time, each in a transaction of its own: a slow reader holds nothing."""
+        target = table_of(dataset).qualified
+        last = -1
+        while True:
+            with self._connections.transaction(f"read the rejects of {arrival.uri}") as session:
+                page = list(Ledger(session.connection, target).rejects_after(arrival.id, last))
+            if not page:
+                return
+            yield from (reject for _, reject in page)
+            last = page[-1][0]
+
+    def close(self) -> None:
+        self._connections.close()
+
+
+def _load_each(loader: FileLoader, arrivals: Sequence[Arrival]) -> dict[str, LoadOutcome]:
+    """What became of each. One that can't be read, as a version that is gone, is set aside; when none can be, the error
+    is the store's and not a file's, and is raised.
+    """
+    earlier = loader.ledger.loaded_before(arrivals)
+    outcomes: dict[str, LoadOutcome] = {}
+    unreadable: list[PermanentError] = []
+    for arrival in arrivals:
+        before = earlier.setdefault((arrival.bucket, arrival.key), [])
+        try:
+            outcome = loader.load(arrival, before)
+        except PermanentError as error:
+            unreadable.append(error)
+            outcome = LoadOutcome(Verdict.QUARANTINED, reason=str(error))
+        outcomes[arrival.id] = outcome
+        if outcome.verdict is Verdict.LOADED:
+            if outcome.replaced:
+                before.clear()
+            before.append(Earlier(arrival.id, arrival.etag, arrival.size))
+    if len(unreadable) == len(arrivals):
+        raise unreadable[0]
+    return outcomes
