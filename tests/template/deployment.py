@@ -1,0 +1,155 @@
+"""What CloudFormation would see: template.yaml through SAM's own translator, its conditions decided for some parameters.
+
+SAM CLI's resolver evaluates the intrinsic functions. What only exists once deployed reads as its name: `LandingBucket.Arn`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+from samcli.lib.intrinsic_resolver.intrinsic_property_resolver import IntrinsicResolver
+from samcli.lib.intrinsic_resolver.intrinsics_symbol_table import IntrinsicsSymbolTable
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+REPOSITORY = Path(__file__).parents[2]
+TEMPLATE = REPOSITORY / "template.yaml"
+
+PSEUDO = {
+    "AWS::StackName": "penstock",
+    "AWS::AccountId": "123456789012",
+    "AWS::Region": "eu-west-1",
+    "AWS::Partition": "aws",
+    "AWS::NoValue": "(no value)",
+}
+
+LOADER = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:loader-AbCdEf"
+OWNER = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:owner-AbCdEf"
+DOMAIN = "arn:aws:es:eu-west-1:123456789012:domain/flights"
+
+VARIANTS: Mapping[str, Mapping[str, str]] = {
+    "as it comes": {},
+    "warehouse": {"Warehouse": "postgres", "WarehouseSecretArn": LOADER, "WarehouseOwnerSecretArn": OWNER},
+    "signed search": {"SearchUrl": "https://search.example.com", "SearchDomainArn": DOMAIN},
+    "unsigned search": {"SearchUrl": "http://localhost:9200", "SearchAuth": "none"},
+    "own data pipeline": {"DataPipelineId": "df-0123456789ABCDEFGHIJ"},
+    "new data pipeline": {"CreateDataPipeline": "true"},
+    "nested state machines": {"KickOffStateMachines": "after-load-*"},
+    "everything expires": {
+        "ProcessedExpirationDays": "14",
+        "FailedExpirationDays": "15",
+        "PlansExpirationDays": "7",
+    },
+    "nothing expires": {"PlansExpirationDays": "0"},
+    "told by mail, protected": {"NotificationEmail": "ops@example.com", "DeletionProtection": "true"},
+    "in a network": {"VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"},
+    "arm64 on Python 3.12": {"PythonRuntime": "python3.12", "Architecture": "arm64"},
+    "all of it": {
+        "Warehouse": "postgres",
+        "WarehouseSecretArn": LOADER,
+        "WarehouseOwnerSecretArn": OWNER,
+        "SearchUrl": "https://search.example.com",
+        "SearchDomainArn": DOMAIN,
+        "CreateDataPipeline": "true",
+        "KickOffStateMachines": "after-load",
+        "NotificationEmail": "ops@example.com",
+        "VpcSubnetIds": "subnet-1,subnet-2",
+        "VpcSecurityGroupIds": "sg-1",
+    },
+}
+
+
+class _ManagedPolicies:
+    """SAM adds some of AWS's policies by name and would ask IAM for their ARNs."""
+
+    def load(self) -> dict[str, str]:
+        names = (
+            "service-role/AWSLambdaBasicExecutionRole",
+            "service-role/AWSLambdaSQSQueueExecutionRole",
+            "service-role/AWSLambdaVPCAccessExecutionRole",
+            "AWSXRayDaemonWriteAccess",
+            "AWSXrayWriteOnlyAccess",
+        )
+        return {name.rpartition("/")[2]: f"arn:aws:iam::aws:policy/{name}" for name in names}
+
+
+def source() -> dict[str, Any]:
+    """template.yaml as it is written, `!Ref` read as `{"Ref": …}`."""
+    parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text())
+    return parsed
+
+
+@cache
+def _transformed() -> dict[str, Any]:
+    session = boto3.Session(region_name=PSEUDO["AWS::Region"], aws_access_key_id="x", aws_secret_access_key="x")
+    translator = Translator(_ManagedPolicies().load(), Parser(), boto_session=session)
+    translated: dict[str, Any] = translator.translate(_packaged(source()), {})
+    return translated
+
+
+def _packaged(template: dict[str, Any]) -> dict[str, Any]:
+    """As `sam deploy` hands it over: what is a local path points to S3."""
+    for name, resource in template["Resources"].items():
+        for local in {"CodeUri", "ContentUri", "DefinitionUri"} & resource["Properties"].keys():
+            resource["Properties"][local] = f"s3://code/{name}"
+    return template
+
+
+def deployed(variant: str) -> dict[str, dict[str, Any]]:
+    """The resources of a variant by logical id, `{"Type", "Properties", …}`; those whose condition is false are gone."""
+    template = copy.deepcopy(_transformed())
+    given = _parameters(template, VARIANTS[variant])
+    symbols = IntrinsicsSymbolTable(
+        template=template,
+        logical_id_translator={**given, **PSEUDO},
+        default_type_resolver={"AWS::SQS::Queue": {"QueueName": lambda name: f"{name}.QueueName"}},
+        common_attribute_resolver={
+            "Ref": lambda name: name,
+            "Arn": lambda name: f"{name}.Arn",
+            "Name": lambda name: f"{name}.Name",
+            "Outputs.PipelineId": lambda name: f"{name}.Outputs.PipelineId",
+        },
+    )
+    resolver = IntrinsicResolver(template=template, symbol_resolver=symbols)
+    decided = {
+        name: resolver.intrinsic_property_resolver(condition, ignore_errors=False)
+        for name, condition in template["Conditions"].items()
+    }
+    there = {
+        name: resource for name, resource in template["Resources"].items() if decided.get(resource.get("Condition"), True)
+    }
+    return {
+        name: _pruned(resolver.intrinsic_property_resolver(resource, ignore_errors=False))
+        for name, resource in there.items()
+    }
+
+
+def _parameters(template: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """Each parameter's value as CloudFormation takes it: a text, or a list of them."""
+    values: dict[str, Any] = {}
+    for name, parameter in template["Parameters"].items():
+        value = given.get(name, str(parameter["Default"]))
+        values[name] = value.split(",") if parameter["Type"] == "CommaDelimitedList" else value
+        parameter["Default"] = values[name]
+    return values
+
+
+def _pruned(node: Any) -> Any:
+    """Without what resolved to AWS::NoValue."""
+    nothing = PSEUDO["AWS::NoValue"]
+    if isinstance(node, dict):
+        return {key: _pruned(value) for key, value in node.items() if value != nothing}
+    if isinstance(node, list):
+        return [_pruned(value) for value in node if value != nothing]
+    return node
+
+
+def of_type(resources: Mapping[str, dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    """Properties by logical id."""
+    return {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == kind}

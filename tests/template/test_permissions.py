@@ -1,0 +1,202 @@
+"""Each role may do exactly what its function's adapters call: not less, not more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.template.deployment import DOMAIN, LOADER, OWNER, VARIANTS, deployed, of_type
+
+BUCKET = "LandingBucket.Arn"
+ARN = "arn:aws:{}:eu-west-1:123456789012:{}"
+
+LISTS_MISSING = ("s3:ListBucket", BUCKET)
+LOADERS_SECRET = ("secretsmanager:GetSecretValue", LOADER)
+READS_PLANS = ("s3:GetObject", f"{BUCKET}/plans/*")
+READS_ARRIVALS = ("s3:GetObjectVersion", f"{BUCKET}/incoming/*")
+SEARCHES = {(f"es:ESHttp{verb}", f"{DOMAIN}/*") for verb in ("Get", "Head", "Post", "Put", "Delete")}
+
+EVERYTHING: dict[str, set[tuple[str, str]]] = {
+    "ListIncomingRole": {
+        LISTS_MISSING,
+        READS_PLANS,
+        ("s3:ListBucketVersions", BUCKET),
+        ("s3:PutObject", f"{BUCKET}/plans/*"),
+        ("dynamodb:UpdateItem", "LeaseTable.Arn"),
+        ("dynamodb:PutItem", "LeaseTable.Arn"),
+        ("dynamodb:ConditionCheckItem", "LeaseTable.Arn"),
+        ("dynamodb:Query", "LeaseTable.Arn/index/live"),
+        ("states:StartExecution", "IngestStateMachine"),
+        ("states:DescribeExecution", ARN.format("states", "execution:IngestStateMachine.Name:*")),
+    },
+    "BeginLoadRole": {LISTS_MISSING, READS_PLANS, READS_ARRIVALS, LOADERS_SECRET},
+    "PollLoadRole": {LISTS_MISSING, READS_PLANS, LOADERS_SECRET},
+    "IndexBatchRole": {
+        LISTS_MISSING,
+        READS_PLANS,
+        READS_ARRIVALS,
+        LOADERS_SECRET,
+        ("s3:PutObject", f"{BUCKET}/plans/*/indexed/*"),
+        *SEARCHES,
+    },
+    "SettleBatchRole": {
+        LISTS_MISSING,
+        READS_PLANS,
+        READS_ARRIVALS,
+        LOADERS_SECRET,
+        ("s3:PutObject", f"{BUCKET}/plans/*/settling/*"),
+        ("s3:PutObject", f"{BUCKET}/plans/*/settled/*"),
+        ("s3:GetObjectVersionTagging", f"{BUCKET}/incoming/*"),
+        ("s3:DeleteObjectVersion", f"{BUCKET}/incoming/*"),
+        *(
+            (f"s3:{action}", f"{BUCKET}/{prefix}/*")
+            for action in ("GetObject", "PutObject", "PutObjectTagging", "AbortMultipartUpload")
+            for prefix in ("processed", "failed")
+        ),
+        ("dynamodb:BatchWriteItem", "LeaseTable.Arn"),
+        ("dynamodb:Query", "LeaseTable.Arn/index/live"),
+        *SEARCHES,
+    },
+    "SummariseRunRole": {LISTS_MISSING, READS_PLANS, ("s3:PutObject", f"{BUCKET}/plans/*/summary.json")},
+    "KickOffRole": {
+        ("dynamodb:GetItem", "LeaseTable.Arn"),
+        ("dynamodb:PutItem", "LeaseTable.Arn"),
+        ("datapipeline:ActivatePipeline", ARN.format("datapipeline", "pipeline/DataPipeline.Outputs.PipelineId")),
+        ("states:StartExecution", ARN.format("states", "stateMachine:after-load")),
+    },
+    "ApplyDatasetsRole": {
+        ("secretsmanager:GetSecretValue", OWNER),
+        *SEARCHES - {("es:ESHttpDelete", f"{DOMAIN}/*")},
+    },
+    "IngestStateMachineRole": {
+        *(
+            ("lambda:InvokeFunction", f"{function}.Arn")
+            for function in ("BeginLoad", "PollLoad", "IndexBatch", "SettleBatch", "SummariseRun", "KickOff")
+        ),
+        ("sns:Publish", "RunTopic"),
+        *(
+            (f"logs:{action}", "*")
+            for action in (
+                "CreateLogDelivery",
+                "GetLogDelivery",
+                "UpdateLogDelivery",
+                "DeleteLogDelivery",
+                "ListLogDeliveries",
+                "PutResourcePolicy",
+                "DescribeResourcePolicies",
+                "DescribeLogGroups",
+            )
+        ),
+    },
+}
+
+MANAGED = {"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"}
+IN_A_NETWORK = {"AWSLambdaVPCAccessExecutionRole"}
+MANAGED_BY_ROLE = {
+    "ListIncomingRole": MANAGED | {"AWSLambdaSQSQueueExecutionRole"},
+    "BeginLoadRole": MANAGED | IN_A_NETWORK,
+    "PollLoadRole": MANAGED | IN_A_NETWORK,
+    "IndexBatchRole": MANAGED | IN_A_NETWORK,
+    "SettleBatchRole": MANAGED | IN_A_NETWORK,
+    "SummariseRunRole": MANAGED,
+    "KickOffRole": MANAGED,
+    "ApplyDatasetsRole": MANAGED | IN_A_NETWORK,
+    "IngestStateMachineRole": {"AWSXrayWriteOnlyAccess"},
+}
+
+
+def statements(role: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for policy in role.get("Policies", []) for one in policy["PolicyDocument"]["Statement"]]
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def allowed(role: dict[str, Any]) -> set[tuple[str, str]]:
+    """Action × resource. SAM CLI's resolver leaves a `$` before an attribute inside Fn::Sub."""
+    return {
+        (action, resource.replace("$", ""))
+        for statement in statements(role)
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+def roles(variant: str) -> dict[str, dict[str, Any]]:
+    return of_type(deployed(variant), "AWS::IAM::Role")
+
+
+def test_with_everything_chosen_each_role_may_do_exactly_what_its_step_does() -> None:
+    assert {name: allowed(role) for name, role in roles("all of it").items()} == EVERYTHING
+
+
+def test_the_policies_that_sam_adds_are_known_and_no_others_are_attached() -> None:
+    attached = {
+        name: {arn.rpartition("/")[2] for arn in role.get("ManagedPolicyArns", [])}
+        for name, role in roles("all of it").items()
+    }
+
+    assert attached == MANAGED_BY_ROLE
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_variant_has_a_wildcard_beside_log_deliveries_which_aws_knows_no_resource_for(variant: str) -> None:
+    for name, role in roles(variant).items():
+        for action, resource in allowed(role):
+            assert "*" not in action, f"{name} may {action}"
+            if not action.startswith("logs:"):
+                assert resource not in {"", "*"}, f"{name} may {action} on {resource or 'nothing'}"
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_policy_is_left_without_statements_which_iam_would_refuse(variant: str) -> None:
+    for name, role in roles(variant).items():
+        for policy in role.get("Policies", []):
+            assert policy["PolicyDocument"]["Statement"], name
+
+
+def test_a_stack_without_warehouse_and_search_reaches_no_secret_no_domain_and_no_pipeline() -> None:
+    services = {action.split(":")[0] for role in roles("as it comes").values() for action, _ in allowed(role)}
+
+    assert services == {"s3", "dynamodb", "states", "lambda", "sns", "logs"}
+
+
+def test_only_the_deployment_reads_the_owners_secret() -> None:
+    readers = {name for name, role in roles("all of it").items() for _, resource in allowed(role) if resource == OWNER}
+
+    assert readers == {"ApplyDatasetsRole"}
+
+
+def test_a_search_that_signs_nothing_asks_for_no_permission() -> None:
+    actions = {action for role in roles("unsigned search").values() for action, _ in allowed(role)}
+
+    assert not [action for action in actions if action.startswith("es:")]
+
+
+def test_an_existing_data_pipeline_is_the_only_one_that_may_be_activated() -> None:
+    reachable = dict(allowed(roles("own data pipeline")["KickOffRole"]))
+
+    assert reachable["datapipeline:ActivatePipeline"] == ARN.format("datapipeline", "pipeline/df-0123456789ABCDEFGHIJ")
+
+
+def test_a_pattern_of_state_machines_is_as_wide_as_it_was_given() -> None:
+    reachable = dict(allowed(roles("nested state machines")["KickOffRole"]))
+
+    assert reachable["states:StartExecution"] == ARN.format("states", "stateMachine:after-load-*")
+
+
+def test_versions_are_listed_below_incoming_only() -> None:
+    [statement] = [
+        one for one in statements(roles("as it comes")["ListIncomingRole"]) if one["Action"] == "s3:ListBucketVersions"
+    ]
+
+    assert statement["Condition"] == {"StringLike": {"s3:prefix": "incoming/*"}}
+
+
+def test_no_role_may_delete_what_is_newest_only_a_version_by_its_id() -> None:
+    actions = {action for role in roles("all of it").values() for action, _ in allowed(role)}
+
+    assert "s3:DeleteObjectVersion" in actions
+    assert "s3:DeleteObject" not in actions
