@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ BUCKET = "penstock-deployment"
 """Holds the functions' archives and the state machines' definitions; of MiniStack, not of the template."""
 
 _SECONDS = 120
+_PLATFORM = ("START ", "END ", "REPORT ")
 
 
 def deploy(
@@ -43,7 +45,7 @@ def deploy(
     except ClientError as refused:
         if "No updates are to be performed" not in str(refused):
             raise PermanentError(f"CloudFormation refuses stack {name}: {refused}") from None
-    return _await(cloudformation, name)
+    return _await(client, name)
 
 
 def parameters_for(local: LocalTemplate, wanted: Mapping[str, str]) -> dict[str, str]:
@@ -83,6 +85,17 @@ def read_template(template: Path, datasets: Path, parameters: Mapping[str, str])
     return localise(template, datasets, BUCKET, parameters)
 
 
+def said_by_functions(client: Callable[[str], Any]) -> str:
+    """The last lines that functions logged: a custom resource that failed says there why."""
+    logs = client("logs")
+    lines: list[tuple[int, str]] = []
+    for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+        events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+        lines += [(event["timestamp"], event["message"].rstrip()) for event in events]
+    told = [line for _, line in sorted(lines, key=itemgetter(0)) if not line.startswith(_PLATFORM)]
+    return "".join(f"\n  {line}" for line in told[-6:])
+
+
 def _upload(s3: Any, objects: Mapping[str, bytes]) -> None:
     s3.create_bucket(Bucket=BUCKET)
     for key, content in objects.items():
@@ -96,22 +109,21 @@ def _status(cloudformation: Any, name: str) -> str:
         return ""
 
 
-def _await(cloudformation: Any, name: str) -> dict[str, str]:
+def _await(client: Callable[[str], Any], name: str) -> dict[str, str]:
+    cloudformation = client("cloudformation")
     deadline = time.monotonic() + _SECONDS
     while (status := _status(cloudformation, name)).endswith("_IN_PROGRESS"):
         if time.monotonic() > deadline:
-            raise PermanentError(
-                f"stack {name} is still {status} after {_SECONDS} s. {_failures(cloudformation, name)}"
-            )
+            raise PermanentError(f"stack {name} is still {status} after {_SECONDS} s. {_failures(client, name)}")
         time.sleep(0.05)
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        raise PermanentError(f"stack {name} ended {status or 'before it began'}. {_failures(cloudformation, name)}")
+        raise PermanentError(f"stack {name} ended {status or 'before it began'}. {_failures(client, name)}")
     stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def _failures(cloudformation: Any, name: str) -> str:
-    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+def _failures(client: Callable[[str], Any], name: str) -> str:
+    events = client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     reasons = [
         (event["LogicalResourceId"], event["ResourceType"], event.get("ResourceStatusReason") or "no reason given")
         for event in sorted(events, key=lambda event: event["Timestamp"])
@@ -119,7 +131,8 @@ def _failures(cloudformation: Any, name: str) -> str:
     ]
     failed = [f"{name} ({kind}): {why}" for name, kind, why in reasons if "cancelled" not in why]
     if failed:
-        return "What failed: " + "; ".join(failed)
+        by_function = any(kind.startswith("Custom::") for _, kind, _ in reasons)
+        return "What failed: " + "; ".join(failed) + (said_by_functions(client) if by_function else "")
     unfinished = {event["LogicalResourceId"] for event in events if event["ResourceStatus"].endswith("_IN_PROGRESS")}
     finished = {event["LogicalResourceId"] for event in events if event["ResourceStatus"].endswith("_COMPLETE")}
     return (

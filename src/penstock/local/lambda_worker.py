@@ -41,7 +41,7 @@ def main(paths: list[str]) -> None:
                 invoke_id=headers.get("Lambda-Runtime-Aws-Request-Id"),
                 x_amzn_trace_id=headers.get("Lambda-Runtime-Trace-Id"),
                 invoked_function_arn=headers.get("Lambda-Runtime-Invoked-Function-Arn"),
-                deadline_time_in_ms=headers.get("Lambda-Runtime-Deadline-Ms"),
+                deadline_time_in_ms=int(headers.get("Lambda-Runtime-Deadline-Ms", 0)),
                 client_context=None,
                 cognito_identity=None,
                 tenant_id=None,

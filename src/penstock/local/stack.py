@@ -125,7 +125,9 @@ class LocalStack:
                 say("deploying template.yaml")
                 stack._deploy(local.result(), template, parameters or {})
         except BaseException:
-            stack.down()
+            stack._end()
+            if temporary:
+                shutil.rmtree(folder, ignore_errors=True)  # Else its logs stay, for a person to read.
             raise
         return stack
 
@@ -163,10 +165,13 @@ class LocalStack:
     # ── going down ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def down(self) -> bool:
-        """Ends every process of the stack and removes its folder; False when there was nothing left to end.
+        """Ends every process of the stack and removes its folder; False when there was nothing left to end."""
+        was_up = self._end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return was_up
 
-        Ids of processes are used again, so none is signalled that was not started when the state says.
-        """
+    def _end(self) -> bool:
+        """Ids of processes are used again, so none is signalled that was not started when the state says."""
         with contextlib.suppress(FileNotFoundError):
             self._state = StackState.read(self.folder)
         processes = [engine.process for engine in self._state.engines.values()]
@@ -184,7 +189,6 @@ class LocalStack:
         for process in await_end(processes, 2):
             process.end_group()
         await_end(processes, 2)
-        shutil.rmtree(self.folder, ignore_errors=True)
         return was_up
 
     # ── using it ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,8 +1,8 @@
 """The repository's template.yaml as MiniStack takes it: what differs on a laptop, and nothing else.
 
 Functions run on the Python at hand (a `bootstrap` for `provided.al2023`), code and datasets come straight from the
-folders and not from layers, the state machine's YAML becomes JSON, and Data Pipeline's nested stack is left out. The
-Deny statements on plain HTTP go too: there is no TLS on the loopback.
+folders and not from layers, the state machine's YAML becomes JSON. Left out is what MiniStack refuses, Data Pipeline's
+nested stack and alarms on computed metrics, and the Deny statements on plain HTTP: there is no TLS on the loopback.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ _DROPPED = {
     "AWS::Serverless::Application",
     "AWS::CloudFormation::Stack",
 }
+_CUSTOM_SECONDS = 30
+"""MiniStack waits as long for a custom resource whose function has crashed; on AWS it is the template's."""
+
 _MANAGED_POLICIES = (
     "service-role/AWSLambdaBasicExecutionRole",
     "service-role/AWSLambdaVPCAccessExecutionRole",
@@ -56,7 +59,7 @@ def localise(template: Path, datasets: Path, bucket: str, parameters: Mapping[st
 
     source: dict[str, Any] = yaml_parse(template.read_text())
     resources: dict[str, Any] = source["Resources"]
-    dropped = {name for name, resource in resources.items() if resource["Type"] in _DROPPED}
+    dropped = {name for name, resource in resources.items() if _is_left_out(resource)}
     for name in dropped:
         del resources[name]
     objects: dict[str, bytes] = {}
@@ -81,11 +84,18 @@ def localise(template: Path, datasets: Path, bucket: str, parameters: Mapping[st
             definition = template.parent / properties["DefinitionUri"]
             unquoted = _numbers_in(properties.get("DefinitionSubstitutions", {}), numbers)
             properties["DefinitionUri"] = put(name, "json", definition_json(definition, unquoted))
+        elif resource["Type"].startswith("Custom::"):
+            properties["ServiceTimeout"] = _CUSTOM_SECONDS
         elif "PolicyDocument" in properties:
             _allow_plain_http(properties["PolicyDocument"])
     _AddressedFromNowhere(dropped, code.digest).replace(source)
     _drop_policies_without_statements(resources)
     return LocalTemplate(_sam(source, parameters), objects)
+
+
+def _is_left_out(resource: dict[str, Any]) -> bool:
+    computes = "Metrics" in resource.get("Properties", {})
+    return resource["Type"] in _DROPPED or (resource["Type"] == "AWS::CloudWatch::Alarm" and computes)
 
 
 def definition_json(path: Path, numbers: set[str]) -> bytes:
@@ -155,6 +165,11 @@ def _digest(folders: list[Path]) -> str:
 def _localise_function(properties: dict[str, Any], datasets: Path) -> None:
     properties.pop("Layers", None)
     variables = properties.get("Environment", {}).get("Variables", {})
+    for name, value in variables.items():
+        if isinstance(
+            value, (int, float)
+        ):  # CloudFormation makes texts of them; MiniStack can't start a worker with one.
+            variables[name] = str(value)
     if "PENSTOCK_DATASETS" in variables:
         variables["PENSTOCK_DATASETS"] = str(datasets.resolve())
 
