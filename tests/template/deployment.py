@@ -1,6 +1,7 @@
-"""What CloudFormation would see: template.yaml through SAM's own translator, its conditions decided for some parameters.
+"""What CloudFormation would see: template.yaml through SAM's translator, its conditions decided for some parameters.
 
-SAM CLI's resolver evaluates the intrinsic functions. What only exists once deployed reads as its name: `LandingBucket.Arn`.
+SAM CLI's resolver evaluates the intrinsic functions. What only exists once deployed reads as its name, as in
+`LandingBucket.Arn`.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def _packaged(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def deployed(variant: str) -> dict[str, dict[str, Any]]:
-    """The resources of a variant by logical id, `{"Type", "Properties", …}`; those whose condition is false are gone."""
+    """A variant's resources by logical id, `{"Type", "Properties", …}`; those whose condition is false are gone."""
     template = copy.deepcopy(_transformed())
     given = _parameters(template, VARIANTS[variant])
     symbols = IntrinsicsSymbolTable(
@@ -122,7 +123,9 @@ def deployed(variant: str) -> dict[str, dict[str, Any]]:
         for name, condition in template["Conditions"].items()
     }
     there = {
-        name: resource for name, resource in template["Resources"].items() if decided.get(resource.get("Condition"), True)
+        name: resource
+        for name, resource in template["Resources"].items()
+        if decided.get(resource.get("Condition"), True)
     }
     return {
         name: _pruned(resolver.intrinsic_property_resolver(resource, ignore_errors=False))

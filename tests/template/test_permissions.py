@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from tests.template.deployment import DOMAIN, LOADER, OWNER, VARIANTS, deployed, of_type
 
 BUCKET = "LandingBucket.Arn"
@@ -115,7 +114,7 @@ def listed(value: str | list[str]) -> list[str]:
 
 
 def allowed(role: dict[str, Any]) -> set[tuple[str, str]]:
-    """Action × resource. SAM CLI's resolver leaves a `$` before an attribute inside Fn::Sub."""
+    """Pairs of action and resource. SAM CLI's resolver leaves a `$` before an attribute inside Fn::Sub."""
     return {
         (action, resource.replace("$", ""))
         for statement in statements(role)

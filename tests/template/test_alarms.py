@@ -1,0 +1,103 @@
+"""Who is told of what, and whether the message helps."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from tests.template.deployment import deployed, of_type
+
+from penstock.flows.list_incoming import Listing
+from penstock.metrics import publish_backlog
+
+
+def alarms() -> dict[str, dict[str, Any]]:
+    return of_type(deployed("as it comes"), "AWS::CloudWatch::Alarm")
+
+
+def test_what_can_go_wrong_rings() -> None:
+    assert alarms().keys() == {
+        "BacklogNotFallingAlarm",
+        "RunsFailAlarm",
+        "ListingFailsAlarm",
+        "ArrivalsWaitAlarm",
+        "ArrivalsDeadLetterAlarm",
+    }
+
+
+def test_every_alarm_says_what_to_do_and_tells_the_topic() -> None:
+    for name, alarm in alarms().items():
+        assert "What to do:" in alarm["AlarmDescription"], name
+        assert len(alarm["AlarmDescription"]) <= 1024, f"{name}: CloudWatch takes no more"
+        assert alarm["AlarmActions"] == ["RunTopic"]
+        assert alarm["OKActions"] == ["RunTopic"]
+
+
+def test_the_backlog_alarm_reads_the_metrics_that_a_listing_publishes(capsys: pytest.CaptureFixture[str]) -> None:
+    read = [
+        metric["MetricStat"]["Metric"]
+        for metric in alarms()["BacklogNotFallingAlarm"]["Metrics"]
+        if "MetricStat" in metric
+    ]
+
+    publish_backlog("penstock", Listing(listed=True, at=datetime.now(UTC), backlog={}))
+
+    published = json.loads(capsys.readouterr().out.splitlines()[0])
+    [directive] = published["_aws"]["CloudWatchMetrics"]
+    for metric in read:
+        assert metric["Namespace"] == directive["Namespace"]
+        assert metric["MetricName"] in {one["Name"] for one in directive["Metrics"]}
+        assert [{dimension["Name"] for dimension in metric["Dimensions"]}] == [
+            set(one) for one in directive["Dimensions"]
+        ]
+        for dimension in metric["Dimensions"]:
+            assert published[dimension["Name"]] == dimension["Value"]
+
+
+def test_the_backlog_rings_when_it_grows_or_does_not_fall_for_half_an_hour() -> None:
+    alarm = alarms()["BacklogNotFallingAlarm"]
+    [expression] = [metric for metric in alarm["Metrics"] if metric["ReturnData"]]
+
+    assert expression["Expression"] == "IF(files > 0 AND DIFF(files) >= 0 AND DIFF(oldest) > 0, 1, 0)"
+    [period] = {metric["MetricStat"]["Period"] for metric in alarm["Metrics"] if "MetricStat" in metric}
+    assert period * alarm["EvaluationPeriods"] == 1800
+    assert alarm["DatapointsToAlarm"] == alarm["EvaluationPeriods"]
+
+
+def test_runs_that_no_catch_sees_are_listed_again_and_told() -> None:
+    rule = deployed("as it comes")["FailedRuns"]["Properties"]
+
+    assert rule["EventPattern"] == {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {"status": ["FAILED", "TIMED_OUT", "ABORTED"], "stateMachineArn": ["IngestStateMachine"]},
+    }
+    assert {target["Arn"] for target in rule["Targets"]} == {"ArrivalsQueue.Arn", "RunTopic"}
+
+
+def test_only_this_stacks_rule_and_alarms_publish_to_the_topic() -> None:
+    statements = deployed("as it comes")["RunTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+
+    sources = {
+        statement["Principal"]["Service"]: statement["Condition"]
+        for statement in statements
+        if statement["Effect"] == "Allow"
+    }
+
+    assert sources == {
+        "events.amazonaws.com": {"ArnEquals": {"aws:SourceArn": "FailedRuns.Arn"}},
+        "cloudwatch.amazonaws.com": {
+            "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:penstock-*"}
+        },
+    }
+
+
+def test_an_address_is_subscribed_only_when_one_is_given() -> None:
+    assert "NotificationSubscription" not in deployed("as it comes")
+    assert deployed("told by mail, protected")["NotificationSubscription"]["Properties"] == {
+        "TopicArn": "RunTopic",
+        "Protocol": "email",
+        "Endpoint": "ops@example.com",
+    }

@@ -1,0 +1,160 @@
+"""The landing bucket and the way from it to the listing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.template.deployment import VARIANTS, deployed, of_type, source
+
+
+def bucket(variant: str = "as it comes") -> dict[str, Any]:
+    return deployed(variant)["LandingBucket"]
+
+
+def lifecycle(variant: str) -> dict[str, dict[str, Any]]:
+    rules = bucket(variant)["Properties"]["LifecycleConfiguration"]["Rules"]
+    return {rule["Id"]: rule for rule in rules}
+
+
+def expirations(variant: str) -> dict[str, str]:
+    """Days by prefix."""
+    return {
+        rule["Prefix"]: rule["ExpirationInDays"] for rule in lifecycle(variant).values() if "ExpirationInDays" in rule
+    }
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_rule_ever_expires_what_is_below_incoming(variant: str) -> None:
+    for rule in lifecycle(variant).values():
+        if "ExpirationInDays" in rule or "NoncurrentVersionExpiration" in rule:
+            assert rule["Prefix"] in {"processed/", "failed/", "plans/"}, rule["Id"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nothing_changes_its_storage_class(variant: str) -> None:
+    for rule in lifecycle(variant).values():
+        assert not [key for key in rule if "Transition" in key], rule["Id"]
+
+
+def test_settled_files_stay_for_ever_unless_a_parameter_says_otherwise() -> None:
+    assert expirations("as it comes") == {"plans/": "90"}
+    assert expirations("nothing expires") == {}
+    assert expirations("everything expires") == {"processed/": "14", "failed/": "15", "plans/": "7"}
+
+
+def test_noncurrent_versions_delete_markers_and_half_uploads_are_cleaned() -> None:
+    rules = lifecycle("nothing expires")
+
+    assert {rule["Prefix"] for rule in rules.values() if "NoncurrentVersionExpiration" in rule} == {
+        "processed/",
+        "failed/",
+        "plans/",
+    }
+    assert rules["clean-delete-markers"]["ExpiredObjectDeleteMarker"] is True
+    assert rules["abort-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert {rule["Status"] for rule in rules.values()} == {"Enabled"}
+
+
+def test_the_bucket_is_versioned_encrypted_private_and_outlives_the_stack() -> None:
+    properties = bucket()["Properties"]
+
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    [encryption] = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert bucket()["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert bucket()["UpdateReplacePolicy"] == "Retain"
+
+
+def test_plain_http_is_denied_to_everyone_on_bucket_queue_and_topic() -> None:
+    resources = deployed("as it comes")
+
+    for policy, covers in (
+        ("LandingBucketPolicy", ["LandingBucket.Arn", "LandingBucket.Arn/*"]),
+        ("ArrivalsQueuePolicy", "ArrivalsQueue.Arn"),
+        ("RunTopicPolicy", "RunTopic"),
+    ):
+        [deny] = [
+            statement
+            for statement in resources[policy]["Properties"]["PolicyDocument"]["Statement"]
+            if statement["Effect"] == "Deny"
+        ]
+        assert deny["Principal"] == "*"
+        assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert deny["Resource"] == covers
+
+
+def test_only_new_files_below_incoming_notify_and_they_notify_the_queue() -> None:
+    notifications = bucket()["Properties"]["NotificationConfiguration"]
+
+    assert notifications == {
+        "QueueConfigurations": [
+            {
+                "Event": "s3:ObjectCreated:*",
+                "Queue": "ArrivalsQueue.Arn",
+                "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "incoming/"}]}},
+            }
+        ]
+    }
+    assert bucket()["DependsOn"] == "ArrivalsQueuePolicy"
+
+
+def test_the_queue_takes_messages_from_this_accounts_buckets_and_this_stacks_rules_alone() -> None:
+    document = deployed("as it comes")["ArrivalsQueuePolicy"]["Properties"]["PolicyDocument"]
+
+    allowed = {
+        statement["Principal"]["Service"]: (statement["Action"], statement["Condition"])
+        for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
+    }
+
+    assert allowed == {
+        "s3.amazonaws.com": ("sqs:SendMessage", {"StringEquals": {"aws:SourceAccount": "123456789012"}}),
+        "events.amazonaws.com": (
+            "sqs:SendMessage",
+            {"ArnLike": {"aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/penstock-*"}},
+        ),
+    }
+
+
+def test_a_message_that_five_listings_fail_on_is_set_aside_and_both_queues_are_encrypted() -> None:
+    queues = of_type(deployed("as it comes"), "AWS::SQS::Queue")
+
+    assert queues["ArrivalsQueue"]["RedrivePolicy"] == {
+        "deadLetterTargetArn": "ArrivalsDeadLetterQueue.Arn",
+        "maxReceiveCount": 5,
+    }
+    assert {queue["SqsManagedSseEnabled"] for queue in queues.values()} == {True}
+
+
+def test_a_message_stays_hidden_for_six_timeouts_of_the_listing_and_the_longest_window() -> None:
+    resources = deployed("as it comes")
+    longest_window = source()["Parameters"]["ArrivalsWindowSeconds"]["MaxValue"]
+
+    hidden = resources["ArrivalsQueue"]["Properties"]["VisibilityTimeout"]
+
+    assert hidden >= 6 * resources["ListIncoming"]["Properties"]["Timeout"] + longest_window
+
+
+def test_a_storm_of_events_becomes_a_few_listings_and_never_more_than_two_at_once() -> None:
+    mappings = of_type(deployed("as it comes"), "AWS::Lambda::EventSourceMapping")
+
+    assert mappings == {
+        "ListIncomingArrivals": {
+            "FunctionName": "ListIncoming",
+            "EventSourceArn": "ArrivalsQueue.Arn",
+            "BatchSize": 1000,
+            "MaximumBatchingWindowInSeconds": "5",
+            "ScalingConfig": {"MaximumConcurrency": 2},
+        }
+    }
+
+
+def test_a_listing_is_asked_for_every_minute_whatever_events_came() -> None:
+    rule = deployed("as it comes")["EveryMinute"]["Properties"]
+
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert [target["Arn"] for target in rule["Targets"]] == ["ArrivalsQueue.Arn"]
