@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from penstock.model.datasets import Dataset
+from penstock.model.errors import PenstockError
+from penstock.model.outcomes import IndexOutcome, Reject
+from penstock.ports import Document
+
+
+@dataclass(slots=True)
+class FakeSearchIndex:
+    """Documents in memory. `refuses` gives the reason for which one is rejected, or nothing.
+
+    `fails` is raised by every call while it is set: the destination is down.
+    """
+
+    refuses: Callable[[dict[str, Any]], str] = lambda _: ""
+    fails: PenstockError | None = None
+    documents: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """By index and id."""
+
+    def write(self, index: str, documents: Iterable[Document]) -> IndexOutcome:
+        self._answer()
+        written, rejects = 0, []
+        for document in documents:
+            source = json.loads(document.source)
+            if reason := self.refuses(source):
+                rejects.append(Reject(document.line, "", reason, document.raw))
+                continue
+            self.documents.setdefault(index, {})[document.id] = source
+            written += 1
+        return IndexOutcome(documents=written, rejects=tuple(rejects[:1000]), rejected=len(rejects))
+
+    def delete_arrival(self, index: str, arrival: str) -> None:
+        self._answer()
+        there = self.documents.get(index, {})
+        self.documents[index] = {id_: doc for id_, doc in there.items() if doc.get("penstock_arrival") != arrival}
+
+    def delete(self, index: str, ids: Sequence[str]) -> None:
+        self._answer()
+        for id_ in ids:
+            self.documents.get(index, {}).pop(id_, None)
+
+    def count(self, index: str, arrival: str | None = None) -> int:
+        self._answer()
+        there = self.documents.get(index, {}).values()
+        return sum(arrival is None or document.get("penstock_arrival") == arrival for document in there)
+
+    def search(self, index: str, text: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        self._answer()
+        words = text.lower().split()
+        hits = [
+            {"_id": id_, "_score": 1.0, "_source": document}
+            for id_, document in self.documents.get(index, {}).items()
+            if any(word in str(value).lower() for word in words for value in document.values())
+        ]
+        return hits[:limit]
+
+    def apply(self, dataset: Dataset) -> bool:
+        self._answer()
+        if dataset.index is None or dataset.index.name in self.documents:
+            return False
+        self.documents[dataset.index.name] = {}
+        return True
+
+    def _answer(self) -> None:
+        if self.fails:
+            raise self.fails

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from penstock.model.arrivals import Arrival
+from penstock.model.compression import decompressed
+from penstock.model.datasets import ColumnType, Dataset, OnOverwrite
+from penstock.model.errors import BadFileError, PenstockError
+from penstock.model.outcomes import LoadOutcome, Reject, Verdict
+from penstock.model.plans import Batch
+from penstock.model.rows import Row, rows
+from penstock.ports import LoadProgress, ObjectStore
+
+_NUMBERS = {
+    ColumnType.SMALLINT: int,
+    ColumnType.INTEGER: int,
+    ColumnType.BIGINT: int,
+    ColumnType.NUMERIC: float,
+    ColumnType.REAL: float,
+    ColumnType.DOUBLE: float,
+}
+
+
+@dataclass(slots=True)
+class _Loaded:
+    arrival: Arrival
+    rows: list[tuple[Any, ...]]
+
+
+@dataclass(slots=True)
+class FakeWarehouse:
+    """A table and its load ledger in memory, of which each `begin` is one transaction per file.
+
+    Numbers and required columns are checked, other types are taken as they come. `fails` is raised by every call while
+    it is set: the destination is down.
+    """
+
+    fails: PenstockError | None = None
+    _ledger: dict[tuple[str, str], LoadOutcome] = field(default_factory=dict)
+    _tables: dict[str, list[_Loaded]] = field(default_factory=dict)
+    _rejects: dict[tuple[str, str], list[Reject]] = field(default_factory=dict)
+
+    def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
+        """What a test looks at: the table's rows."""
+        return [row for loaded in self._tables.get(_table(dataset), []) for row in loaded.rows]
+
+    def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
+        self._answer()
+        for arrival in batch.arrivals:
+            if (_table(dataset), arrival.id) not in self._ledger:
+                self._load(arrival, dataset, store)
+        return LoadProgress()
+
+    def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress:
+        self._answer()
+        return LoadProgress()
+
+    def outcomes(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
+        self._answer()
+        known = {arrival.id: self._ledger.get((_table(dataset), arrival.id)) for arrival in arrivals}
+        return {arrival: outcome for arrival, outcome in known.items() if outcome}
+
+    def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
+        self._answer()
+        for arrival in arrivals:
+            outcome = LoadOutcome(Verdict.QUARANTINED, reason=reason)
+            self._ledger.setdefault((_table(dataset), arrival.id), outcome)
+
+    def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
+        self._answer()
+        yield from self._rejects.get((_table(dataset), arrival.id), [])
+
+    def _answer(self) -> None:
+        if self.fails:
+            raise self.fails
+
+    def _load(self, arrival: Arrival, dataset: Dataset, store: ObjectStore) -> None:
+        table = _table(dataset)
+        there = [loaded for loaded in self._tables.get(table, []) if loaded.arrival.key == arrival.key]
+        if any((one.arrival.etag, one.arrival.size) == (arrival.etag, arrival.size) for one in there):
+            self._ledger[table, arrival.id] = LoadOutcome(Verdict.DUPLICATE)
+            return
+        if there and dataset.on_overwrite is OnOverwrite.REFUSE:
+            self._ledger[table, arrival.id] = LoadOutcome(Verdict.QUARANTINED, reason="the key was loaded before")
+            return
+        try:
+            with store.open(arrival) as stream:
+                found = list(rows(decompressed(stream, dataset.compression_of(arrival.key)), dataset))
+        except BadFileError as error:
+            self._ledger[table, arrival.id] = LoadOutcome(Verdict.QUARANTINED, reason=str(error))
+            return
+        rejects = [reject for row in found if (reject := _judge(row, dataset))]
+        self._rejects[table, arrival.id] = rejects
+        if len(rejects) > dataset.max_reject_ratio * len(found):
+            reason = f"{len(rejects)} of {len(found)} rows were rejected"
+            self._ledger[table, arrival.id] = LoadOutcome(Verdict.QUARANTINED, rejects=len(rejects), reason=reason)
+            return
+        replaced = there if dataset.on_overwrite is OnOverwrite.REPLACE else []
+        bad = {reject.line for reject in rejects}
+        kept = [loaded for loaded in self._tables.get(table, []) if loaded not in replaced]
+        good = [row.values for row in found if row.line not in bad]
+        self._tables[table] = [*kept, _Loaded(arrival, good)]
+        self._ledger[table, arrival.id] = LoadOutcome(
+            Verdict.LOADED, len(good), len(rejects), replaced=tuple(loaded.arrival.id for loaded in replaced)
+        )
+
+
+def _table(dataset: Dataset) -> str:
+    return dataset.table.qualified if dataset.table else ""
+
+
+def _judge(row: Row, dataset: Dataset) -> Reject | None:
+    if row.error:
+        return Reject(row.line, "", row.error, row.raw)
+    for column, value in zip(dataset.columns, row.values, strict=True):
+        if value is None and column.required:
+            return Reject(row.line, column.name, "null value", row.raw)
+        convert = _NUMBERS.get(column.type)
+        if convert and value is not None:
+            try:
+                convert(value)
+            except ValueError:
+                return Reject(row.line, column.name, f"no {column.type.value}", row.raw)
+    return None
