@@ -164,6 +164,8 @@ def _digest(folders: list[Path]) -> str:
 
 def _localise_function(properties: dict[str, Any], datasets: Path) -> None:
     properties.pop("Layers", None)
+    for policy in properties.get("Policies", []):
+        _allow_deletes_by_version(policy)
     variables = properties.get("Environment", {}).get("Variables", {})
     for name, value in variables.items():
         if isinstance(
@@ -172,6 +174,15 @@ def _localise_function(properties: dict[str, Any], datasets: Path) -> None:
             variables[name] = str(value)
     if "PENSTOCK_DATASETS" in variables:
         variables["PENSTOCK_DATASETS"] = str(datasets.resolve())
+
+
+def _allow_deletes_by_version(node: Any) -> None:
+    """For DeleteObjects by version id AWS wants s3:DeleteObjectVersion, MiniStack s3:DeleteObject: both are given."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
+    for child in children:
+        _allow_deletes_by_version(child)
+    if isinstance(node, dict) and "s3:DeleteObjectVersion" in (actions := node.get("Action", [])):
+        node["Action"] = [*([actions] if isinstance(actions, str) else actions), "s3:DeleteObject"]
 
 
 def _numbers_in(substitutions: Mapping[str, Any], number_parameters: set[str]) -> set[str]:
