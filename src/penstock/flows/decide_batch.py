@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from penstock.flows.converge_documents import converge
 from penstock.flows.deciding import (
@@ -28,7 +27,7 @@ from penstock.model.datasets import Dataset
 from penstock.model.errors import TransientError
 from penstock.model.outcomes import IndexOutcome, LoadOutcome, SettledArrival, Settlement, Verdict
 from penstock.model.plans import Batch, indexed_key
-from penstock.ports import Attempt, Leases, ObjectStore, SearchIndex, Warehouse
+from penstock.ports import Attempt, Clock, Leases, ObjectStore, SearchIndex, Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Desk:
     store: ObjectStore
     leases: Leases
     destinations: Destinations
-    now: datetime
+    clock: Clock
     datasets: Mapping[str, Dataset]
     most_attempts: int
     warehouse_branch: Branch
@@ -122,7 +121,7 @@ class Desk:
     def _carry(self, plan: str, arrival: Arrival, told: Told, decision: Decision) -> Decided:
         dataset, reason = told.dataset, shortened(decision.reason)
         if decision.settlement is Settlement.PUT_BACK:
-            attempt = Attempt(arrival.id, told.attempts + 1, not_before(self.now, told.attempts), reason)
+            attempt = Attempt(arrival.id, told.attempts + 1, not_before(self.clock.now(), told.attempts), reason)
             return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason), attempt)
         documents = self._documents(arrival, told, decision)
         write_rejects(self.store, self.destinations.warehouse, dataset, arrival, told.load, told.indexed)
@@ -156,7 +155,7 @@ class Desk:
         if decision.duplicate:
             return 0
         if decision.documents is Documents.CONVERGE and warehouse and told.load and indexed:
-            return converge(self.store, warehouse, search, told.dataset, arrival, told.load, indexed)
+            return converge(self.store, warehouse, search, self.clock, told.dataset, arrival, told.load, indexed)
         return indexed.documents if indexed else 0
 
     def _without_dataset(self, plan: str, name: str, arrival: Arrival) -> Decided:

@@ -45,7 +45,7 @@ def settle_batch(
     settling = _begun(store, plan, number)
     if settling is None:
         branches = Branch.of(warehouse_branch), Branch.of(search_branch)
-        desk = Desk(store, leases, destinations, clock.now(), datasets, most_attempts, *branches)
+        desk = Desk(store, leases, destinations, clock, datasets, most_attempts, *branches)
         decided = desk.decide(plan, batch)
         settling = _Settling(
             SettledBatch(plan, number, batch.dataset, tuple(one.arrival for one in decided)),
