@@ -31,7 +31,7 @@ def raising(error: Exception) -> Handler:
     return handler
 
 
-class LockTimedOut(TransientError):
+class LockTimeoutError(TransientError):
     pass
 
 
@@ -39,7 +39,7 @@ class LockTimedOut(TransientError):
     ("raised", "root"),
     [
         (TransientError("the warehouse does not answer"), TransientError),
-        (LockTimedOut("the warehouse does not answer"), TransientError),
+        (LockTimeoutError("the warehouse does not answer"), TransientError),
         (PermanentError("there is no table public.flights"), PermanentError),
         (BadFileError("the header changed"), PermanentError),
     ],
@@ -57,7 +57,7 @@ def test_what_leaves_a_handler_is_the_root_itself_with_its_text(raised: Exceptio
 def test_an_unforeseen_error_keeps_its_name_and_loses_its_text(log: io.StringIO) -> None:
     error = KeyError("Jane Doe,4111-1111-1111-1111")
 
-    with pytest.raises(Exception, match="unexpected KeyError at unit/test_handler.py") as caught:
+    with pytest.raises(Exception, match=r"unexpected KeyError at unit/test_handler\.py") as caught:
         raising(error)({}, FakeContext())
 
     assert type(caught.value).__name__ == "KeyError"
