@@ -63,7 +63,7 @@ def _by_orjson(session: Session, stream: ByteStream, dataset: Dataset) -> int:
 
 def _by_database(session: Session, stream: ByteStream, dataset: Dataset) -> int:
     if not _fit_identifiers(dataset):
-        raise UnclearError  # Without `json_to_record`, what is no object would be a row of NULLs; the row reader checks.
+        raise UnclearError  # `->>` finds NULL in what is no object, where `json_to_record` fails.
     connection = session.connection
     connection.execute("CREATE TEMPORARY TABLE penstock_lines (line text) ON COMMIT DROP")
     with (
@@ -88,14 +88,14 @@ def record(text: sql.SQL, dataset: Dataset, *, typed: bool) -> sql.Composable:
 
     Not `typed`, a column is text: a string's own, or the JSON of anything else.
     """
-    if _fit_identifiers(dataset):
-        fields = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(column.in_file), sql_type(column) if typed else _text_type(column))
-            for column in dataset.columns
-        )
-        return sql.SQL("json_to_record({}::json) AS r ({})").format(text, fields)
-    values = sql.SQL(", ").join(_value(text, column, typed=typed) for column in dataset.columns)
-    return sql.SQL("LATERAL (SELECT {}) AS r").format(values)
+    if not _fit_identifiers(dataset):
+        values = sql.SQL(", ").join(_value(text, column) for column in dataset.columns)
+        return sql.SQL("LATERAL (SELECT {}) AS r").format(values)
+    fields = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(column.in_file), sql_type(column) if typed else _text_type(column))
+        for column in dataset.columns
+    )
+    return sql.SQL("json_to_record({}::json) AS r ({})").format(text, fields)
 
 
 def _fit_identifiers(dataset: Dataset) -> bool:
@@ -106,13 +106,11 @@ def _text_type(column: Column) -> sql.SQL:
     return sql.SQL("json") if column.type is ColumnType.JSON else sql.SQL("text")
 
 
-def _value(text: sql.SQL, column: Column, *, typed: bool) -> sql.Composable:
+def _value(text: sql.SQL, column: Column) -> sql.Composable:
     key = sql.Literal(column.in_file)
     if column.type is ColumnType.JSON:
-        value = sql.SQL("CASE WHEN {0}::json ->> {1} IS NOT NULL THEN {0}::json -> {1} END").format(text, key)
-    else:
-        value = sql.SQL("{0}::json ->> {1}").format(text, key)
-    return sql.SQL("({})::{}").format(value, sql_type(column) if typed else sql.SQL("text"))
+        return sql.SQL("(CASE WHEN {0}::json ->> {1} IS NOT NULL THEN {0}::json -> {1} END)::text").format(text, key)
+    return sql.SQL("{0}::json ->> {1}").format(text, key)
 
 
 def _lines(stream: ByteStream) -> Iterator[bytes]:
