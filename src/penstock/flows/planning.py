@@ -29,15 +29,16 @@ class Room:
 
 @dataclass(slots=True)
 class Oldest:
-    """The `most` oldest of the arrivals that it was shown, in memory for that many."""
+    """The `most` oldest of the arrivals that it was shown, in memory for that many. Of equals, the first shown."""
 
     most: int
-    _heap: list[tuple[float, tuple[int, ...], str, Arrival]] = field(default_factory=list)
+    _heap: list[tuple[float, int, Arrival]] = field(default_factory=list)
+    _shown: int = 0
 
     def add(self, arrival: Arrival) -> None:
         # A heap has its least in front; of the negated ages that is the youngest, the one to give up for an older.
-        # Keys break ties the same way: inverted, by their bytes.
-        entry = (-arrival.modified.timestamp(), tuple(-byte for byte in arrival.key.encode()), arrival.id, arrival)
+        self._shown += 1
+        entry = (-arrival.modified.timestamp(), -self._shown, arrival)
         if len(self._heap) < self.most:
             heapq.heappush(self._heap, entry)
         elif self.most:
