@@ -7,8 +7,8 @@ from typing import Any
 
 from penstock.model.datasets import LINEAGE, ColumnType, Dataset, Index
 
-TIMESTAMP_FORMAT = "strict_date_optional_time"
-DATE_FORMAT = "strict_date"
+DATE_FORMAT = "strict_date_optional_time"
+"""Of dates as well: OpenSearch's `strict_date` takes any digits, as 2013-13-32 (seen on 2.19)."""
 
 _TEXT = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
 _FIELDS: Mapping[ColumnType, Mapping[str, Any]] = {
@@ -22,8 +22,8 @@ _FIELDS: Mapping[ColumnType, Mapping[str, Any]] = {
     ColumnType.DOUBLE: {"type": "double"},
     ColumnType.BOOLEAN: {"type": "boolean"},
     ColumnType.DATE: {"type": "date", "format": DATE_FORMAT},
-    ColumnType.TIMESTAMP: {"type": "date", "format": TIMESTAMP_FORMAT},
-    ColumnType.TIMESTAMPTZ: {"type": "date", "format": TIMESTAMP_FORMAT},
+    ColumnType.TIMESTAMP: {"type": "date", "format": DATE_FORMAT},
+    ColumnType.TIMESTAMPTZ: {"type": "date", "format": DATE_FORMAT},
     ColumnType.UUID: {"type": "keyword"},
     # Kept and not searched: what is inside a JSON column differs from row to row, and fields of one name would clash.
     ColumnType.JSON: {"type": "object", "enabled": False},
@@ -34,7 +34,7 @@ def mapping_of(dataset: Dataset) -> dict[str, Any]:
     """The index's mapping. `dynamic: false`: a field that the dataset does not name is kept, never guessed at."""
     properties = {column.name: dict(_FIELDS[column.type]) for column in dataset.document_columns}
     properties[LINEAGE[0]] = {"type": "keyword"}
-    properties[LINEAGE[1]] = {"type": "date", "format": TIMESTAMP_FORMAT}
+    properties[LINEAGE[1]] = {"type": "date", "format": DATE_FORMAT}
     return {"dynamic": False, "properties": properties}
 
 

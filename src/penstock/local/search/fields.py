@@ -115,15 +115,7 @@ def _check(field: Mapping[str, Any]) -> Check:
 def _whole(kind: str, limit: int) -> Check:
     def check(value: Any) -> None:
         if type(value) is not int:
-            if isinstance(value, bool) or not isinstance(value, str | float):
-                raise ValueError(f"{kind} can't hold this kind of value")
-            try:
-                number = float(value)
-                value = int(value) if isinstance(value, str) and number.is_integer() and "." not in value else number
-            except ValueError:
-                raise ValueError(f'For input string: "{value}"') from None
-            if not math.isfinite(number):
-                raise ValueError(f'For input string: "{value}"')
+            value = _number(kind, value)
         if not -limit - 1 < value < limit:
             raise ValueError(f"Value [{value}] is out of range for a {kind}")
 
@@ -132,18 +124,24 @@ def _whole(kind: str, limit: int) -> Check:
 
 def _float(kind: str) -> Check:
     def check(value: Any) -> None:
-        if type(value) is float or type(value) is int:
-            return
-        if not isinstance(value, str):
-            raise ValueError(f"{kind} can't hold this kind of value")
-        try:
-            number = float(value)
-        except ValueError:
-            raise ValueError(f'For input string: "{value}"') from None
-        if not math.isfinite(number):
+        if type(value) is not float and type(value) is not int and not math.isfinite(_number(kind, value)):
             raise ValueError(f"[{kind}] supports only finite values, but got [{value}]")
 
     return check
+
+
+def _number(kind: str, value: Any) -> int | float:
+    """As OpenSearch coerces: texts are read as numbers, and an empty one is no value at all."""
+    if isinstance(value, bool) or not isinstance(value, str | float):
+        raise ValueError(f"{kind} can't hold this kind of value")
+    if value == "":
+        return 0
+    try:
+        if isinstance(value, str) and "_" in value:
+            raise ValueError(value)
+        return int(value) if isinstance(value, str) and _EPOCH.fullmatch(value) else float(value)
+    except ValueError:
+        raise ValueError(f'For input string: "{value}"') from None
 
 
 def _boolean(value: Any) -> None:
@@ -158,10 +156,12 @@ def _date(format_: str) -> Check:
     ]
 
     def check(value: Any) -> None:
+        if value == "":
+            raise ValueError("cannot parse empty date")
         text = value if type(value) is str else str(value)
         if isinstance(value, str | int) and type(value) is not bool:
             for pattern in patterns:
-                if pattern.fullmatch(text) and (pattern is _EPOCH or _on_the_calendar(text)):
+                if pattern.fullmatch(text) and (pattern is not _DATE_TIME or _on_the_calendar(text)):
                     return
         raise ValueError(f"failed to parse date field [{text}] with format [{format_}]")
 
