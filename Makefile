@@ -1,0 +1,104 @@
+# Penstock's commands. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
+PYTEST_WORKERS ?= 2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+ASL_JSON := .aws-sam/ingest.asl.json
+
+export SAM_CLI_TELEMETRY := 0
+# Nothing here talks to AWS, but sam and boto3 want to know a region.
+export AWS_DEFAULT_REGION ?= eu-west-1
+# `sam build` looks for the functions' Python on the PATH, and .venv has one of every name: python, python3, python3.11.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+##@ Try it
+.PHONY: demo
+demo: $(VENV)/.local ## A year of real files through the whole template, on this machine (ARGS="--report report.json")
+	@$(BIN)/penstock demo $(ARGS)
+
+##@ Work on it
+.PHONY: setup
+setup: $(VENV)/.dev node_modules/.installed ## Install everything that test and check need
+.PHONY: test
+test: check ## All checks and all tests
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadgroup $(ARGS)
+.PHONY: format
+format: $(VENV)/.dev ## Format the code, and fix what ruff can fix
+	@$(BIN)/ruff check --fix --exit-zero
+	@$(BIN)/ruff format
+.PHONY: bench
+bench: $(VENV)/.dev .venv-dlt/.installed ## Measure Penstock beside its floor and beside dlt
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+##@ Check it
+.PHONY: check
+check: lint types layers template definition build ## Every check below, one after the other
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff: rules and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+.PHONY: types
+types: $(VENV)/.dev ## mypy, strict
+	@$(BIN)/mypy
+.PHONY: layers
+layers: $(VENV)/.dev ## import-linter: imports go down only
+	@$(BIN)/lint-imports | sed -n '/^Contracts/,$$p'
+.PHONY: template
+template: $(VENV)/.dev ## cfn-lint and sam validate --lint
+	@$(BIN)/cfn-lint template.yaml pipeline/template.yaml
+	@$(BIN)/sam validate --lint
+.PHONY: definition
+definition: $(VENV)/.dev node_modules/.installed ## asl-validator, which finds a Next that names no state
+	@mkdir -p $(dir $(ASL_JSON))
+	@$(BIN)/python -m tests.template.definition_json $(ASL_JSON)
+	@node_modules/.bin/asl-validator --json-path $(ASL_JSON)
+.PHONY: build
+build: $(VENV)/.dev ## sam build, for the Python of .venv
+	@$(BIN)/sam build --parameter-overrides PythonRuntime=$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+
+##@ Tidy up
+.PHONY: clean
+clean: ## Remove what was installed, built and cached
+	@if [ -x $(BIN)/penstock ]; then $(BIN)/penstock down || true; fi
+	@rm -rf $(VENV) .venv-dlt node_modules .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ── What is installed: a stamp for each, so that a second run installs nothing ───────────────────────────────────────
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Penstock wants Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.13" >&2; \
+		exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing what a laptop needs (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.local
+	@echo "Installing what the checks need (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[local,dev]'
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# An environment of its own: dlt's S3 client pins a botocore that is not Penstock's.
+.venv-dlt/.installed: benchmarks/dlt-requirements.txt
+	@$(PYTHON) -m venv .venv-dlt
+	@.venv-dlt/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
