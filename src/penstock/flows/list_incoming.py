@@ -103,9 +103,15 @@ class _Holding:
         if self.lease.expires - now > LEASE / 2:
             return
         renewed = self.leases.acquire_listing(self.lease.owner, now, LEASE)
-        if renewed is None:
-            raise TransientError("The listing was overtaken by another, which plans the same files. Nothing to do.")
-        self.lease = renewed
+        if renewed and renewed.token == self.lease.token + 1:
+            self.lease = renewed
+            return
+        # Every holder raises the token by one: another has held the lease, and what was read before is out of date.
+        while renewed and self.leases.release_listing(renewed):
+            continue
+        raise TransientError(
+            "The listing was overtaken by another, which plans the same files. There is nothing to do."
+        )
 
     def through(self, arrivals: Iterable[Arrival]) -> Iterator[Arrival]:
         for number, arrival in enumerate(arrivals):
