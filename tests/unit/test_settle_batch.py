@@ -1,0 +1,520 @@
+"""Settling: where each arrival goes, with what beside it; killed anywhere and done again it ends the same."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.fakes.clock import FakeClock
+from tests.fakes.crashing import Crash, Crashing
+from tests.fakes.leases import FakeLeases
+from tests.fakes.object_store import FakeObjectStore
+from tests.fakes.search_index import FakeSearchIndex
+from tests.fakes.warehouse import FakeWarehouse
+
+from penstock.flows.decide_batch import Destinations
+from penstock.flows.index_batch import index_batch
+from penstock.flows.load_batch import begin_load
+from penstock.flows.settle_batch import settle_batch
+from penstock.model.arrivals import UNCLAIMED, Arrival
+from penstock.model.datasets import Dataset
+from penstock.model.errors import PermanentError, TransientError
+from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
+from penstock.model.plans import Batch, Plan, plan_key, settled_batch_key
+
+PLAN = "20260115T100000-000-aaaaaaaa"
+DONE = {"status": "done"}
+MOST = 3
+
+
+def failed(cause: str = "it was asleep") -> dict[str, str]:
+    return {"status": "failed", "error": "TransientError", "cause": cause}
+
+
+def dataset(*, table: bool = True, index: bool = True, **changes: Any) -> Dataset:
+    columns = [{"name": "id", "type": "integer", "required": True}, {"name": "name", "type": "text"}]
+    given = {"name": "things", "prefix": "things/", "format": "csv", "columns": columns, **changes}
+    return Dataset.model_validate(
+        {
+            **given,
+            **({"table": "things"} if table else {}),
+            **({"index": given.get("index", "things")} if index else {}),
+        }
+    )
+
+
+GOOD = b"id,name\n1,one\n2,two\n"
+ONE_BAD_ROW = b"id,name\n1,one\nx,two\n3,three\n4,four\n"
+
+
+@dataclass
+class World:
+    of: Dataset = field(default_factory=dataset)
+    store: FakeObjectStore = field(default_factory=FakeObjectStore)
+    leases: FakeLeases = field(default_factory=FakeLeases)
+    warehouse: FakeWarehouse = field(default_factory=FakeWarehouse)
+    search: FakeSearchIndex = field(default_factory=FakeSearchIndex)
+    clock: FakeClock = field(default_factory=FakeClock)
+    has_search: bool = True
+    plans: int = 0
+
+    def put(self, name: str, content: bytes) -> Arrival:
+        return self.store.put(f"incoming/things/{name}", content)
+
+    def plan(self, *arrivals: Arrival, name: str = "things") -> str:
+        self.plans += 1
+        plan = f"{PLAN}{self.plans}"
+        document = Plan(plan, self.clock.now(), (Batch(0, name, arrivals),)).to_json()
+        self.store.put_json(plan_key(plan), document)
+        return plan
+
+    def work(self, plan: str, *, load: bool = True, index: bool = True) -> None:
+        if load:
+            begin_load(self.store, self.warehouse, self.datasets, plan, 0)
+        if index:
+            index_batch(plan, 0, self.store, self.warehouse, self._search, self.datasets, self.clock)
+
+    def settle(
+        self, plan: str, load: Mapping[str, Any] = DONE, index: Mapping[str, Any] = DONE, **ports: Any
+    ) -> dict[str, int]:
+        given = {
+            "store": self.store,
+            "leases": self.leases,
+            "warehouse": self.warehouse,
+            "search": self._search,
+            **ports,
+        }
+        to = Destinations(given["warehouse"], given["search"])
+        return settle_batch(given["store"], given["leases"], to, self.clock, self.datasets, plan, 0, load, index, MOST)
+
+    def run(self, *arrivals: Arrival) -> dict[str, SettledArrival]:
+        """A whole batch; what became of each arrival."""
+        plan = self.plan(*arrivals)
+        self.work(plan)
+        self.settle(plan)
+        return self.settled(plan)
+
+    def settled(self, plan: str) -> dict[str, SettledArrival]:
+        batch = SettledBatch.from_json(self.store.get_json(settled_batch_key(plan, 0)))
+        return {one.arrival: one for one in batch.arrivals}
+
+    @property
+    def _search(self) -> FakeSearchIndex | None:
+        return self.search if self.has_search else None
+
+    @property
+    def datasets(self) -> dict[str, Dataset]:
+        return {self.of.name: self.of}
+
+    def lines(self, key: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.store.content(key).splitlines()]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# ── loaded ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_loaded_and_indexed_goes_to_processed(world: World) -> None:
+    arrival = world.put("2026/a.csv", GOOD)
+
+    told = world.run(arrival)[arrival.id]
+
+    target = f"processed/things/2026/{arrival.id}-a.csv"
+    assert (told.settlement, told.rows, told.documents, told.settled_key) == (Settlement.PROCESSED, 2, 2, target)
+    assert world.store.everything("incoming/") == {}
+    assert world.store.content(target) == GOOD
+    assert world.store.everything("failed/") == {}
+
+
+def test_the_counts_are_answered(world: World) -> None:
+    plan = world.plan(world.put("a.csv", GOOD), world.put("b.csv", b""), world.put("c.csv", GOOD + b"3,three\n"))
+    world.work(plan)
+
+    assert world.settle(plan) == {"processed": 2, "failed": 1, "put_back": 0}
+
+
+def test_a_dataset_with_a_table_alone_needs_no_index(world: World) -> None:
+    world.of = dataset(index=False)
+    arrival = world.put("a.csv", GOOD)
+
+    told = world.run(arrival)[arrival.id]
+
+    assert (told.settlement, told.rows, told.documents) == (Settlement.PROCESSED, 2, 0)
+
+
+def test_a_stack_without_an_index_works_its_tables(world: World) -> None:
+    world.has_search = False
+    arrival = world.put("a.csv", GOOD)
+
+    assert world.run(arrival)[arrival.id].settlement is Settlement.PROCESSED
+
+
+def test_identical_bytes_put_again_are_a_duplicate_and_leave_no_documents(world: World) -> None:
+    first = world.put("a.csv", GOOD)
+    world.run(first)
+    again = world.put("a.csv", GOOD)
+
+    told = world.run(again)[again.id]
+
+    assert (told.settlement, told.duplicate, told.rows, told.documents) == (Settlement.PROCESSED, True, 0, 0)
+    assert world.search.count("things", first.id) == 2
+    assert world.search.count("things", again.id) == 0
+
+
+def test_a_duplicate_whose_documents_were_written_before_the_ledger_spoke_leaves_none(world: World) -> None:
+    world.run(world.put("a.csv", GOOD))
+    again = world.put("a.csv", GOOD)
+    plan = world.plan(again)
+    world.work(plan, load=False)
+    world.work(plan, index=False)
+
+    world.settle(plan)
+
+    assert world.search.count("things") == 2
+    assert world.search.count("things", again.id) == 0
+
+
+def test_the_documents_of_a_replaced_arrival_go(world: World) -> None:
+    world.of = dataset(on_overwrite="replace")
+    old = world.put("a.csv", GOOD)
+    world.run(old)
+    new = world.put("a.csv", b"id,name\n9,nine\n")
+
+    world.run(new)
+
+    assert world.warehouse.rows(world.of) == [("9", "nine")]
+    assert world.search.count("things", old.id) == 0
+    assert world.search.count("things") == 1
+
+
+# ── rejects ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_rejects_within_tolerance_are_set_beside_and_have_no_document(world: World) -> None:
+    world.of = dataset(max_reject_ratio=0.5)
+    arrival = world.put("a.csv", ONE_BAD_ROW)
+
+    told = world.run(arrival)[arrival.id]
+
+    (reject,) = world.lines(f"failed/things/{arrival.id}-a.csv.rejects.jsonl")
+    assert (told.settlement, told.rows, told.rejects, told.documents) == (Settlement.PROCESSED, 3, 1, 3)
+    assert (reject["file"], reject["line"], reject["column"], reject["by"]) == (arrival.key, 3, "id", "warehouse")
+    assert reject["raw"].startswith("x,two")
+    assert {document["name"] for document in world.search.documents["things"].values()} == {"one", "three", "four"}
+    assert world.store.everything("processed/")
+
+
+def test_rows_that_only_the_index_refused_are_named_after_the_warehouses(world: World) -> None:
+    world.of = dataset(max_reject_ratio=0.5)
+    world.search.refuses = lambda source: "no three" if source["name"] == "three" else ""
+    arrival = world.put("a.csv", ONE_BAD_ROW)
+
+    told = world.run(arrival)[arrival.id]
+
+    by = [(reject["by"], reject["line"]) for reject in world.lines(f"failed/things/{arrival.id}-a.csv.rejects.jsonl")]
+    assert by == [("warehouse", 3), ("search", 4)]
+    assert (told.rows, told.rejects, told.documents) == (3, 1, 2)
+
+
+def test_a_quarantined_file_goes_to_failed_with_its_rejects_and_its_reason(world: World) -> None:
+    arrival, neighbour = world.put("a.csv", ONE_BAD_ROW), world.put("b.csv", GOOD)
+
+    told = world.run(arrival, neighbour)
+
+    target = f"failed/things/{arrival.id}-a.csv"
+    reason = world.store.get_json(f"{target}.reason.json")
+    assert told[arrival.id].settlement is Settlement.FAILED
+    assert told[neighbour.id].settlement is Settlement.PROCESSED
+    assert world.store.content(target) == ONE_BAD_ROW
+    assert (reason["key"], reason["arrival"], reason["reason"]) == (arrival.key, arrival.id, told[arrival.id].reason)
+    assert "1 of 4 rows" in reason["reason"]
+    assert len(world.lines(f"{target}.rejects.jsonl")) == 1
+    assert world.search.count("things", arrival.id) == 0
+    assert world.search.count("things", neighbour.id) == 2
+
+
+def test_a_file_that_is_none_goes_to_failed(world: World) -> None:
+    arrival = world.put("a.csv.gz", gzip.compress(GOOD)[:-9])
+
+    told = world.run(arrival)[arrival.id]
+
+    assert told.settlement is Settlement.FAILED
+    assert told.reason
+    assert not world.store.everything(f"failed/things/{arrival.id}-a.csv.gz.rejects.jsonl")
+
+
+# ── put back ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_the_ledger_did_not_decide_is_put_back_with_a_growing_wait(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    waits, attempts = [], []
+
+    for _ in range(MOST - 1):
+        plan = world.plan(arrival)
+        counts = world.settle(plan, load=failed())
+        waiting = world.leases.waiting()[arrival.id]
+        waits.append(waiting.not_before - world.clock.now())
+        attempts.append(waiting.attempts)
+
+    assert counts == {"processed": 0, "failed": 0, "put_back": 1}
+    assert waits == [timedelta(seconds=30), timedelta(seconds=60)]
+    assert attempts == [1, 2]
+    assert waiting.reason == "TransientError: it was asleep"
+    assert world.store.content(arrival.key) == GOOD
+
+
+def test_after_the_last_attempt_it_is_quarantined_in_the_ledger_and_fails(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    for _ in range(MOST):
+        plan = world.plan(arrival)
+        world.settle(plan, load=failed())
+
+    told = world.settled(plan)[arrival.id]
+    world.work(world.plan(arrival))
+
+    assert told.settlement is Settlement.FAILED
+    assert "after 3 attempts" in told.reason
+    assert "it was asleep" in told.reason
+    assert world.leases.waiting() == {}
+    assert world.warehouse.rows(world.of) == []
+
+
+def test_a_load_that_committed_late_is_followed_and_not_quarantined(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    for _ in range(MOST - 1):
+        world.settle(world.plan(arrival), load=failed())
+    plan = world.plan(arrival)
+    world.work(plan, load=False)
+
+    class Late(FakeWarehouse):
+        def quarantine(self, *given: Any) -> None:
+            begin_load(world.store, world.warehouse, world.datasets, plan, 0)
+            super().quarantine(*given)
+
+    world.warehouse = Late()
+    world.settle(plan, load=failed("States.Timeout"))
+
+    assert world.settled(plan)[arrival.id].settlement is Settlement.PROCESSED
+    assert len(world.warehouse.rows(world.of)) == 2
+
+
+def test_a_good_load_beside_a_failed_search_branch_is_put_back_and_not_loaded_twice(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    plan = world.plan(arrival)
+    world.work(plan, index=False)
+
+    world.settle(plan, index=failed("429"))
+    put_back = world.settled(plan)[arrival.id]
+    later = world.run(arrival)[arrival.id]
+
+    assert (put_back.settlement, put_back.rows, put_back.reason) == (Settlement.PUT_BACK, 0, "TransientError: 429")
+    assert (later.settlement, later.rows, later.documents) == (Settlement.PROCESSED, 2, 2)
+    assert len(world.warehouse.rows(world.of)) == 2
+    assert world.leases.waiting() == {}
+
+
+def test_documents_that_never_come_fail_the_file_and_say_that_its_rows_are_loaded(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    for _ in range(MOST):
+        plan = world.plan(arrival)
+        world.work(plan, index=False)
+        world.settle(plan, index=failed("mapping conflict"))
+
+    told = world.settled(plan)[arrival.id]
+
+    assert (told.settlement, told.rows) == (Settlement.FAILED, 2)
+    assert "rows are loaded" in told.reason
+    assert "mapping conflict" in told.reason
+
+
+def test_a_search_branch_that_said_nothing_of_a_file_is_no_success(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    plan = world.plan(arrival)
+    world.work(plan, index=False)
+
+    world.settle(plan)
+
+    assert world.settled(plan)[arrival.id].settlement is Settlement.PUT_BACK
+
+
+def test_a_destination_that_is_down_uses_up_nobodys_attempts(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    plan = world.plan(arrival)
+    world.warehouse.fails = TransientError("connection refused")
+
+    with pytest.raises(TransientError):
+        world.settle(plan, load=failed())
+
+    assert world.leases.waiting() == {}
+    assert list(world.store.keys("plans/")) == [plan_key(plan)]
+    assert world.store.content(arrival.key) == GOOD
+
+
+# ── an index alone ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_without_a_table_the_index_decides(world: World) -> None:
+    world.of = dataset(table=False)
+    world.search.refuses = lambda source: "no two" if source["name"] == "two" else ""
+    clean, bad, none = (
+        world.put("a.csv", b"id,name\n1,one\n"),
+        world.put("b.csv", GOOD),
+        world.put("c.csv", b"what\n1\n"),
+    )
+
+    told = world.run(clean, bad, none)
+
+    assert (told[clean.id].settlement, told[clean.id].documents) == (Settlement.PROCESSED, 1)
+    assert (told[bad.id].settlement, told[bad.id].rejects) == (Settlement.FAILED, 1)
+    assert "1 of 2 rows" in told[bad.id].reason
+    assert told[none.id].settlement is Settlement.FAILED
+    assert [document["name"] for document in world.search.documents["things"].values()] == ["one"]
+
+
+def test_without_a_table_rejects_within_tolerance_are_set_beside(world: World) -> None:
+    world.of = dataset(table=False, max_reject_ratio=0.5)
+    world.search.refuses = lambda source: "no two" if source["name"] == "two" else ""
+    arrival = world.put("a.csv", GOOD)
+
+    told = world.run(arrival)[arrival.id]
+
+    assert (told.settlement, told.documents, told.rejects) == (Settlement.PROCESSED, 1, 1)
+    assert [one["by"] for one in world.lines(f"failed/things/{arrival.id}-a.csv.rejects.jsonl")] == ["search"]
+
+
+def test_without_a_table_a_failed_branch_puts_back_and_in_the_end_fails(world: World) -> None:
+    world.of = dataset(table=False)
+    arrival = world.put("a.csv", GOOD)
+    ends = []
+    for _ in range(MOST):
+        plan = world.plan(arrival)
+        world.settle(plan, index=failed("down"))
+        ends.append(world.settled(plan)[arrival.id].settlement)
+
+    assert ends == [Settlement.PUT_BACK, Settlement.PUT_BACK, Settlement.FAILED]
+
+
+def test_an_empty_share_of_nothing_is_within_any_tolerance(world: World) -> None:
+    world.of = dataset(table=False)
+    arrival = world.put("a.csv", b"id,name\n")
+
+    assert world.run(arrival)[arrival.id].settlement is Settlement.PROCESSED
+
+
+# ── nobody's ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_key_that_nobody_claims_fails_and_says_which_prefixes_exist(world: World) -> None:
+    arrival = world.store.put("incoming/thing/a.csv", GOOD)
+    plan = world.plan(arrival, name=UNCLAIMED)
+
+    world.settle(plan)
+
+    told = world.settled(plan)[arrival.id]
+    assert (told.settlement, told.settled_key) == (Settlement.FAILED, f"failed/_unclaimed/thing/{arrival.id}-a.csv")
+    assert "incoming/things/" in told.reason
+    assert arrival.key in told.reason
+    assert world.store.get_json(f"{told.settled_key}.reason.json")["reason"] == told.reason
+
+
+def test_files_of_a_dataset_that_was_removed_meanwhile_are_left_for_the_next_listing(world: World) -> None:
+    arrival = world.store.put("incoming/gone/a.csv", GOOD)
+    plan = world.plan(arrival, name="gone")
+
+    world.settle(plan, load=failed("PermanentError"))
+
+    assert world.settled(plan)[arrival.id].settlement is Settlement.PUT_BACK
+    assert world.leases.waiting() == {}
+
+
+def test_files_of_a_dataset_that_was_added_meanwhile_are_not_failed(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    plan = world.plan(arrival, name=UNCLAIMED)
+
+    world.settle(plan)
+
+    assert world.settled(plan)[arrival.id].settlement is Settlement.PUT_BACK
+
+
+# ── killed anywhere ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def mixed() -> tuple[World, str, list[Arrival]]:
+    """A batch in which every kind of end is: loaded, with rejects, replaced, duplicate, broken, undecided, given up."""
+    world = World(dataset(max_reject_ratio=0.4, on_overwrite="replace"))
+    world.run(world.put("again.csv", GOOD), world.put("new.csv", GOOD))
+    undecided, hopeless = world.put("undecided.csv", GOOD), world.put("hopeless.csv", GOOD)
+    for _ in range(MOST - 1):
+        world.settle(world.plan(hopeless), load=failed())
+    decided = [
+        world.put("good.csv", GOOD),
+        world.put("rejects.csv", ONE_BAD_ROW),
+        world.put("broken.csv", b"what is this\n1\n"),
+        world.put("again.csv", GOOD),
+        world.put("new.csv", b"id,name\n7,seven\n"),
+    ]
+    world.work(world.plan(*decided), index=False)
+    arrivals = [*decided, undecided, hopeless]
+    plan = world.plan(*arrivals)
+    world.work(plan, load=False)
+    return world, plan, arrivals
+
+
+def state(world: World, plan: str) -> dict[str, Any]:
+    shown = {key: data for key, data in world.store.everything().items() if "/settling/" not in key}
+    return {
+        "objects": shown,
+        "arrivals": [arrival.id for arrival in world.store.arrivals("incoming/")],
+        "waiting": world.leases.waiting(),
+        "documents": {id_: document["id"] for id_, document in world.search.documents["things"].items()},
+        "rows": world.warehouse.rows(world.of),
+        "settled": world.settled(plan),
+    }
+
+
+def test_settling_that_is_killed_anywhere_and_done_again_ends_the_same() -> None:
+    undisturbed, plan, arrivals = mixed()
+    undisturbed.settle(plan, load=failed())
+    expected = state(undisturbed, plan)
+    ends = {one.settlement for one in expected["settled"].values()}
+    assert ends == set(Settlement)
+
+    deaths = 0
+    for calls in range(1000):
+        for after in (False, True):
+            world, plan, _ = mixed()
+            crash = Crashing(calls, after=after)
+            ports = {name: crash.through(getattr(world, name)) for name in ("store", "leases", "warehouse", "search")}
+            try:
+                world.settle(plan, load=failed(), **ports)
+            except Crash:
+                deaths += 1
+                assert not list(world.store.keys(settled_batch_key(plan, 0))) or after
+            world.settle(plan, load=failed())
+            assert state(world, plan) == expected, f"killed {'after' if after else 'before'} call {calls}"
+        if not crash.died:
+            break
+    assert deaths > 40
+    assert len(arrivals) == 7
+
+
+def test_an_operator_who_deletes_a_file_gets_a_permanent_error(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    plan = world.plan(arrival)
+    world.work(plan)
+    world.store._versions[arrival.key].clear()
+
+    with pytest.raises(PermanentError):
+        world.settle(plan)
+
+    assert not list(world.store.keys(settled_batch_key(plan, 0)))
