@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from penstock.cli.options import LOCAL, AsJson, OnAws, StackName
-from penstock.cli.screen import NOTHING, count, emit, rows_table, screen, shown, table
+from penstock.cli.screen import NOTHING, count, emit, rows_view, screen, shown, table
 from penstock.cli.target import deployment
 from penstock.model.errors import PermanentError
 
@@ -48,7 +48,7 @@ def query(
         emit({"columns": names, "rows": [dict(zip(names, row, strict=True)) for row in rows[:limit]], "cut": more})
         return
     console = screen()
-    console.print(rows_table(names, rows[:limit]))
+    console.print(rows_view(names, rows[:limit], console.width))
     cut = f", the first {limit} shown (--limit)" if more else ""
     console.print(f"[dim]{count(total)} row{'s' if total != 1 else ''}{cut}[/]")
 

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 NOTHING = "\N{EN DASH}"
 """Stands where there is no number to show."""
 
-_WIDE = 160
+_WIDE = 400
 """Columns where output goes to a file: nothing is cut there for a screen's sake."""
 
 
@@ -64,14 +64,35 @@ def table(*columns: str, title: str | None = None) -> Table:
     return made
 
 
+def rows_view(names: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> Any:
+    """Rows of a query as a table, or each as a block where the table is wider than the screen."""
+    made = rows_table(names, rows)
+    console = screen()
+    if not rows or console.measure(made, options=console.options.update(max_width=10_000)).maximum <= width:
+        return made
+    blocks: list[Any] = []
+    for number, row in enumerate(rows, start=1):
+        block = Table(title=f"row {number}", title_justify="left", title_style="dim", box=None, show_header=False)
+        block.add_column(style="bold", no_wrap=True)
+        block.add_column(overflow="fold")
+        for name, value in zip(names, row, strict=True):
+            block.add_row(name, _cell(value))
+        blocks.append(block)
+    return Group(*blocks)
+
+
 def rows_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """Rows of a query; NULL is told apart from an empty text."""
     rows = list(rows)
     numeric = [all(isinstance(row[place], int | float | None) for row in rows) for place in range(len(names))]
     made = table(*(f"#{name}" if right else name for name, right in zip(names, numeric, strict=True)))
     for row in rows:
-        made.add_row(*(Text("NULL", style="dim") if value is None else Text(shown(value)) for value in row))
+        made.add_row(*map(_cell, row))
     return made
+
+
+def _cell(value: Any) -> Text:
+    return Text("NULL", style="dim") if value is None else Text(shown(value))
 
 
 def shown(value: Any) -> str:

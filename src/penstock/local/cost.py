@@ -49,6 +49,7 @@ class Work:
     documents_written: int
     """Objects that Penstock wrote itself: plans, outcomes, summaries, reasons and rejects."""
     invocations: int
+    """Calls of Lambda functions, listings among them."""
     gb_seconds: float
     transitions: int
 
@@ -65,7 +66,6 @@ def cost(work: Work) -> Sequence[Line]:
     lists = work.listings * _pages(work.files)
     # Every function reads its plan; settle reads the index's outcomes too, and the summary each settled batch.
     gets = work.opened + work.invocations + 2 * work.batches
-    invocations = work.invocations + work.listings
     # A run is recorded in a transaction with the listing lease, which bills both writes twice, and ended once.
     writes = work.runs * (2 * 2 + 1) + work.listings * 2
     reads = work.listings * 2 + work.batches
@@ -79,8 +79,8 @@ def cost(work: Work) -> Sequence[Line]:
         ),
         Line(
             "Lambda",
-            f"{invocations:,} calls, {work.gb_seconds:,.1f} GB-s",
-            invocations * PRICES["lambda_request"] + work.gb_seconds * PRICES["lambda_gb_second"],
+            f"{work.invocations:,} calls, {work.gb_seconds:,.1f} GB-s",
+            work.invocations * PRICES["lambda_request"] + work.gb_seconds * PRICES["lambda_gb_second"],
         ),
         _line("Step Functions", {"transitions": work.transitions}, {"transitions": "transition"}),
         _line("DynamoDB", {"writes": writes, "reads": reads}, {"writes": "dynamodb_write", "reads": "dynamodb_read"}),

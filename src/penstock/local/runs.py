@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from penstock.local.deployment import Deployment
+from penstock.local.history import History, history_of
 from penstock.model.errors import PermanentError
 from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
 from penstock.model.plans import Batch, Plan, plan_key, settled_batch_key, summary_key
@@ -42,23 +42,6 @@ class Run:
             "bytes": record.bytes if record else None,
             "datasets": dict(record.datasets) if record else {},
         }
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """One call of a function by a run. `seconds` is from its start to its answer, failed ones too."""
-
-    function: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class History:
-    """`transitions` counts every state that was entered, and every repetition by a Retry: what Step Functions bills."""
-
-    transitions: int
-    retries: int
-    invocations: Sequence[Invocation]
 
 
 @dataclass(frozen=True)
@@ -161,9 +144,16 @@ def tell(deployment: Deployment, run: Run) -> RunStory:
         raise PermanentError(f"the plan of run {run.id} is gone: it expired with the other plans") from None
     stories = [BatchStory(batch, _settled(deployment, run.id, batch.number)) for batch in plan.batches]
     execution = f"{deployment.machine.replace(':stateMachine:', ':execution:')}:{run.id}"
-    events = list(_events(deployment.client("stepfunctions"), execution))
+    client = deployment.client("stepfunctions")
+    events = list(_events(client, execution))
+    definition = json.loads(client.describe_state_machine(stateMachineArn=deployment.machine)["definition"])
     return RunStory(
-        run, history_of(events), stories, _summary(deployment, run.id), kick_offs(deployment, run.id), _error(events)
+        run,
+        history_of(events, definition),
+        stories,
+        _summary(deployment, run.id),
+        kick_offs(deployment, run.id),
+        _error(events),
     )
 
 
@@ -176,34 +166,6 @@ def kick_offs(deployment: Deployment, run: str) -> dict[str, str]:
     )
     items = [item for page in pages for item in page["Items"]]
     return {item["sk"]["S"].partition("#")[2]: item["reference"]["S"] for item in items}
-
-
-def history_of(events: Sequence[Mapping[str, Any]]) -> History:
-    """Counts an execution's history (GetExecutionHistory's events).
-
-    A Retry enters no state again, so repetitions are told by a Task that is scheduled after it failed.
-    """
-    kinds = Counter(event["type"] for event in events)
-    entered = sum(number for kind, number in kinds.items() if kind.endswith("StateEntered"))
-    scheduled = kinds["TaskScheduled"] + kinds["LambdaFunctionScheduled"]
-    tasks = kinds["TaskStateEntered"]
-    retries = max(0, scheduled - tasks)
-    return History(entered + retries, retries, tuple(_invocations(events)))
-
-
-def _invocations(events: Sequence[Mapping[str, Any]]) -> Iterator[Invocation]:
-    by_id = {event["id"]: event for event in events}
-    for event in events:
-        if event["type"] not in ("TaskSucceeded", "TaskFailed", "TaskTimedOut"):
-            continue
-        began = event
-        while began["type"] != "TaskScheduled" and began.get("previousEventId") in by_id:
-            began = by_id[began["previousEventId"]]
-        details = began.get("taskScheduledEventDetails", {})
-        if details.get("resourceType") == "lambda":
-            function = json.loads(details.get("parameters") or "{}").get("FunctionName", "")
-            seconds = (event["timestamp"] - began["timestamp"]).total_seconds()
-            yield Invocation(function.rpartition(":function:")[2] or function, max(0.0, seconds))
 
 
 def _events(client: Any, execution: str) -> Iterator[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from penstock.local.billing import billed_calls
 from penstock.local.cost import PRICES_AS_OF, REGION, Line, Work, cost, total
 from penstock.local.demo.drive import key_of
 from penstock.local.demo.files import DemoFile, rows_in
@@ -264,8 +265,7 @@ def _any_loaded(arrivals: Sequence[SettledArrival]) -> bool:
 def _work(
     deployment: Deployment, datasets: Mapping[str, Dataset], files: Sequence[DemoFile], stories: Sequence[RunStory]
 ) -> Work:
-    invocations = [invocation for story in stories for invocation in story.history.invocations]
-    memory = {name: _memory(deployment, name) for name in {invocation.function for invocation in invocations}}
+    calls = billed_calls(deployment.client("logs"), deployment.name)
     ways = Counter(
         {name: (dataset.table is not None) + (dataset.index is not None) for name, dataset in datasets.items()}
     )
@@ -278,16 +278,9 @@ def _work(
         opened=sum(ways[file.dataset] for file in files),
         runs=len(stories),
         batches=batches,
-        # Each run is a listing's; the one that finds nothing more to do comes after.
-        listings=len(stories) + 1,
+        listings=sum(1 for call in calls if call.function == "list_incoming"),
         documents_written=sum(1 for _ in deployment.store.keys(PLANS)) + beside,
-        invocations=len(invocations),
-        gb_seconds=sum(invocation.seconds * memory[invocation.function] for invocation in invocations),
+        invocations=len(calls),
+        gb_seconds=sum(call.gb_seconds for call in calls),
         transitions=sum(story.history.transitions for story in stories),
     )
-
-
-def _memory(deployment: Deployment, function: str) -> float:
-    """In GB, as deployed."""
-    found = deployment.client("lambda").get_function_configuration(FunctionName=function)
-    return float(found["MemorySize"]) / 1024

@@ -1,0 +1,63 @@
+"""How many state transitions a run took: what Step Functions bills.
+
+On AWS each state that is entered is an event of the history. The embedded engine leaves out the states inside a Map;
+those are then taken from the definition: the happy path, which its Choices name first, once for each item.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class History:
+    """`transitions` counts every state that was entered, and every repetition by a Retry, which enters none."""
+
+    transitions: int
+    retries: int
+
+
+def history_of(events: Sequence[Mapping[str, Any]], definition: Mapping[str, Any]) -> History:
+    """Counts GetExecutionHistory's events of an execution of the machine `definition`."""
+    kinds = Counter(event["type"] for event in events)
+    entered = sum(number for kind, number in kinds.items() if kind.endswith("StateEntered"))
+    tasks = kinds["TaskStateEntered"]
+    if not kinds["MapIterationStarted"]:
+        for event in events:
+            if event["type"] == "MapStateEntered":
+                states, inner_tasks = _inside(event["stateEnteredEventDetails"], definition["States"])
+                entered += states
+                tasks += inner_tasks
+    retries = max(0, kinds["TaskScheduled"] + kinds["LambdaFunctionScheduled"] - tasks)
+    return History(entered + retries, retries)
+
+
+def _inside(details: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[int, int]:
+    """States and Tasks that a Map of the top level enters for all of its items."""
+    state = states.get(details["name"])
+    if state is None or state["Type"] != "Map":
+        return 0, 0
+    items: Any = json.loads(details["input"])
+    for name in state.get("ItemsPath", "$").split(".")[1:]:
+        items = items.get(name, [])
+    processor = state.get("ItemProcessor") or state["Iterator"]
+    path = _happy_path(processor)
+    return len(items) * len(path), len(items) * path.count("Task")
+
+
+def _happy_path(machine: Mapping[str, Any]) -> list[str]:
+    """The types of the states that are entered from `StartAt` when nothing goes wrong."""
+    path: list[str] = []
+    name, seen = machine["StartAt"], set[str]()
+    while name and name not in seen:
+        seen.add(name)
+        state = machine["States"][name]
+        path.append(state["Type"])
+        for branch in state.get("Branches", ()):
+            path += _happy_path(branch)
+        name = state["Choices"][0]["Next"] if state["Type"] == "Choice" else state.get("Next")
+    return path
