@@ -106,6 +106,9 @@ def test_what_csv_writes_is_what_the_table_holds(
         lineterminator=end,
     ).writerows(rows)
 
+    # Not every text comes back from csv either: it writes a lone carriage return without quotes.
+    assume(_read(number, file.getvalue()) == [list(row) for row in rows])
+
     outcome, table = loaded(number, file.getvalue())
 
     assert outcome == LoadOutcome(Verdict.LOADED, rows=len(rows))

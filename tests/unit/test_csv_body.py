@@ -30,7 +30,6 @@ class _Drip:
 
     def __init__(self, data: bytes) -> None:
         self._stream = io.BytesIO(data)
-        self._first = True
 
     def read(self, size: int, /) -> bytes:
         return self._stream.read(min(size, 1))
@@ -78,7 +77,7 @@ _CLEAN = [
     b'"x","y"\n"","a ""b"" c"\n',
     b'x,"y"\r\n"a, b","c\r\nd"\r\n',
     b'"""x""",""""\n"x"',
-    b'"x,",",y"\n",""","",x"\n',
+    b'"x,",",y"\n",""",",x"\n',
     b"x,y\n5.,6\n",
 ]
 _STRAY = [
@@ -87,6 +86,7 @@ _STRAY = [
     b'x,5"\ny,6"\n',
     b'x, "y"\n',
     b'"x"y,z\n',
+    b'",""","",x"\n',
     b'"x\n',
     b"x,y\n\\.\nz,z\n",
     b"\\.\n",
@@ -131,3 +131,26 @@ def test_an_escape_that_is_not_the_quote_is_left_to_the_row_reader() -> None:
     for data in (b'"x\\"","y"\n', b'"a""b",c\n', b'"a"""b"",c\n'):
         with pytest.raises(UnclearError):
             _body(data, dataset)
+
+
+@pytest.mark.parametrize("lead", [b"", b'"'], ids=["no line end", "a quote that never closes"])
+def test_a_row_that_never_ends_does_not_reach_the_server_whole(lead: bytes) -> None:
+    line = b'x,"y"\n' if lead else b"x"
+    stream = _Counted(lead + line * (40 * 2**20 // len(line)))
+
+    with pytest.raises(UnclearError):
+        _body(b"", _dataset(header=False), stream)
+
+    assert stream.read_so_far < 18 * 2**20
+
+
+class _Counted:
+    def __init__(self, data: bytes) -> None:
+        self._stream = io.BytesIO(data)
+
+    @property
+    def read_so_far(self) -> int:
+        return self._stream.tell()
+
+    def read(self, size: int, /) -> bytes:
+        return self._stream.read(size)

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
 from penstock.adapters.postgres.connection import Session
-from penstock.adapters.postgres.csv_body import CHUNK, UnclearError, filled
+from penstock.adapters.postgres.csv_body import CHUNK, RowLength, UnclearError, filled
 from penstock.model.datasets import Column, ColumnType, Dataset
 from penstock.model.rows import rows
 from penstock.model.streams import ByteStream
@@ -119,7 +119,9 @@ def _lines(stream: ByteStream) -> Iterator[bytes]:
         raise UnclearError
     chunk = chunk.removeprefix(_UTF8_BOM)
     last = b"\n"
+    row = RowLength()
     while chunk:
+        row.feed(chunk)
         # A line `\.` would end the data, before PostgreSQL 18.
         if b"\x01" in chunk or b"\x02" in chunk or (b"\\" in chunk and b"\n\\" in last + chunk):
             raise UnclearError

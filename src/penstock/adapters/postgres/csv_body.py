@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from penstock.model.datasets import Column, Csv, Dataset
-from penstock.model.rows import dialect_of, header_columns
+from penstock.model.rows import MAX_ROW, dialect_of, header_columns
 from penstock.model.streams import ByteStream
 
 CHUNK = 2**18
@@ -89,6 +89,19 @@ def _guarded(first: bytes, stream: ByteStream, dialect: Csv) -> Iterator[bytes]:
     guard.finish()
 
 
+class RowLength:
+    """Stops at a row longer than the row reader takes: the server would collect up to a gigabyte of it in memory."""
+
+    def __init__(self) -> None:
+        self._length = 0
+
+    def feed(self, chunk: bytes) -> None:
+        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r") if b"\n" not in chunk else -1)
+        self._length = len(chunk) - end - 1 if end >= 0 else self._length + len(chunk)
+        if self._length > MAX_ROW:
+            raise UnclearError
+
+
 class _Guard:
     """Where every quote that is not half of a doubled one opens or closes a whole field, as many stand behind a
     delimiter or line end as before one: half of them each, at least.
@@ -108,8 +121,12 @@ class _Guard:
         self._held = b""
         """Quotes at a chunk's end, whose run may go on in the next."""
         self._quotes = self._opened = self._closed = 0
+        self._row = RowLength()
+        self._in_quotes = 0
+        """Bytes for which every chunk has ended inside quotes: one is open that never closes, most likely."""
 
     def feed(self, chunk: bytes) -> None:
+        self._row.feed(chunk)
         if self._ends_data(chunk) or (self._escape != self._quote and self._escape in chunk):
             raise UnclearError
         if self._held or self._quote in chunk:
@@ -119,11 +136,13 @@ class _Guard:
             self._count(body)
         else:
             self._last = (self._last + chunk)[-2:]
+        self._in_quotes = self._in_quotes + len(chunk) if self._quotes % 2 else 0
+        if self._in_quotes > MAX_ROW:
+            raise UnclearError
 
     def finish(self) -> None:
         self._count(self._held + b"\n")
-        half = self._quotes / 2
-        if self._opened < half or self._closed < half:
+        if self._quotes % 2:
             raise UnclearError
 
     def _ends_data(self, chunk: bytes) -> bool:
@@ -150,6 +169,8 @@ class _Guard:
         self._opened += sum(map(around.count, self._opening)) - sum(map(self._last.count, self._opening))
         self._closed += sum(map(around.count, self._closing)) - sum(map(self._last.count, self._closing))
         self._last = (self._last + body)[-2:]
+        if self._opened < (self._quotes + 1) // 2 or self._closed < self._quotes // 2:
+            raise UnclearError
 
     def _check_inner(self, around: bytes) -> None:
         inside = self._quotes - self._last.count(self._quote)

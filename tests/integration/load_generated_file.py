@@ -1,0 +1,75 @@
+"""Loads a CSV that is made while it is read, and prints rows, seconds and the peak of resident memory as JSON.
+
+A process of its own, for `ru_maxrss` to be this load's alone:
+`python -m tests.integration.load_generated_file <loader's conninfo> <dataset's JSON> <MiB> <plain | gzip>`
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from tests.fakes.object_store import FakeObjectStore
+
+from penstock.adapters.postgres import PostgresWarehouse
+from penstock.model.arrivals import Arrival
+from penstock.model.datasets import Dataset
+from penstock.model.plans import Batch
+from penstock.model.streams import ByteStream
+
+HEADER = b"id,name,delay\n"
+BLOCK = b"".join(b'%d,"a name, and %x",%d\n' % (number, number * 7919, number % 1000) for number in range(30_000))
+
+
+class Repeated:
+    """`first`, then `block` so many times, never more than one block in memory."""
+
+    def __init__(self, first: bytes, block: bytes, times: int) -> None:
+        self._held = memoryview(first)
+        self._block = block
+        self._left = times
+
+    def read(self, size: int, /) -> bytes:
+        if not self._held and self._left:
+            self._held = memoryview(self._block)
+            self._left -= 1
+        piece, self._held = self._held[:size], self._held[size:]
+        return bytes(piece)
+
+
+class Generated(FakeObjectStore):
+    def __init__(self, mebibytes: int, *, packed: bool) -> None:
+        super().__init__()
+        self.times = mebibytes * 2**20 // len(BLOCK)
+        self._pack = gzip.compress if packed else bytes
+
+    @contextmanager
+    def open(self, arrival: Arrival) -> Iterator[ByteStream]:  # noqa: ARG002 - the port's
+        yield Repeated(self._pack(HEADER), self._pack(BLOCK), self.times)
+
+
+def main(conninfo: str, definition: str, mebibytes: str, kind: str) -> None:
+    dataset = Dataset.model_validate_json(definition)
+    store = Generated(int(mebibytes), packed=kind == "gzip")
+    key = f"incoming/{dataset.prefix}big.csv" + (".gz" if kind == "gzip" else "")
+    arrival = Arrival("landing", key, f"{mebibytes}-{kind}", 1, f"{mebibytes}-{kind}", datetime.now(UTC))
+    warehouse = PostgresWarehouse(conninfo)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    began = time.perf_counter()
+    warehouse.begin(Batch(0, dataset.name, (arrival,)), dataset, store)
+    seconds = time.perf_counter() - began
+    outcome = warehouse.outcomes(dataset, [arrival])[arrival.id]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    expected = store.times * BLOCK.count(b"\n")
+    found = {"rows": outcome.rows, "expected": expected, "reason": outcome.reason}
+    sys.stdout.write(json.dumps(found | {"seconds": round(seconds, 1), "mib_before": before, "mib_peak": peak}) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
