@@ -1,0 +1,276 @@
+"""`index_batch` against the embedded index over HTTP: what is in the index at the end, and what word it leaves."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tenacity import wait_none
+from tests.fakes.clock import FakeClock
+from tests.fakes.object_store import FakeObjectStore
+from tests.fakes.search_server import Faults, embedded_search
+from tests.fakes.warehouse import FakeWarehouse
+
+from penstock.adapters.opensearch import OpenSearchIndex
+from penstock.adapters.opensearch_client import make_client
+from penstock.flows.index_batch import index_batch
+from penstock.flows.withdraw_rows import withdraw_rows
+from penstock.model.arrivals import Arrival
+from penstock.model.datasets import Dataset
+from penstock.model.errors import PermanentError, TransientError
+from penstock.model.outcomes import IndexOutcome
+from penstock.model.plans import Batch, Plan, indexed_key, plan_key
+
+PLAN = "20260115T100000-abc"
+HEADER = b"k,v\n"
+
+
+@dataclass
+class World:
+    """One plan with one batch of one dataset, and what it meets."""
+
+    search: OpenSearchIndex
+    faults: Faults
+    store: FakeObjectStore = field(default_factory=FakeObjectStore)
+    warehouse: FakeWarehouse = field(default_factory=FakeWarehouse)
+    clock: FakeClock = field(default_factory=FakeClock)
+    dataset: Dataset = field(default_factory=lambda: dataset())
+
+    def planned(self, *arrivals: Arrival) -> None:
+        plan = Plan(PLAN, self.clock.now(), (Batch(0, "t", arrivals),))
+        self.store.put_json(plan_key(PLAN), plan.to_json())
+
+    def index(self) -> dict[str, Any]:
+        self.search.apply(self.dataset)
+        return index_batch(PLAN, 0, self.store, self.warehouse, self.search, {"t": self.dataset}, self.clock)
+
+    def outcome(self, arrival: Arrival) -> IndexOutcome:
+        return IndexOutcome.from_json(self.store.get_json(indexed_key(PLAN, 0))[arrival.id])
+
+    def documents(self) -> dict[str, Any]:
+        self.search.count("t")
+        found = self.search.search("t", "", 10_000)
+        return {hit["_id"]: {key: hit["_source"][key] for key in ("k", "v", "penstock_arrival")} for hit in found}
+
+
+def dataset(**changes: Any) -> Dataset:
+    return Dataset.model_validate(
+        {
+            "name": "t",
+            "prefix": "t/",
+            "format": "csv",
+            "columns": [{"name": "k", "type": "text", "required": True}, {"name": "v", "type": "integer"}],
+            "table": "t",
+            "index": "t",
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with embedded_search() as (url, faults), make_client(url, "none") as client:
+        yield World(OpenSearchIndex(client, attempts=3, wait=wait_none()), faults)
+
+
+def test_every_row_of_every_file_becomes_a_document(world: World) -> None:
+    a = world.store.put("incoming/t/a.csv", HEADER + b"x,1\ny,2\n")
+    b = world.store.put("incoming/t/b.csv.gz", gzip.compress(HEADER + b"z,3\n"))
+    world.planned(a, b)
+
+    assert world.index() == {"status": "done", "documents": 3, "rejected": 0}
+
+    assert world.documents() == {
+        f"{a.id}-0": {"k": "x", "v": 1, "penstock_arrival": a.id},
+        f"{a.id}-1": {"k": "y", "v": 2, "penstock_arrival": a.id},
+        f"{b.id}-0": {"k": "z", "v": 3, "penstock_arrival": b.id},
+    }
+    assert (world.outcome(a).documents, world.outcome(b).documents) == (2, 1)
+
+
+def test_indexing_twice_changes_nothing(world: World) -> None:
+    arrivals = [world.store.put(f"incoming/t/{n}.csv", HEADER + b"x,1\ny,bad\n" * 20) for n in range(6)]
+    world.planned(*arrivals)
+    first = world.index()
+    documents, outcomes = world.documents(), [world.outcome(arrival) for arrival in arrivals]
+
+    assert world.index() == first == {"status": "done", "documents": 120, "rejected": 120}
+
+    assert world.documents() == documents
+    assert [world.outcome(arrival) for arrival in arrivals] == outcomes
+
+
+def test_an_attempt_that_died_half_way_is_made_whole_by_the_next(world: World) -> None:
+    arrival = world.store.put("incoming/t/a.csv", HEADER + b"".join(b"x,%d\n" % n for n in range(50)))
+    world.planned(arrival)
+    world.faults.plan = [lambda id_: id_.endswith("7")] * 3
+    with pytest.raises(TransientError):
+        world.index()
+
+    assert world.index()["documents"] == 50
+
+    assert len(world.documents()) == 50
+
+
+def test_rejects_name_the_line_in_the_file_whoever_rejected_the_row(world: World) -> None:
+    arrival = world.store.put("incoming/t/a.csv", HEADER + b'"a\nb",1\nx,no number\nx\n,4\ny,5\n')
+    world.planned(arrival)
+
+    assert world.index() == {"status": "done", "documents": 2, "rejected": 3}
+
+    assert [(reject.line, reject.column, reject.raw) for reject in world.outcome(arrival).rejects] == [
+        (4, "v", "x,no number"),
+        (5, "", "x"),
+        (6, "k", ",4"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"k,other\nx,1\n", "the header changed"),
+        (HEADER + b"x,1\n" * 10 + b'"open,2\n', "never closed"),
+        (b"", "empty"),
+    ],
+)
+def test_a_bad_file_leaves_a_reason_and_no_documents_and_its_neighbour_goes_in(
+    world: World, data: bytes, reason: str
+) -> None:
+    bad = world.store.put("incoming/t/bad.csv", data)
+    good = world.store.put("incoming/t/good.csv", HEADER + b"x,1\n")
+    world.planned(bad, good)
+
+    assert world.index()["documents"] == 1
+
+    assert reason in world.outcome(bad).reason
+    assert {document["penstock_arrival"] for document in world.documents().values()} == {good.id}
+
+
+def test_documents_of_a_file_that_turns_bad_late_are_taken_out_again(world: World) -> None:
+    body = gzip.compress(HEADER + b"".join(b"x,%d\n" % n for n in range(20_000)))
+    arrival = world.store.put("incoming/t/a.csv.gz", body[:-8])
+    world.planned(arrival)
+    world.search._max_bytes = 50_000
+
+    assert world.index() == {"status": "done", "documents": 0, "rejected": 0}
+
+    assert len(world.faults.requests) > 10
+    assert world.documents() == {}
+    assert "ends early" in world.outcome(arrival).reason
+
+
+def test_what_the_load_ledger_has_set_aside_is_not_written(world: World) -> None:
+    first = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    same = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    bad = world.store.put("incoming/t/b.csv", b"other\n1\n")
+    world.planned(first, same, bad)
+    world.warehouse.begin(Batch(0, "t", (first, same, bad)), world.dataset, world.store)
+
+    assert world.index()["documents"] == 1
+
+    assert world.documents().keys() == {f"{first.id}-0"}
+    assert world.outcome(same) == world.outcome(bad) == IndexOutcome()
+
+
+def test_what_the_load_ledger_sets_aside_meanwhile_is_taken_out_again(world: World) -> None:
+    arrival = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    world.planned(arrival)
+
+    def meanwhile(_id: str) -> bool:
+        world.warehouse.quarantine(world.dataset, [arrival], "given up on")
+        return False
+
+    world.faults.plan = [meanwhile]
+
+    assert world.index()["documents"] == 0
+
+    assert world.documents() == {}
+    assert world.outcome(arrival) == IndexOutcome()
+
+
+def test_with_id_columns_a_file_with_too_many_bad_rows_overwrites_nothing(world: World) -> None:
+    world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
+    old = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    world.planned(old)
+    world.index()
+    before = world.documents()
+    new = world.store.put("incoming/t/b.csv", HEADER + b"x,2\nx\n")
+    world.planned(new)
+
+    assert world.index() == {"status": "done", "documents": 0, "rejected": 1}
+
+    assert world.documents() == before
+    assert "1 of 2 rows can't be read, and dataset t allows 0%; the first is on line 3" in world.outcome(new).reason
+
+
+def test_with_id_columns_the_last_file_of_a_batch_wins(world: World) -> None:
+    world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
+    arrivals = [world.store.put(f"incoming/t/{n}.csv", HEADER + b"x,%d\n" % n) for n in range(8)]
+    world.planned(*arrivals)
+
+    world.index()
+
+    assert [document["v"] for document in world.documents().values()] == [7]
+
+
+def test_without_a_table_the_same_bytes_put_again_change_no_number_of_documents(world: World) -> None:
+    world.dataset = dataset(table=None)
+    first = world.store.put("incoming/t/a.csv", HEADER + b"x,1\ny,2\n")
+    world.planned(first)
+    world.index()
+    again = world.store.put("incoming/t/a.csv", HEADER + b"x,1\ny,2\n")
+    world.planned(again)
+
+    assert world.index()["documents"] == 2
+
+    assert len(world.documents()) == 2
+
+
+def test_a_dataset_without_an_index_is_done_at_once(world: World) -> None:
+    world.dataset = dataset(index=None)
+    world.planned(world.store.put("incoming/t/a.csv", b"broken"))
+
+    assert world.index() == {"status": "done", "documents": 0, "rejected": 0}
+
+    assert world.faults.requests == []
+
+
+def test_a_dataset_with_an_index_alone_needs_a_stack_that_has_one(world: World) -> None:
+    world.planned()
+
+    with pytest.raises(PermanentError, match="this stack has no index"):
+        index_batch(PLAN, 0, world.store, None, None, {"t": dataset(table=None)}, world.clock)
+
+
+def test_a_plan_or_a_batch_that_is_not_there_is_a_permanent_error(world: World) -> None:
+    with pytest.raises(PermanentError, match=f"there is no plan at plans/{PLAN}/plan.json"):
+        world.index()
+    world.planned()
+
+    with pytest.raises(PermanentError, match="no batch 1"):
+        index_batch(PLAN, 1, world.store, None, world.search, {"t": world.dataset}, world.clock)
+
+
+def test_withdrawing_rows_takes_out_their_documents_alone(world: World) -> None:
+    arrival = world.store.put("incoming/t/a.csv", HEADER + b"x,1\ny,2\nz,3\n")
+    world.planned(arrival)
+    world.index()
+
+    for _ in range(2):
+        withdraw_rows(arrival, world.dataset, frozenset((3,)), world.store, world.search, world.clock)
+
+        assert [document["k"] for document in world.documents().values()] == ["x", "z"]
+
+
+def test_withdrawing_a_row_leaves_another_row_of_its_key(world: World) -> None:
+    world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
+    arrival = world.store.put("incoming/t/a.csv", HEADER + b"x,1\nx,2\ny,3\n")
+    world.planned(arrival)
+    world.index()
+
+    withdraw_rows(arrival, world.dataset, frozenset((3, 4)), world.store, world.search, world.clock)
+
+    assert [document["v"] for document in world.documents().values()] == [1]
