@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from psycopg.conninfo import conninfo_to_dict
+
+from penstock import wiring
+from penstock.adapters import clients
+from penstock.model.dataset_files import load_datasets
+from penstock.model.datasets import Dataset, KickOff
+from penstock.model.errors import PermanentError, TransientError
+from penstock.wiring import Settings
+
+REPOSITORY = Path(__file__).parents[2]
+ENOUGH = {"PENSTOCK_BUCKET": "landing", "PENSTOCK_LEASE_TABLE": "leases"}
+SECRET = {"host": "db.internal", "port": 5433, "dbname": "dwh", "username": "penstock_loader", "password": "a'b c"}
+FUNCTION = "arn:aws-cn:lambda:cn-north-1:123456789012:function:penstock-KickOff"
+
+
+class SecretsManager:
+    def __init__(self, answer: str | Exception) -> None:
+        self.answer = answer
+
+    def get_secret_value(self, **asked: str) -> dict[str, Any]:
+        assert asked == {"SecretId": "arn:secret"}
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return {"SecretString": self.answer}
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def forget() -> None:
+        for built in (wiring.settings, wiring.datasets, wiring.warehouse, wiring.schema, wiring.search, wiring.runs):
+            built.cache_clear()
+
+    forget()
+    for name, value in {**ENOUGH, "PENSTOCK_WAREHOUSE_SECRET_ARN": "arn:secret"}.items():
+        monkeypatch.setenv(name, value)
+    yield
+    forget()
+
+
+def conninfo(monkeypatch: pytest.MonkeyPatch, answer: str | Exception) -> dict[str, Any]:
+    monkeypatch.setattr(clients, "client", lambda service: {"secretsmanager": SecretsManager(answer)}[service])
+    return conninfo_to_dict(wiring._warehouse_conninfo())
+
+
+def test_settings_are_read_by_their_names() -> None:
+    settings = Settings.of({**ENOUGH, "PENSTOCK_WAREHOUSE": "postgres", "PENSTOCK_MAX_ATTEMPTS": "3", "HOME": "/root"})
+
+    assert (settings.bucket, settings.warehouse, settings.max_attempts) == ("landing", "postgres", 3)
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    settings = Settings.of({**ENOUGH, "PENSTOCK_SEARCH_URL": "", "PENSTOCK_DATA_PIPELINE_ID": "", "PENSTOCK_STACK": ""})
+
+    assert (settings.search_url, settings.data_pipeline_id, settings.stack) == ("", "", "penstock")
+
+
+def test_a_refused_environment_names_each_variable_and_quotes_none() -> None:
+    with pytest.raises(PermanentError) as refused:
+        Settings.of({"PENSTOCK_WAREHOUSE": "my-secret-warehouse", "PENSTOCK_MAX_ATTEMPTS": "0"})
+
+    for name in ("PENSTOCK_BUCKET", "PENSTOCK_LEASE_TABLE", "PENSTOCK_WAREHOUSE", "PENSTOCK_MAX_ATTEMPTS"):
+        assert name in str(refused.value)
+    assert "my-secret-warehouse" not in str(refused.value)
+
+
+def test_a_stack_without_destinations_has_none() -> None:
+    assert (wiring.warehouse(), wiring.schema(), wiring.search()) == (None, None, None)
+
+
+def test_the_secret_becomes_a_connection_that_is_encrypted_unless_it_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    info = conninfo(monkeypatch, json.dumps(SECRET))
+
+    assert info["host"] == "db.internal"
+    assert (info["user"], info["password"], info["sslmode"]) == ("penstock_loader", "a'b c", "require")
+    assert conninfo(monkeypatch, json.dumps({**SECRET, "sslmode": "disable"}))["sslmode"] == "disable"
+
+
+@pytest.mark.parametrize("answer", ["hunter2", '["hunter2"]', '{"password": "hunter2"}'])
+def test_a_secret_of_another_shape_is_refused_and_not_quoted(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    with pytest.raises(PermanentError, match="host, port, dbname, username and password") as refused:
+        conninfo(monkeypatch, answer)
+
+    assert "hunter2" not in str(refused.value)
+
+
+def refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": ""}}, "GetSecretValue")
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (refusal("AccessDeniedException"), PermanentError),
+        (
+            refusal("ResourceNotFoundException"),
+            PermanentError,
+        ),
+        (refusal("ThrottlingException"), TransientError),
+        (EndpointConnectionError(endpoint_url="https://secretsmanager"), TransientError),
+    ],
+)
+def test_a_secret_that_cant_be_read_is_retried_where_that_may_help(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, expected: type[Exception]
+) -> None:
+    with pytest.raises(expected):
+        conninfo(monkeypatch, raised)
+
+
+def kicking_off(what: KickOff | None) -> Dataset:
+    return load_datasets(REPOSITORY / "datasets")["flights"].model_copy(update={"kick_off": what})
+
+
+def test_a_nested_state_machine_is_looked_for_beside_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[dict[str, str]] = []
+
+    class StepFunctions:
+        def start_execution(self, **asked: str) -> None:
+            started.append(asked)
+
+    monkeypatch.setattr(clients, "client", lambda _: StepFunctions())
+
+    wiring.pipeline(kicking_off(KickOff(state_machine="rebuild")), FUNCTION).start("p-1", "flights", {})
+
+    assert started[0]["stateMachineArn"] == "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:rebuild"
+
+
+def test_a_stack_without_data_pipeline_says_how_to_get_one() -> None:
+    with pytest.raises(PermanentError, match="DataPipelineId"):
+        wiring.pipeline(kicking_off(KickOff(data_pipeline=True)), FUNCTION)
+
+
+def test_a_kickoff_that_was_removed_meanwhile_is_refused() -> None:
+    with pytest.raises(PermanentError, match="asks for no kickoff"):
+        wiring.pipeline(kicking_off(None), FUNCTION)
+
+
+def test_after_an_error_the_warehouse_is_connected_to_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE", "postgres")
+    passwords = iter(["old", "new"])
+    monkeypatch.setattr(
+        clients, "client", lambda _: SecretsManager(json.dumps({**SECRET, "password": next(passwords)}))
+    )
+    first = wiring.warehouse()
+    assert wiring.warehouse() is first
+
+    wiring.forget_connections()
+
+    assert wiring.warehouse() is not first
