@@ -154,7 +154,7 @@ def run(
         emit(story.to_json())
     else:
         for part in story_view(story):
-            screen().print(part, soft_wrap=isinstance(part, str))
+            screen().print(part)
 
 
 def status_view(seen: Status) -> Any:

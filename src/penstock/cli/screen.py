@@ -10,6 +10,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console, Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -138,6 +139,11 @@ STYLE = {
     "failed": "red",
     "put_back": "yellow",
 }
+
+
+def indented(markup: str, by: int = 2) -> Padding:
+    """Text that keeps its indentation where it goes on in the next line."""
+    return Padding(Text.from_markup(markup), (0, 0, 0, by))
 
 
 def styled(word: str) -> Text:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from penstock.cli.screen import STYLE, clock_time, count, lasting, size, styled, table
+from penstock.cli.screen import STYLE, clock_time, count, indented, lasting, size, styled, table
 from penstock.model.outcomes import Settlement
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def story_view(story: RunStory) -> Iterator[Any]:
         yield ""
     for settlement, key, reason in troubles[:TROUBLES]:
         style = STYLE[str(settlement)]
-        yield f"[{style}]{str(settlement).replace('_', ' ')}[/]  {escape(key)}\n        {escape(reason)}"
+        yield f"[{style}]{str(settlement).replace('_', ' '):<8}[/]  {escape(key)}"
+        yield indented(escape(reason), by=10)
     if len(troubles) > TROUBLES:
         yield f"[dim]and {count(len(troubles) - TROUBLES)} more: --json[/]"
     for dataset, reference in story.kick_offs.items():

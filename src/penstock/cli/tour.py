@@ -51,7 +51,7 @@ def demo(
         from penstock.cli.tour_summary import summary
 
         for part in summary(account, taste):
-            screen().print(part, soft_wrap=isinstance(part, str))
+            screen().print(part)
         if report is not None:
             screen().print(f"\nThe account is in {report}.")
         if keep:

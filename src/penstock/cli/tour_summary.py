@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
+from rich.padding import Padding
 
-from penstock.cli.screen import count, lasting, rows_table, shown, table
+from penstock.cli.screen import count, indented, lasting, rows_table, shown, table
 from penstock.local.cost import PRICES_AS_OF, REGION, total
 
 if TYPE_CHECKING:
@@ -22,15 +23,16 @@ def summary(account: Account, taste: Taste) -> Iterator[Any]:
     yield (
         f"\n[bold]{count(account.arrived)} files[/] became [bold]{count(rows)} rows[/] and "
         f"[bold]{count(documents)} documents[/] in [bold]{lasting(account.seconds)}[/]: "
-        f"{count(round(rows / account.seconds))} rows a second, from the first PUT to the last file settled.\n"
+        f"{count(round(rows / account.seconds))} rows a second.\n"
     )
-    yield _datasets(account)
+    yield Padding(_datasets(account), (0, 0, 0, 2))
     yield f"\n[bold]Quarantined[/] [dim]{len(account.quarantined)} files, in failed/ with their reasons beside them[/]"
     for found in account.quarantined:
-        yield f"  [red]✗[/] {escape(found.key.removeprefix('incoming/'))}\n    [dim]{escape(found.reason)}[/]"
+        yield indented(f"[red]✗[/] {escape(found.key.removeprefix('incoming/'))}")
+        yield indented(f"[dim]{escape(found.reason)}[/]", by=4)
     yield "\n[bold]Kicked off[/]"
     for kick_off in account.kick_offs:
-        yield f"  [green]✓[/] for {kick_off['dataset']}: {escape(kick_off['reference'])}"
+        yield indented(f"[green]✓[/] for {kick_off['dataset']}: {escape(kick_off['reference'])}")
     if not account.kick_offs:
         yield "  [dim]nothing[/]"
     yield from _taste(taste)
@@ -60,11 +62,11 @@ def _datasets(account: Account) -> Any:
 
 def _taste(taste: Taste) -> Iterator[Any]:
     yield "\n[bold]In the warehouse[/] [dim]where flights from New York are late[/]"
-    yield rows_table(taste.columns, taste.rows)
+    yield Padding(rows_table(taste.columns, taste.rows), (0, 0, 0, 2))
     yield f"\n[bold]In the index[/] [dim]{taste.index}: {taste.words}[/]"
     for hit in taste.documents:
         fields = {name: value for name, value in hit["_source"].items() if not name.startswith("penstock_")}
-        yield "  " + "  ".join(f"[dim]{name}[/] {escape(shown(value))}" for name, value in fields.items())
+        yield indented("  ".join(f"[dim]{name}[/] {escape(shown(value))}" for name, value in fields.items()))
 
 
 def _again(account: Account) -> str:
@@ -85,13 +87,13 @@ def _cost(account: Account) -> Iterator[Any]:
         f"\n[bold]On AWS[/] this would cost about [bold]${dollars:.4f}[/], at the durations measured here "
         f"(${million:,.0f} for a million such files)"
     )
-    made = table("service", "what", "#dollars")
+    made = table("service", "what was counted", "#dollars")
     for line in account.cost:
-        made.add_row(f"  {line.service}", line.what, f"{line.dollars:.6f}")
-    yield made
-    yield (
-        f"  [dim]list prices of {REGION}, {PRICES_AS_OF}, no free tier; without warehouse, search domain, storage, "
-        "network and logs[/]"
+        made.add_row(line.service, line.what, f"{line.dollars:.6f}")
+    yield Padding(made, (0, 0, 0, 2))
+    yield indented(
+        f"[dim]List prices of {REGION}, {PRICES_AS_OF}, without the free tier; and without warehouse, search domain, "
+        "storage, network and logs.[/]"
     )
 
 
@@ -106,4 +108,4 @@ def _verdict(account: Account) -> Iterator[Any]:
         return
     yield "\n[bold red]This does not add up:[/]"
     for problem in account.problems:
-        yield f"  [red]✗[/] {escape(problem)}"
+        yield indented(f"[red]✗[/] {escape(problem)}")

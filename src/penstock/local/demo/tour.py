@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,11 +52,13 @@ class Taste:
 def tour(name: str, *, days: int, again: bool, keep: bool, stage: Stage) -> tuple[Account, Taste]:
     """Runs the demo on a stack of its own. Raises PermanentError when a stack of that name is up already."""
     began = time.monotonic()
-    with _stack(name, keep=keep, say=stage.say) as stack:
+    with ThreadPoolExecutor(1) as aside, contextlib.ExitStack() as held:
+        cutting = aside.submit(demo_files, days)  # While the engines start, which is mostly waiting for them.
+        stack = held.enter_context(_stack(name, keep=keep, say=stage.say))
         deployment = local_deployment(stack)
         datasets = load_datasets(stack.datasets)
         stage.say("cutting a year of flights into days")
-        files = demo_files(days)
+        files = cutting.result()
         seconds = drive(deployment, datasets, files, stage.look, at_most=AT_MOST)
         stage.say("counting rows and documents against the files")
         account = draw_up(deployment, datasets, files, seconds)
