@@ -1,0 +1,170 @@
+"""What `sam build` makes for the Python at hand: a layer that is light, and whole beside what Lambda's runtime has."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+import boto3
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from tests.template.deployment import REPOSITORY
+
+RUNTIME = "python{}.{}".format(*sys.version_info)
+BUDGET = 60_000_000
+"""Bytes, unzipped. Lambda takes 262,144,000 with everything; a cold start pays for each of them."""
+
+THE_RUNTIMES_OWN = {"boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3"}
+FOR_GRPC_ALONE = {"opensearch-protobufs"}
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sam") / "build"
+    subprocess.run(
+        [
+            Path(sys.executable).with_name("sam"),
+            "build",
+            "--no-cached",
+            "--build-dir",
+            folder,
+            "--parameter-overrides",
+            f"PythonRuntime={RUNTIME}",
+        ],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "SAM_CLI_TELEMETRY": "0",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+        },
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def layer(built: Path) -> Path:
+    return built / "PenstockLayer" / "python"
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a function finds in Lambda's runtime without bringing it: the SDK, and nothing else of this environment."""
+    folder = tmp_path_factory.mktemp("runtime")
+    for package in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3"):
+        (folder / package).symlink_to(Path(boto3.__file__).parents[1] / package)
+    return folder
+
+
+def brought(layer: Path) -> dict[str, Distribution]:
+    return {canonicalize_name(found.metadata["Name"]): found for found in distributions(path=[str(layer)])}
+
+
+def pins(file: Path) -> dict[str, str]:
+    found = re.findall(r"^([\w.-]+)==(\S+)$", file.read_text(), re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in found}
+
+
+def test_the_layer_holds_penstock_without_the_laptops_part(layer: Path) -> None:
+    here = REPOSITORY / "src" / "penstock"
+    wanted = {
+        path.relative_to(here)
+        for path in here.rglob("*")
+        if path.is_file() and path.relative_to(here).parts[0] not in {"local", "cli", "cli.py"}
+        if "__pycache__" not in path.parts
+    }
+
+    held = {path.relative_to(layer / "penstock") for path in (layer / "penstock").rglob("*") if path.is_file()}
+
+    assert held == wanted
+
+
+def test_the_layer_holds_what_is_pinned_for_it_and_nothing_else(layer: Path) -> None:
+    held = {name: found.version for name, found in brought(layer).items()}
+
+    assert held == pins(REPOSITORY / "src" / "requirements.txt")
+
+
+def test_the_layer_leaves_to_the_runtime_what_the_runtime_has(layer: Path) -> None:
+    assert not {"boto3", "botocore", "s3transfer", "grpc", "google"} & {path.name for path in layer.iterdir()}
+
+
+def test_whatever_a_package_in_the_layer_needs_is_there_or_left_out_on_purpose(layer: Path) -> None:
+    packages = brought(layer)
+    needed = {
+        canonicalize_name(requirement.name): name
+        for name, found in packages.items()
+        for requirement in map(Requirement, found.requires or [])
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    }
+
+    assert needed.keys() - packages.keys() <= THE_RUNTIMES_OWN | FOR_GRPC_ALONE
+
+
+def test_the_layer_has_the_versions_that_the_tests_run_with() -> None:
+    tested = pins(REPOSITORY / "constraints.txt")
+
+    for name, version in pins(REPOSITORY / "src" / "requirements.txt").items():
+        assert tested[name] == version, name
+
+
+def test_the_layer_is_within_its_budget(layer: Path, record_testsuite_property: Callable[[str, object], None]) -> None:
+    size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
+
+    record_testsuite_property("layer_bytes", size)
+    assert size <= BUDGET, f"the layer is {size / 1e6:.1f} MB unzipped"
+
+
+def test_every_function_starts_with_the_layer_and_the_runtimes_own_sdk_alone(
+    built: Path, layer: Path, runtime: Path
+) -> None:
+    """All of penstock is imported too: adapters are otherwise imported where they are first used."""
+    script = """
+import importlib, pkgutil, sys
+sys.path[:0] = sys.argv[1:]
+import app, penstock
+for module in pkgutil.walk_packages(penstock.__path__, "penstock."):
+    importlib.import_module(module.name)
+from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
+assert callable(app.handler)
+assert penstock.__file__.startswith(sys.argv[2])
+"""
+    functions = sorted(path.parent for path in built.glob("*/app.py"))
+
+    assert len(functions) == 8
+    for function in functions:
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", script, function, layer, runtime],
+            check=True,
+            capture_output=True,
+            env={"AWS_REGION": "eu-west-1", "POWERTOOLS_TRACE_DISABLED": "1"},
+        )
+
+
+def test_the_datasets_land_where_the_functions_look_for_them(built: Path) -> None:
+    here = REPOSITORY / "datasets"
+    wanted = {path.relative_to(here) for path in here.rglob("*") if path.is_file() and path.name != "Makefile"}
+    opt = built / "DatasetsLayer"
+
+    held = {path.relative_to(opt / "datasets") for path in (opt / "datasets").rglob("*") if path.is_file()}
+
+    assert held == wanted
+    assert Path("flights.yaml") in held
+
+
+def test_a_functions_archive_holds_its_handler_and_little_more(built: Path, tmp_path: Path) -> None:
+    for folder in (path.parent for path in built.glob("*/app.py")):
+        with zipfile.ZipFile(tmp_path / "function.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in folder.rglob("*"):
+                archive.write(path, path.relative_to(folder))
+
+        assert (tmp_path / "function.zip").stat().st_size < 10_000, folder.name
