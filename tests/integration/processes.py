@@ -18,7 +18,8 @@ def processes_of(stack: LocalStack) -> dict[str, list[Process]]:
     found: dict[str, list[Process]] = {"supervisor": [Process.of(supervisor)]}
     for child in psutil.Process(supervisor).children(recursive=True):
         command = " ".join(child.cmdline())
-        kind = "worker" if "lambda_worker" in command else "reaper" if "reaper" in command else ""
+        of_lambda = "lambda_worker" in command or "nursery" in command
+        kind = "worker" if of_lambda else "reaper" if "reaper" in command else ""
         found.setdefault(engines.get(child.pid, kind or "postgres"), []).append(Process.of(child.pid))
     return found
 

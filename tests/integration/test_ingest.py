@@ -33,5 +33,5 @@ def test_a_file_that_no_dataset_claims_moves_to_failed_with_its_reason(local_sta
     local_stack.client("s3").put_object(Bucket=local_stack.bucket, Key="incoming/strangers/a.csv", Body=b"a\n1\n")
 
     assert eventually(lambda: len(keys(local_stack, "failed/")) >= 2)
-    assert keys(local_stack, "incoming/strangers/") == []
+    assert eventually(lambda: keys(local_stack, "incoming/strangers/") == [])
     assert any(key.endswith(".reason.json") for key in keys(local_stack, "failed/"))

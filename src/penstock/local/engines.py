@@ -6,11 +6,13 @@ import http.client
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+import penstock
 from penstock.local.children import dying_with_parent
 
 REGION = "us-east-1"
@@ -53,6 +55,8 @@ class Engine:
             )
 
     def ready(self) -> bool:
+        if not self.port:
+            return True
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
             connection.request("GET", self.health)
@@ -75,6 +79,7 @@ def ministack(folder: Path, port: int, pipelines: int, settings: Settings) -> En
         "STATE_DIR": str(folder / "tmp" / "state"),
         "S3_DATA_DIR": str(folder / "tmp" / "s3"),
         "LAMBDA_STATE_TRANSITION_SECONDS": "0",
+        "PENSTOCK_NURSERY": str(folder),
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ENDPOINT_URL_DATA_PIPELINE": f"http://127.0.0.1:{pipelines}",
         "AWS_DEFAULT_REGION": REGION,
@@ -88,6 +93,13 @@ def ministack(folder: Path, port: int, pipelines: int, settings: Settings) -> En
     return Engine("ministack", ["-m", "penstock.local.ministack_server"], port, "/_ministack/health", environment)
 
 
+def nursery(folder: Path, paths: list[str]) -> Engine:
+    """Forks the Lambda workers. It has no port; who asks it too early waits."""
+    script = str(Path(__file__).with_name("nursery.py"))
+    environment = {"AWS_DEFAULT_REGION": REGION, "AWS_CONFIG_FILE": os.devnull}
+    return Engine("nursery", ["-I", "-S", script, str(folder), *paths], 0, "", environment)
+
+
 def pipelines(folder: Path, port: int) -> Engine:
     """AWS Data Pipeline, by moto's server."""
     arguments = ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
@@ -99,6 +111,12 @@ def search(folder: Path, port: int) -> Engine:
     """The few calls of OpenSearch that Penstock makes, on SQLite."""
     arguments = ["-m", "penstock.local.search", "--port", str(port), "--data", str(folder / "search.sqlite")]
     return Engine("search", arguments, port, "/", {"TMPDIR": str(folder / "tmp")})
+
+
+def library_paths() -> list[str]:
+    """Where Penstock and what it needs are installed: what a worker that runs without `site` has to be told."""
+    paths = [str(Path(penstock.__file__).resolve().parents[1]), sysconfig.get_path("purelib")]
+    return list(dict.fromkeys([*paths, sysconfig.get_path("platlib")]))
 
 
 def has_search() -> bool:

@@ -1,7 +1,9 @@
 """One Lambda execution environment on the laptop: AWS's own `awslambdaric` on this Python.
 
-A function's `bootstrap` runs it as `python -I -S lambda_worker.py`. MiniStack's workers for `python3.x` lose the name
-of an exception; here the Runtime API carries it, as on AWS, so Retry and Catch by name work.
+A function's `bootstrap` runs it as `python -I -S lambda_worker.py PATH…`. Where there is a nursery (PENSTOCK_NURSERY),
+it has the worker forked from there and lives as long as that: this process is the one that MiniStack watches and kills.
+MiniStack's own workers for `python3.x` lose the name of an exception; here the Runtime API carries it, as on AWS, so
+Retry and Catch by name work.
 
 Python's `site` is left out: the paths are known, and .pth files cost a tenth of a cold start.
 """
@@ -9,18 +11,46 @@ Python's `site` is left out: the paths are known, and .pth files cost a tenth of
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import select
+import socket
 import sys
 import threading
 import time
 
 
 def main(paths: list[str]) -> None:
-    """Serves invocations until MiniStack is gone. `paths` are where Python looks first: the function, then Penstock."""
-    sys.path[:0] = paths
+    """`paths` are where Python looks first: the function's folder, then Penstock, then libraries."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    if nursery := os.environ.get("PENSTOCK_NURSERY"):
+        _have_forked(nursery, paths)
+    serve(paths)
+
+
+def _have_forked(nursery: str, paths: list[str]) -> None:
+    """Exits with the forked worker; returns if nobody can be asked for one."""
+    import json
+
+    here = os.getcwd()  # noqa: PTH109 - pathlib costs as much to import as all the rest here
+    with socket.socket(socket.AF_UNIX) as asked:
+        try:
+            os.chdir(nursery)
+            asked.connect("nursery.sock")
+        except OSError:
+            return
+        finally:
+            os.chdir(here)
+        wanted = {"environment": dict(os.environ), "folder": here, "paths": paths}
+        socket.send_fds(asked, [json.dumps(wanted).encode()], [1, 2])
+        asked.recv(1)  # Nothing comes: it returns when the worker has ended.
+    raise SystemExit(1)
+
+
+def serve(paths: list[str]) -> None:
+    """Serves invocations until MiniStack is gone, in this process."""
+    sys.path[:0] = paths
+
+    import http.client
 
     from awslambdaric import bootstrap  # type: ignore[import-untyped]
     from awslambdaric.lambda_runtime_client import (  # type: ignore[import-untyped]

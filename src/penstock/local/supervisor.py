@@ -50,6 +50,7 @@ class Supervisor:
         ports = free_ports(4)
         wanted = [
             engines.ministack(self.folder, ports[0], ports[1], self._settings),
+            engines.nursery(self.folder, engines.library_paths()),
             engines.pipelines(self.folder, ports[1]),
         ]
         if engines.has_search():

@@ -11,7 +11,6 @@ import io
 import json
 import shlex
 import sys
-import sysconfig
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import yaml
 import penstock
 from penstock.local import lambda_worker
 from penstock.local.clients import session
+from penstock.local.engines import library_paths
 from penstock.model.errors import PermanentError
 
 _DROPPED = {
@@ -134,16 +134,15 @@ class _Code:
 
     def __init__(self, root: Path, datasets: Path) -> None:
         self._root = root.resolve()
-        self._library = Path(penstock.__file__).resolve().parents[1]
-        self.digest = _digest([self._root / "functions", self._library / "penstock", datasets])
+        library = Path(penstock.__file__).resolve().parent
+        self.digest = _digest([self._root / "functions", library, datasets])
         """Changes with the sources, so that a second deployment replaces the workers that have the old ones loaded."""
 
     def archive(self, uri: str) -> bytes:
         folder = self._root / uri
         if not (folder / "app.py").is_file():
             raise PermanentError(f"{folder} has no app.py: the template's CodeUri {uri} names it")
-        paths = [folder, self._library, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-        arguments = [sys.executable, "-I", "-S", lambda_worker.__file__, *dict.fromkeys(map(str, paths))]
+        arguments = [sys.executable, "-I", "-S", lambda_worker.__file__, str(folder), *library_paths()]
         script = f"#!/bin/sh\n# sources: {self.digest}\nexec {shlex.join(arguments)}\n"
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
