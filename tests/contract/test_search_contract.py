@@ -217,6 +217,14 @@ def test_deleting_an_arrivals_documents_leaves_the_others(search: SearchIndex, i
     assert (search.count(index, "a1"), search.count(index)) == (0, 1)
 
 
+def test_an_arrival_of_any_number_of_documents_is_deleted(search: SearchIndex, index: str) -> None:
+    search.write(index, [doc(f"{number}", "a1" if number else "a2") for number in range(20_001)])
+
+    search.delete_arrival(index, "a1")
+
+    assert (search.count(index, "a1"), search.count(index)) == (0, 1)
+
+
 def test_deleting_documents_passes_over_those_that_are_not_there(search: SearchIndex, index: str) -> None:
     search.write(index, [doc("1"), doc("2")])
 

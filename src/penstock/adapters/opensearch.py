@@ -31,6 +31,9 @@ MAX_BYTES = 5 * 2**20
 MAX_REJECTS = 1000
 """How many rejects an outcome holds; all are counted."""
 
+_AT_ONCE = 10_000
+"""Documents that one delete by query takes: a page of the search below it, which can't be larger."""
+
 _ARRIVAL = LINEAGE[0]
 _FIELD = re.compile(r"field \[([^\]]+)\]")
 
@@ -98,18 +101,28 @@ class OpenSearchIndex:
 
     def delete_arrival(self, index: str, arrival: str) -> None:
         doing = f"deleting the documents of arrival {arrival} from index {index}"
+        deleted = _AT_ONCE
+        while deleted == _AT_ONCE:
+            deleted = self._delete_some(index, arrival, doing)
+
+    def _delete_some(self, index: str, arrival: str, doing: str) -> int:
+        """Deletes at most `_AT_ONCE` of them, so that a request is short; how many it was.
+
+        One request for all of them would also break the client: OpenSearch adds a header to its answer for each page.
+        """
         with translated(doing):
             try:
                 self._client.indices.refresh(index=index)  # A delete by query sees only what a search would.
                 answer = self._client.delete_by_query(
                     index=index,
                     body={"query": {"term": {_ARRIVAL: arrival}}},
-                    params={"conflicts": "proceed", "refresh": "true"},
+                    params={"conflicts": "proceed", "max_docs": _AT_ONCE, "scroll_size": _AT_ONCE},
                 )
             except NotFoundError:
-                return
+                return 0
         if answer.get("version_conflicts") or answer.get("failures") or answer.get("timed_out"):
             raise TransientError(f"{doing}: some could not be deleted yet, they are being written at the same time")
+        return int(answer["deleted"])
 
     def count(self, index: str, arrival: str | None = None) -> int:
         query: dict[str, Any] = {"match_all": {}} if arrival is None else {"term": {_ARRIVAL: arrival}}

@@ -42,7 +42,7 @@ def make_client(url: str, auth: Literal["aws", "none"], region: str = "") -> Ope
 
         service = "aoss" if ".aoss." in url else "es"
         signer = Urllib3AWSV4SignerAuth(boto3.Session().get_credentials(), region, service)
-    logging.getLogger("opensearch").setLevel(logging.WARNING)  # Below that it would log documents.
+    logging.getLogger("opensearch").setLevel(logging.ERROR)  # Below that it logs what we expect, and at last documents.
     return OpenSearch(
         hosts=[url],
         http_auth=signer,

@@ -204,7 +204,8 @@ _PAGE = (("size", 10), ("from", 0))
 
 
 def _delete_by_query(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
-    deleted = store.delete_by_query(store.index(_index_name(request)), _json(body).get("query"))
+    most = int(request.query_params.get("max_docs", -1))
+    deleted = store.delete_by_query(store.index(_index_name(request)), _json(body).get("query"), most)
     return 200, {
         "took": 1,
         "timed_out": False,

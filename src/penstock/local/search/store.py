@@ -290,12 +290,13 @@ class Store:
             for id_, rank, source in found
         ]
 
-    def delete_by_query(self, index: _Index, query: Mapping[str, Any] | None) -> int:
+    def delete_by_query(self, index: _Index, query: Mapping[str, Any] | None, most: int) -> int:
+        """Deletes at most so many (all: -1) of what the query finds; how many it was."""
         asked = compiled(query, index.fields)
         if asked.nothing:
             return 0
         body, parameters = _from(index, asked)
-        numbers = self._db.execute(f"SELECT d.n {body}", parameters).fetchall()
+        numbers = self._db.execute(f"SELECT d.n {body} LIMIT ?", (*parameters, most)).fetchall()
         self._db.execute("BEGIN")
         self._delete(index, numbers)
         self._db.execute("COMMIT")
