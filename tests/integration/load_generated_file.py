@@ -1,7 +1,7 @@
 """Loads a CSV that is made while it is read, and prints rows, seconds and the peak of resident memory as JSON.
 
 A process of its own, for `ru_maxrss` to be this load's alone:
-`python -m tests.integration.load_generated_file <loader's conninfo> <dataset's JSON> <MiB> <plain | gzip>`
+`python -m tests.integration.load_generated_file <loader's conninfo> <dataset's JSON> <MiB> <plain | gzip | repaired>`
 """
 
 from __future__ import annotations
@@ -24,39 +24,45 @@ from penstock.model.plans import Batch
 from penstock.model.streams import ByteStream
 
 HEADER = b"id,name,delay\n"
-BLOCK = b"".join(b'%d,"a name, and %x",%d\n' % (number, number * 7919, number % 1000) for number in range(30_000))
+BLOCK = b"".join(b'%d,"a name, and %0200x",%d\n' % (number, number**20, number % 1000) for number in range(5_000))
 
 
 class Repeated:
-    """`first`, then `block` so many times, never more than one block in memory."""
+    """`first`, `block` so many times, and `last`; never more than one block in memory."""
 
-    def __init__(self, first: bytes, block: bytes, times: int) -> None:
+    def __init__(self, first: bytes, block: bytes, times: int, last: bytes) -> None:
         self._held = memoryview(first)
         self._block = block
         self._left = times
+        self._last = last
 
     def read(self, size: int, /) -> bytes:
         if not self._held and self._left:
             self._held = memoryview(self._block)
             self._left -= 1
+        if not self._held:
+            self._held, self._last = memoryview(self._last), b""
         piece, self._held = self._held[:size], self._held[size:]
         return bytes(piece)
 
 
 class Generated(FakeObjectStore):
-    def __init__(self, mebibytes: int, *, packed: bool) -> None:
+    """A store of one file; `repaired` has a bad row at its end, so that all of it takes the slow path."""
+
+    def __init__(self, mebibytes: int, kind: str) -> None:
         super().__init__()
         self.times = mebibytes * 2**20 // len(BLOCK)
-        self._pack = gzip.compress if packed else bytes
+        self._pack = gzip.compress if kind == "gzip" else bytes
+        self._last = b"a bad row,,\n" if kind == "repaired" else b""
 
     @contextmanager
     def open(self, arrival: Arrival) -> Iterator[ByteStream]:  # noqa: ARG002 - the port's
-        yield Repeated(self._pack(HEADER), self._pack(BLOCK), self.times)
+        yield Repeated(self._pack(HEADER), self._pack(BLOCK), self.times, self._last)
 
 
 def main(conninfo: str, definition: str, mebibytes: str, kind: str) -> None:
     dataset = Dataset.model_validate_json(definition)
-    store = Generated(int(mebibytes), packed=kind == "gzip")
+    store = Generated(int(mebibytes), kind)
     key = f"incoming/{dataset.prefix}big.csv" + (".gz" if kind == "gzip" else "")
     arrival = Arrival("landing", key, f"{mebibytes}-{kind}", 1, f"{mebibytes}-{kind}", datetime.now(UTC))
     warehouse = PostgresWarehouse(conninfo)
