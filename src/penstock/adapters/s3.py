@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 _PART = 8 * 2**20
-"""What `put_lines` holds in memory at most, in bytes. S3 takes 10,000 parts, so 80 GB of lines."""
+"""Bytes of a part that `put_lines` writes; it holds a few in memory. S3 takes 10,000, so 80 GB of lines."""
 
 
 class S3ObjectStore:
@@ -93,14 +94,13 @@ class S3ObjectStore:
     def put_lines(self, key: str, lines: Iterable[bytes]) -> None:
         parts = _parts(lines)
         first = next(parts, b"")
-        second = next(parts, None)
         with translated(f"write s3://{self._bucket}/{key}"):
-            if second is None:
+            if len(first) < _PART:
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=first, ContentType=_LINES)
                 return
             upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=_LINES)["UploadId"]
         try:
-            self._upload(key, upload, _chain(first, second, parts))
+            self._upload(key, upload, chain((first,), parts))
         except BaseException:
             # One left open is paid for and never seen. Should this fail too, the bucket's lifecycle ends it.
             with translated(f"abort the upload of s3://{self._bucket}/{key}"):
@@ -165,9 +165,3 @@ def _parts(lines: Iterable[bytes]) -> Iterator[bytes]:
             part.clear()
     if part:
         yield bytes(part)
-
-
-def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield second
-    yield from rest

@@ -88,11 +88,12 @@ def _carried(client: S3Client, bucket: str, arrival: Arrival) -> dict[str, Any]:
     """What CopyObject takes along by itself and a copy in parts does not."""
     head = client.head_object(Bucket=bucket, Key=arrival.key, VersionId=arrival.version_id)
     names = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Metadata")
-    carried = {name: value for name, value in head.items() if name in names and value}
+    carried: dict[str, Any] = {name: value for name, value in head.items() if name in names and value}
     tags = client.get_object_tagging(Bucket=bucket, Key=arrival.key, VersionId=arrival.version_id)["TagSet"]
     if tags:
         carried["Tagging"] = urlencode([(tag["Key"], tag["Value"]) for tag in tags])
-    return carried
+    # Said outright: some releases of the SDK take both along by themselves, others neither.
+    return {**carried, "MetadataDirective": "REPLACE", "TaggingDirective": "REPLACE"}
 
 
 def _delete(client: S3Client, bucket: str, arrivals: Sequence[Arrival]) -> Iterator[PenstockError]:
