@@ -15,14 +15,14 @@ per file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import code_of, translated
+from penstock.adapters.dynamodb_table import DynamoTable, packed
 from penstock.model.errors import TransientError
 from penstock.ports import Attempt, ListingLease, RunRecord, RunStatus
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(days=90)
 """How long history is kept after its last use: as long as Step Functions keeps an execution."""
-_WRITES = 25
-"""BatchWriteItem's limit."""
 _LISTING = {"pk": {"S": "listing"}, "sk": {"S": "listing"}}
 _REFUSED = "ConditionalCheckFailedException"
 
@@ -41,6 +39,7 @@ class DynamoLeases:
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
+        self._items = DynamoTable(client, table)
 
     # ── the listing lease ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -64,7 +63,7 @@ class DynamoLeases:
                     UpdateExpression="SET #owner = :owner, #expires = :expires ADD #token :one",
                     ConditionExpression="attribute_not_exists(#owner) OR #owner = :owner OR #expires <= :now",
                     ExpressionAttributeNames={"#owner": "owner", "#expires": "expires", "#token": "token"},
-                    ExpressionAttributeValues=_packed(
+                    ExpressionAttributeValues=packed(
                         {":owner": owner, ":expires": _millis(expires), ":now": _millis(now), ":one": 1}
                     ),
                     ReturnValues="ALL_NEW",
@@ -110,7 +109,7 @@ class DynamoLeases:
                     UpdateExpression=update,
                     ConditionExpression=condition,
                     ExpressionAttributeNames=names,
-                    ExpressionAttributeValues=_packed(values),
+                    ExpressionAttributeValues=packed(values),
                 )
             except ClientError as error:
                 if code_of(error) == _REFUSED:
@@ -121,7 +120,7 @@ class DynamoLeases:
     # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def record_run(self, lease: ListingLease, run: RunRecord) -> None:
-        item = _packed(
+        item = packed(
             {
                 "pk": "run",
                 "sk": run.id,
@@ -147,7 +146,7 @@ class DynamoLeases:
                                 "Key": _LISTING,
                                 "ConditionExpression": "#token = :token AND #owner = :owner",
                                 "ExpressionAttributeNames": {"#token": "token", "#owner": "owner"},
-                                "ExpressionAttributeValues": _packed({":token": lease.token, ":owner": lease.owner}),
+                                "ExpressionAttributeValues": packed({":token": lease.token, ":owner": lease.owner}),
                             }
                         },
                         {"Put": {"TableName": self._table, "Item": item}},
@@ -162,7 +161,7 @@ class DynamoLeases:
                 ) from error
 
     def live_runs(self) -> Sequence[RunRecord]:
-        return [_run(item) for item in self._live("run")]
+        return [_run(item) for item in self._items.live("run")]
 
     def end_run(self, run: str, status: RunStatus, ended: datetime) -> None:
         with translated(f"end run {run} in {self._table}"):
@@ -173,7 +172,7 @@ class DynamoLeases:
                     UpdateExpression="SET #status = :status, #ended = :ended REMOVE #live",
                     ConditionExpression="attribute_exists(#live)",
                     ExpressionAttributeNames={"#status": "status", "#ended": "ended", "#live": "live"},
-                    ExpressionAttributeValues=_packed({":status": status.value, ":ended": ended.isoformat()}),
+                    ExpressionAttributeValues=packed({":status": status.value, ":ended": ended.isoformat()}),
                 )
             except ClientError as error:
                 if code_of(error) != _REFUSED:
@@ -181,7 +180,7 @@ class DynamoLeases:
 
     def runs(self, limit: int) -> Sequence[RunRecord]:
         found: list[RunRecord] = []
-        for item in self._query("run", ScanIndexForward=False, Limit=limit):
+        for item in self._items.query("run", ScanIndexForward=False, Limit=limit):
             found.append(_run(item))
             if len(found) == limit:
                 break
@@ -190,14 +189,14 @@ class DynamoLeases:
     # ── arrivals that were put back ─────────────────────────────────────────────────────────────────────────────────
 
     def waiting(self) -> Mapping[str, Attempt]:
-        return {item["sk"]: _attempt(item) for item in self._live("arrival")}
+        return {item["sk"]: _attempt(item) for item in self._items.live("arrival")}
 
     def put_back(self, attempts: Sequence[Attempt]) -> None:
-        self._write(
+        self._items.write(
             [
                 {
                     "PutRequest": {
-                        "Item": _packed(
+                        "Item": packed(
                             {
                                 "pk": "arrival",
                                 "sk": attempt.arrival,
@@ -216,10 +215,10 @@ class DynamoLeases:
 
     def forget(self, arrivals: Sequence[str]) -> None:
         # A delete of what isn't there is billed as a write; one query tells those apart that are there.
-        there = {item["sk"] for item in self._live("arrival")} if arrivals else set()
-        self._write(
+        there = {item["sk"] for item in self._items.live("arrival")} if arrivals else set()
+        self._items.write(
             [
-                {"DeleteRequest": {"Key": _packed({"pk": "arrival", "sk": arrival})}}
+                {"DeleteRequest": {"Key": packed({"pk": "arrival", "sk": arrival})}}
                 for arrival in dict.fromkeys(arrivals)
                 if arrival in there
             ]
@@ -237,52 +236,8 @@ class DynamoLeases:
         with translated(f"record the kickoff of {dataset} by run {run} in {self._table}"):
             self._client.put_item(
                 TableName=self._table,
-                Item={**_kick_off(run, dataset), **_packed({"reference": reference, "expires_at": expires_at})},
+                Item={**_kick_off(run, dataset), **packed({"reference": reference, "expires_at": expires_at})},
             )
-
-    # ── reading and writing ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def _live(self, pk: str) -> Iterator[dict[str, Any]]:
-        return self._query(pk, IndexName="live")
-
-    def _query(self, pk: str, **how: Any) -> Iterator[dict[str, Any]]:
-        pages = iter(
-            self._client.get_paginator("query").paginate(
-                TableName=self._table,
-                ConsistentRead=True,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": pk}},
-                **how,
-            )
-        )
-        while True:
-            with translated(f"read the {pk} items of {self._table}"):
-                page = next(pages, None)
-            if page is None:
-                return
-            for item in page["Items"]:
-                yield {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
-
-    def _write(self, requests: list[Any]) -> None:
-        """BatchWriteItem answers 200 and names what it left undone: that is sent again, and not for ever."""
-        left, rounds = requests, 0
-        while left:
-            part, left = left[:_WRITES], left[_WRITES:]
-            with translated(f"write {len(part)} arrivals in {self._table}"):
-                answer = self._client.batch_write_item(RequestItems={self._table: part})
-            undone = answer.get("UnprocessedItems", {}).get(self._table, [])
-            left += undone
-            rounds = rounds + 1 if undone else 0
-            if rounds > 5:
-                raise TransientError(f"{self._table} is throttled: {len(left)} arrivals are not written. Try again.")
-
-
-_SERIALIZER = TypeSerializer()
-_DESERIALIZER = TypeDeserializer()
-
-
-def _packed(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _SERIALIZER.serialize(value) for name, value in values.items()}
 
 
 def _millis(at: datetime) -> int:

@@ -1,0 +1,68 @@
+"""One DynamoDB table: paged consistent reads, batched writes, and Python values for its typed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from penstock.adapters.aws_errors import translated
+from penstock.model.errors import TransientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_WRITES = 25
+"""BatchWriteItem's limit."""
+_ROUNDS = 5
+"""How often what a batch left undone is sent again, beside the SDK's own retries."""
+
+
+class DynamoTable:
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._table = name
+
+    def live(self, pk: str) -> Iterator[dict[str, Any]]:
+        return self.query(pk, IndexName="live")
+
+    def query(self, pk: str, **how: Any) -> Iterator[dict[str, Any]]:
+        pages = iter(
+            self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": pk}},
+                **how,
+            )
+        )
+        while True:
+            with translated(f"read the {pk} items of {self._table}"):
+                page = next(pages, None)
+            if page is None:
+                return
+            for item in page["Items"]:
+                yield {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+
+    def write(self, requests: list[Any]) -> None:
+        """BatchWriteItem answers 200 and names what it left undone: that is sent again, and not for ever."""
+        left, rounds = requests, 0
+        while left:
+            part, left = left[:_WRITES], left[_WRITES:]
+            with translated(f"write {len(part)} arrivals in {self._table}"):
+                answer = self._client.batch_write_item(RequestItems={self._table: part})
+            undone = answer.get("UnprocessedItems", {}).get(self._table, [])
+            left += undone
+            rounds = rounds + 1 if undone else 0
+            if rounds > _ROUNDS:
+                raise TransientError(f"{self._table} is throttled: {len(left)} arrivals are not written. Try again.")
+
+
+_SERIALIZER = TypeSerializer()
+_DESERIALIZER = TypeDeserializer()
+
+
+def packed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As DynamoDB wants them: `{"n": 1}` becomes `{"n": {"N": "1"}}`."""
+    return {name: _SERIALIZER.serialize(value) for name, value in values.items()}
