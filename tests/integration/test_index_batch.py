@@ -171,6 +171,7 @@ def test_what_the_load_ledger_has_set_aside_is_not_written(world: World) -> None
 
     assert world.index()["documents"] == 1
 
+    assert world.faults.requests == [[f"{first.id}-0"]]
     assert world.documents().keys() == {f"{first.id}-0"}
     assert world.outcome(same) == world.outcome(bad) == IndexOutcome()
 
@@ -191,6 +192,26 @@ def test_what_the_load_ledger_sets_aside_meanwhile_is_taken_out_again(world: Wor
     assert world.outcome(arrival) == IndexOutcome()
 
 
+def test_with_id_columns_a_duplicate_that_is_known_too_late_takes_no_document_away(world: World) -> None:
+    world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
+    first = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    world.planned(first)
+    world.warehouse.begin(Batch(0, "t", (first,)), world.dataset, world.store)
+    world.index()
+    again = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    world.planned(again)
+
+    def meanwhile(_id: str) -> bool:
+        world.warehouse.begin(Batch(0, "t", (again,)), world.dataset, world.store)
+        return False
+
+    world.faults.plan = [meanwhile]
+
+    assert world.index()["documents"] == 0
+
+    assert [document["v"] for document in world.documents().values()] == [1]
+
+
 def test_with_id_columns_a_file_with_too_many_bad_rows_overwrites_nothing(world: World) -> None:
     world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
     old = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
@@ -208,8 +229,8 @@ def test_with_id_columns_a_file_with_too_many_bad_rows_overwrites_nothing(world:
 
 def test_with_id_columns_the_last_file_of_a_batch_wins(world: World) -> None:
     world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
-    arrivals = [world.store.put(f"incoming/t/{n}.csv", HEADER + b"x,%d\n" % n) for n in range(8)]
-    world.planned(*arrivals)
+    long = world.store.put("incoming/t/0.csv", HEADER + b"x,0\n" * 5000)
+    world.planned(long, *(world.store.put(f"incoming/t/{n}.csv", HEADER + b"x,%d\n" % n) for n in range(1, 8)))
 
     world.index()
 

@@ -62,8 +62,11 @@ def index_batch(
     with ThreadPoolExecutor(1 if dataset.index.id_columns else _AT_ONCE) as pool:
         outcomes = dict(zip([arrival.id for arrival in open_], pool.map(indexing.index, open_), strict=True))
     # The load may have decided meanwhile, and its run may have settled without us if we are a Lambda given up on.
-    for late in _withheld(ledger, dataset, open_):
-        search.delete_arrival(dataset.index.name, late)
+    for late, verdict in _withheld(ledger, dataset, open_).items():
+        # With declared ids a duplicate's documents took the place of equal ones: deleting them would leave loaded rows
+        # without a document.
+        if not (verdict is Verdict.DUPLICATE and dataset.index.id_columns):
+            search.delete_arrival(dataset.index.name, late)
         del outcomes[late]
     answers = {arrival.id: outcomes.get(arrival.id, IndexOutcome()) for arrival in batch.arrivals}
     store.put_json(indexed_key(plan_id, number), {id_: outcome.to_json() for id_, outcome in answers.items()})
@@ -74,12 +77,12 @@ def index_batch(
     }
 
 
-def _withheld(warehouse: Warehouse | None, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
-    """Ids of the arrivals of which the load ledger wants no documents."""
+def _withheld(warehouse: Warehouse | None, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, Verdict]:
+    """The arrivals of which the load ledger wants no documents, by id, and what it says of them."""
     if warehouse is None or not arrivals:
-        return frozenset()
+        return {}
     found = warehouse.outcomes(dataset, arrivals)
-    return frozenset(id_ for id_, outcome in found.items() if outcome.verdict is not Verdict.LOADED)
+    return {id_: outcome.verdict for id_, outcome in found.items() if outcome.verdict is not Verdict.LOADED}
 
 
 @dataclass(frozen=True, slots=True)
