@@ -49,7 +49,7 @@ class Engine:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env={name: os.environ[name] for name in _KEPT if name in os.environ} | dict(self.environment),
+                env=_kept_environment() | dict(self.environment),
                 start_new_session=True,
                 preexec_fn=dying_with_parent(),
             )
@@ -65,6 +65,11 @@ class Engine:
             return False
         finally:
             connection.close()
+
+
+def _kept_environment() -> dict[str, str]:
+    # The same Penstock as its caller's, which need not be the installed one.
+    return {name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": library_paths()[0]}
 
 
 def ministack(folder: Path, port: int, pipelines: int, settings: Settings) -> Engine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import shlex
 import sys
 import zipfile
@@ -239,6 +240,7 @@ def _sam(source: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any
     from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
     from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # It warns of metrics that it did not send home.
     # SAM would ask IAM for the ARNs of AWS's own policies.
     managed = {path.rpartition("/")[2]: f"arn:aws:iam::aws:policy/{path}" for path in _MANAGED_POLICIES}
     translator = Translator(managed, Parser(), boto_session=session())
