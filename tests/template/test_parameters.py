@@ -1,0 +1,77 @@
+"""Parameters: each is explained, guarded and found in the console and in docs/deploy.md."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.template.deployment import DOMAIN, LOADER, REPOSITORY, VARIANTS, source
+
+PARAMETERS = source()["Parameters"]
+
+
+def test_every_parameter_says_what_it_is_and_what_it_takes() -> None:
+    for name, parameter in PARAMETERS.items():
+        assert parameter["Description"], name
+        guarded = {"AllowedValues", "AllowedPattern", "MinValue"} & parameter.keys()
+        assert guarded or parameter["Type"] == "CommaDelimitedList", name
+
+
+def test_every_parameter_is_shown_in_one_group_of_the_console() -> None:
+    groups = source()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+
+    shown = [name for group in groups for name in group["Parameters"]]
+
+    assert sorted(shown) == sorted(PARAMETERS)
+
+
+def test_every_parameter_is_in_the_deployment_guide() -> None:
+    guide = (REPOSITORY / "docs" / "deploy.md").read_text()
+
+    rows = re.findall(r"^\| (`.+?) \|", guide, re.MULTILINE)
+
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == PARAMETERS.keys()
+
+
+def test_a_warehouse_that_does_not_work_yet_is_not_offered() -> None:
+    assert PARAMETERS["Warehouse"]["AllowedValues"] == ["postgres", "none"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "taken", "refused"),
+    [
+        ("WarehouseSecretArn", LOADER, "penstock/loader"),
+        ("SearchUrl", "https://search.example.com", "search.example.com"),
+        ("SearchDomainArn", DOMAIN, "flights"),
+        ("DataPipelineId", "df-0123456789ABCDEFGHIJ", "my-pipeline"),
+        ("KickOffStateMachines", "after-load-*", "*-load"),
+        ("NotificationEmail", "ops@example.com", "ops"),
+    ],
+)
+def test_a_pattern_takes_nothing_and_what_is_right_and_refuses_the_rest(
+    parameter: str, taken: str, refused: str
+) -> None:
+    pattern = PARAMETERS[parameter]["AllowedPattern"]
+
+    assert re.search(pattern, "")
+    assert re.search(pattern, taken)
+    assert not re.search(pattern, refused)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_variants_that_are_tested_hold_only_values_that_the_template_takes(variant: str) -> None:
+    for name, value in VARIANTS[variant].items():
+        parameter = PARAMETERS[name]
+        assert value in [str(one) for one in parameter.get("AllowedValues", [value])]
+        assert re.search(parameter.get("AllowedPattern", ""), value)
+
+
+def test_what_an_operator_and_a_producer_need_is_an_output() -> None:
+    assert source()["Outputs"].keys() >= {
+        "LandingBucket",
+        "LeaseTable",
+        "IngestStateMachineArn",
+        "RunTopicArn",
+        "ArrivalsQueueUrl",
+        "ListIncomingFunction",
+    }
