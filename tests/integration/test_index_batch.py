@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError, TransientError
 from penstock.model.outcomes import IndexOutcome
 from penstock.model.plans import Batch, Plan, indexed_key, plan_key
+from penstock.model.streams import ByteStream
 
 PLAN = "20260115T100000-abc"
 HEADER = b"k,v\n"
@@ -54,6 +56,20 @@ class World:
         self.search.count("t")
         found = self.search.search("t", "", 10_000)
         return {hit["_id"]: {key: hit["_source"][key] for key in ("k", "v", "penstock_arrival")} for hit in found}
+
+
+class OneAtATime(FakeObjectStore):
+    """Files that have to be closed before the next one is opened."""
+
+    opened = 0
+
+    @contextmanager
+    def open(self, arrival: Arrival) -> Iterator[ByteStream]:
+        assert self.opened == 0
+        self.opened += 1
+        with super().open(arrival) as stream:
+            yield stream
+        self.opened -= 1
 
 
 def dataset(**changes: Any) -> Dataset:
@@ -176,6 +192,23 @@ def test_what_the_load_ledger_has_set_aside_is_not_written(world: World) -> None
     assert world.outcome(same) == world.outcome(bad) == IndexOutcome()
 
 
+@pytest.mark.parametrize("id_columns", [[], ["k"]])
+def test_content_that_is_loaded_already_is_not_indexed_again(world: World, id_columns: list[str]) -> None:
+    world.dataset = dataset(index={"name": "t", "id_columns": id_columns})
+    first = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    world.planned(first)
+    world.warehouse.begin(Batch(0, "t", (first,)), world.dataset, world.store)
+    world.index()
+    before = world.documents()
+    again = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    world.planned(again)
+
+    answer = world.index()
+
+    assert answer == {"status": "done", "documents": 0, "rejected": 0}
+    assert world.documents() == before
+
+
 def test_what_the_load_ledger_sets_aside_meanwhile_is_taken_out_again(world: World) -> None:
     arrival = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
     world.planned(arrival)
@@ -229,8 +262,8 @@ def test_with_id_columns_a_file_with_too_many_bad_rows_overwrites_nothing(world:
 
 def test_with_id_columns_the_last_file_of_a_batch_wins(world: World) -> None:
     world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
-    long = world.store.put("incoming/t/0.csv", HEADER + b"x,0\n" * 5000)
-    world.planned(long, *(world.store.put(f"incoming/t/{n}.csv", HEADER + b"x,%d\n" % n) for n in range(1, 8)))
+    world.store = OneAtATime()
+    world.planned(*(world.store.put(f"incoming/t/{n}.csv", HEADER + b"x,%d\n" % n) for n in range(8)))
 
     world.index()
 
