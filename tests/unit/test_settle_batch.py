@@ -518,3 +518,21 @@ def test_an_operator_who_deletes_a_file_gets_a_permanent_error(world: World) -> 
         world.settle(plan)
 
     assert not list(world.store.keys(settled_batch_key(plan, 0)))
+
+
+def test_attempts_are_not_forgotten_while_the_file_still_lies_in_incoming(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    world.settle(world.plan(arrival), load=failed())
+    plan = world.plan(arrival)
+    world.work(plan)
+
+    class Stuck(FakeObjectStore):
+        def move(self, moves: Any) -> None:  # noqa: ARG002
+            raise TransientError("SlowDown")
+
+    stuck = Stuck()
+    stuck.__dict__.update(world.store.__dict__)
+    with pytest.raises(TransientError):
+        world.settle(plan, store=stuck)
+
+    assert world.leases.waiting()[arrival.id].attempts == 1

@@ -1,0 +1,143 @@
+"""What settling relies on in a `Warehouse`, of the fake and of PostgreSQL: the ledger decides, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.contract.warehouses import PostgresKit, dataset_of, load, rejects
+from tests.fakes.object_store import FakeObjectStore
+from tests.fakes.warehouse import FakeWarehouse
+
+from penstock.model.datasets import Dataset
+from penstock.model.outcomes import Verdict
+from penstock.ports import Warehouse
+
+CLEAN = b"id,name,delay\n1,one,-5\n2,,\n"
+BAD_ROW = b"id,name,delay\n1,one,1\nx,two,2\n3,three,3\n"
+
+
+class _Fake:
+    def __init__(self) -> None:
+        self.warehouse = FakeWarehouse()
+
+    def apply(self, dataset: Dataset) -> None:
+        """A table in memory needs none."""
+
+    def count(self, dataset: Dataset) -> int:
+        return len(self.warehouse.rows(dataset))
+
+
+class _Postgres(PostgresKit):
+    def count(self, dataset: Dataset) -> int:
+        return len(self.rows(dataset))
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def there(request: pytest.FixtureRequest) -> Iterator[Any]:
+    if request.param == "fake":
+        yield _Fake()
+        return
+    postgres = request.getfixturevalue("postgres")
+    kit = _Postgres(postgres.owner, postgres.loader)
+    yield kit
+    kit.close()
+
+
+@pytest.fixture
+def store() -> FakeObjectStore:
+    return FakeObjectStore()
+
+
+def made(there: Any, **changes: Any) -> tuple[Dataset, Warehouse]:
+    dataset = dataset_of(**changes)
+    there.apply(dataset)
+    return dataset, there.warehouse
+
+
+def test_a_batch_is_loaded_once(there: Any, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(there)
+    arrival = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
+
+    first = load(warehouse, dataset, store, arrival)
+    again = load(warehouse, dataset, store, arrival)
+
+    assert first == again
+    assert (first[arrival.id].verdict, first[arrival.id].rows) == (Verdict.LOADED, 2)
+    assert there.count(dataset) == 2
+
+
+def test_a_bad_file_is_quarantined_with_its_rejects_beside_a_good_one(there: Any, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(there)
+    bad = store.put(f"incoming/{dataset.prefix}bad.csv", BAD_ROW)
+    none = store.put(f"incoming/{dataset.prefix}none.csv", b"what,is,this\n1,2,3\n")
+    good = store.put(f"incoming/{dataset.prefix}good.csv", CLEAN)
+
+    outcomes = load(warehouse, dataset, store, bad, none, good)
+
+    assert [outcomes[one.id].verdict for one in (bad, none, good)] == [
+        Verdict.QUARANTINED,
+        Verdict.QUARANTINED,
+        Verdict.LOADED,
+    ]
+    assert outcomes[bad.id].reason
+    assert (outcomes[bad.id].rows, outcomes[bad.id].rejects) == (0, 1)
+    assert [(one.line, one.column) for one in rejects(warehouse, dataset, bad)] == [(3, "id")]
+    assert there.count(dataset) == 2
+
+
+def test_rejects_within_tolerance_leave_the_rest_loaded(there: Any, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(there, max_reject_ratio=0.5)
+    arrival = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
+
+    outcome = load(warehouse, dataset, store, arrival)[arrival.id]
+
+    assert (outcome.verdict, outcome.rows, outcome.rejects) == (Verdict.LOADED, 2, 1)
+    assert [one.line for one in rejects(warehouse, dataset, arrival)] == [3]
+
+
+def test_identical_bytes_put_again_are_a_duplicate(there: Any, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(there)
+    first, again = [store.put(f"incoming/{dataset.prefix}a.csv", CLEAN) for _ in range(2)]
+
+    load(warehouse, dataset, store, first)
+    outcome = load(warehouse, dataset, store, again)[again.id]
+
+    assert (outcome.verdict, outcome.rows) == (Verdict.DUPLICATE, 0)
+    assert there.count(dataset) == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "verdict", "rows"),
+    [("append", Verdict.LOADED, 3), ("replace", Verdict.LOADED, 1), ("refuse", Verdict.QUARANTINED, 2)],
+)
+def test_other_content_under_the_same_key_does_what_the_dataset_says(
+    there: Any, store: FakeObjectStore, how: str, verdict: Verdict, rows: int
+) -> None:
+    dataset, warehouse = made(there, on_overwrite=how)
+    old = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
+    new = store.put(f"incoming/{dataset.prefix}a.csv", b"id,name,delay\n9,nine,\n")
+
+    load(warehouse, dataset, store, old)
+    outcome = load(warehouse, dataset, store, new)[new.id]
+
+    assert outcome.verdict is verdict
+    assert outcome.replaced == ((old.id,) if how == "replace" else ())
+    assert there.count(dataset) == rows
+
+
+def test_a_quarantine_is_final_and_overrules_nothing(there: Any, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(there)
+    loaded = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
+    given_up = store.put(f"incoming/{dataset.prefix}b.csv", CLEAN)
+    load(warehouse, dataset, store, loaded)
+
+    before = dict(warehouse.outcomes(dataset, [given_up]))
+    warehouse.quarantine(dataset, [loaded, given_up], "given up")
+    outcomes = load(warehouse, dataset, store, loaded, given_up)
+
+    assert before == {}
+    assert outcomes[loaded.id].verdict is Verdict.LOADED
+    assert (outcomes[given_up.id].verdict, outcomes[given_up.id].reason) == (Verdict.QUARANTINED, "given up")
+    assert there.count(dataset) == 2
