@@ -226,6 +226,13 @@ class Warehouse(Protocol):
         """What the ledger says, by arrival id. An arrival that is not there is undecided."""
         ...
 
+    def duplicates(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
+        """Ids of those whose content is loaded under their key by another arrival: `begin` adds nothing for them.
+
+        It can be told before the load: versions of a key are worked one after the other.
+        """
+        ...
+
     def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
         """A ledger row `quarantined` for each that is undecided; what was decided stays as it was."""
         ...

@@ -554,6 +554,19 @@ def test_the_same_content_under_the_same_key_is_a_duplicate(
     assert outcomes[elsewhere.id] == LoadOutcome(Verdict.LOADED, rows=3)
 
 
+def test_a_duplicate_is_known_before_it_is_loaded(kit: Kit, store: FakeObjectStore) -> None:
+    dataset = dataset_of()
+    kit.apply(dataset)
+    key = f"incoming/{dataset.prefix}a.csv"
+    first, other, again = store.put(key, CLEAN), store.put(key, CLEAN + b"4,,\n"), store.put(key, CLEAN)
+    elsewhere = store.put(f"incoming/{dataset.prefix}b.csv", CLEAN)
+    load(kit.warehouse, dataset, store, first)
+
+    found = kit.warehouse.duplicates(dataset, [first, other, again, elsewhere])
+
+    assert found == {again.id}
+
+
 def test_content_that_was_replaced_may_come_back(kit: Kit, store: FakeObjectStore) -> None:
     dataset = dataset_of(on_overwrite="replace")
     kit.apply(dataset)

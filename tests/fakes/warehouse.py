@@ -62,6 +62,17 @@ class FakeWarehouse:
         known = {arrival.id: self._ledger.get((_table(dataset), arrival.id)) for arrival in arrivals}
         return {arrival: outcome for arrival, outcome in known.items() if outcome}
 
+    def duplicates(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
+        self._answer()
+        return frozenset(
+            arrival.id
+            for arrival in arrivals
+            for loaded in self._tables.get(_table(dataset), [])
+            if loaded.arrival.id != arrival.id
+            and loaded.arrival.key == arrival.key
+            and (loaded.arrival.etag, loaded.arrival.size) == (arrival.etag, arrival.size)
+        )
+
     def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
         self._answer()
         for arrival in arrivals:

@@ -228,14 +228,11 @@ def test_what_the_load_ledger_sets_aside_meanwhile_is_taken_out_again(world: Wor
 def test_with_id_columns_a_duplicate_that_is_known_too_late_takes_no_document_away(world: World) -> None:
     world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
     first = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
-    world.planned(first)
-    world.warehouse.begin(Batch(0, "t", (first,)), world.dataset, world.store)
-    world.index()
     again = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
     world.planned(again)
 
     def meanwhile(_id: str) -> bool:
-        world.warehouse.begin(Batch(0, "t", (again,)), world.dataset, world.store)
+        world.warehouse.begin(Batch(0, "t", (first, again)), world.dataset, world.store)
         return False
 
     world.faults.plan = [meanwhile]

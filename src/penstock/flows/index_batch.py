@@ -57,7 +57,9 @@ def index_batch(
     indexing = _Indexing(dataset, dataset.index.name, store, search, clock.now())
     ledger = warehouse if dataset.table is not None else None
     withheld = _withheld(ledger, dataset, batch.arrivals)
-    open_ = [arrival for arrival in batch.arrivals if arrival.id not in withheld]
+    # Those that the load will find to be duplicates have their documents already, under another arrival's id.
+    known = ledger.duplicates(dataset, batch.arrivals) if ledger else frozenset()
+    open_ = [arrival for arrival in batch.arrivals if arrival.id not in withheld and arrival.id not in known]
     # By key, the last file of those that hold it wins: such files take their turns. Others don't meet.
     with ThreadPoolExecutor(1 if dataset.index.id_columns else _AT_ONCE) as pool:
         outcomes = dict(zip([arrival.id for arrival in open_], pool.map(indexing.index, open_), strict=True))

@@ -48,6 +48,19 @@ class PostgresWarehouse:
         with self._connections.transaction(f"read the load ledger of {target}") as session:
             return Ledger(session.connection, target).outcomes(arrivals)
 
+    def duplicates(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
+        target = table_of(dataset).qualified
+        with self._connections.transaction(f"look for duplicates in the load ledger of {target}") as session:
+            earlier = Ledger(session.connection, target).loaded_before(arrivals)
+        return frozenset(
+            arrival.id
+            for arrival in arrivals
+            if any(
+                one.arrival != arrival.id and (one.etag, one.size) == (arrival.etag, arrival.size)
+                for one in earlier.get((arrival.bucket, arrival.key), [])
+            )
+        )
+
     def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
         target = table_of(dataset).qualified
         with self._connections.transaction(f"quarantine files of dataset {dataset.name}") as session:
