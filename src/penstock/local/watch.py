@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -100,6 +101,7 @@ class Counts:
         self._connection: Any = None
 
     def fill(self, found: Mapping[str, DatasetStatus], datasets: Mapping[str, Dataset]) -> list[str]:
+        """Fills in rows and documents; what could not be asked, in words."""
         notes: list[str] = []
         for fill, what in ((self._rows, "rows"), (self._documents, "documents")):
             try:
@@ -122,12 +124,38 @@ class Counts:
             found[name].rows = int(sums.get(name, 0))
 
     def _documents(self, found: Mapping[str, DatasetStatus], datasets: Mapping[str, Dataset]) -> None:
+        for name, documents in self.documents(datasets).items():
+            found[name].documents = documents
+
+    def documents(self, datasets: Mapping[str, Dataset]) -> dict[str, int]:
         search = self._deployment.search
-        if search is None:
-            return
-        for dataset in datasets.values():
-            if dataset.index is not None:
-                found[dataset.name].documents = search.count(dataset.index.name)
+        indexes = {dataset.name: dataset.index.name for dataset in datasets.values() if dataset.index}
+        return {name: search.count(index) for name, index in indexes.items()} if search else {}
+
+
+class LatestCounts(Counts):
+    """Counts that nobody waits for: an index that is being filled takes seconds to say how much it holds.
+
+    Documents are those of the last answer; the next is asked for when that has come. Ends with `close`.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__(deployment)
+        self._asking = ThreadPoolExecutor(1)
+        self._asked: Future[dict[str, int]] | None = None
+        self._latest: dict[str, int] = {}
+
+    def documents(self, datasets: Mapping[str, Dataset]) -> dict[str, int]:
+        if self._asked is None or self._asked.done():
+            if self._asked is not None:
+                self._latest = self._asked.result()
+            self._asked = self._asking.submit(super().documents, datasets)
+        return self._latest
+
+    def close(self) -> None:
+        self._asking.shutdown()
+        if self._connection is not None:
+            self._connection.close()
 
 
 LOADED_ROWS = """

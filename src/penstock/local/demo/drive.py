@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +12,15 @@ from dataclasses import dataclass, field
 from penstock.local.demo.files import DemoFile
 from penstock.local.deployment import Deployment
 from penstock.local.put import put_bodies
-from penstock.local.watch import Counts, Status, observe
+from penstock.local.watch import LatestCounts, Status, observe
 from penstock.model.arrivals import INCOMING
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
 
 EVERY = 0.5
 """Seconds between two looks: what a person takes for live, and a few requests to engines that have work to do."""
+MOST = 2.0
+"""Seconds between two looks where looking is slow."""
 _WINDOW = 3.0
 """Seconds over which rows and documents per second are told."""
 
@@ -55,8 +58,7 @@ def drive(
     The seconds from the first PUT to then. Raises PermanentError when it takes longer than `at_most` seconds, with what
     was left and why.
     """
-    counts = Counts(deployment)
-    start = observe(deployment, datasets, counts)
+    start = observe(deployment, datasets)
     before = {name: found.processed + found.failed for name, found in start.datasets.items()}
     to_put = {name: sum(1 for file in files if file.dataset == name) for name in datasets}
     put = dict.fromkeys(datasets, 0)
@@ -67,7 +69,7 @@ def drive(
     def count(key: str) -> None:
         put[names[key]] += 1
 
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, contextlib.closing(LatestCounts(deployment)) as counts:
         putting = pool.submit(put_bodies, deployment, [(key_of(file, datasets), file.body) for file in files], count)
         while True:
             all_there = putting.done()  # Asked before the look: what is put after it is in the next one.
@@ -82,8 +84,8 @@ def drive(
                 return look.seconds
             if look.seconds > at_most:
                 raise PermanentError(_late(status, at_most))
-            # Looking takes time from the engines that it looks at: a fifth of it at most.
-            time.sleep(max(EVERY, 4 * (time.monotonic() - began - asked)))
+            # Looking takes time from the engines that it looks at: half of it at most.
+            time.sleep(min(max(EVERY, time.monotonic() - began - asked), MOST))
 
 
 def _look(
