@@ -81,7 +81,7 @@ def test_a_stack_whose_owner_is_killed_ends_with_it(tmp_path: Path, template: Pa
     owner.communicate()
 
     assert await_end(flat(processes), SECONDS) == []
-    assert eventually(lambda: not stack.folder.exists(), SECONDS)
+    assert eventually(lambda: not stack.folder.parent.exists(), SECONDS)
 
 
 @pytest.mark.parametrize("victims", [["supervisor"], ["reaper", "supervisor"]])

@@ -18,6 +18,7 @@ import time
 def main() -> None:
     groups: list[int] = []
     folders: list[str] = []
+    parents: list[str] = []
     for line in sys.stdin:
         what, _, value = line.rstrip("\n").partition(" ")
         if what == "group":
@@ -26,11 +27,16 @@ def main() -> None:
             groups.remove(int(value))
         elif what == "folder":
             folders.append(value)
+        elif what == "parent":
+            parents.append(value)
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
     for folder in folders:
         _remove(folder)
+    for parent in parents:
+        with contextlib.suppress(OSError):  # It holds something else.
+            os.rmdir(parent)  # noqa: PTH106 - as below
 
 
 def _remove(folder: str) -> None:

@@ -33,10 +33,13 @@ _START_SECONDS = 60
 class Supervisor:
     """One stack's engines, in `folder`."""
 
-    def __init__(self, folder: Path, settings: engines.Settings, *, temporary: bool) -> None:
+    def __init__(
+        self, folder: Path, settings: engines.Settings, *, temporary: bool, lifeline: int | None = None
+    ) -> None:
         self.folder = folder
         self._settings = settings
         self._temporary = temporary
+        self._lifeline = lifeline
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._postgres: PostgresServer | None = None
         self._reaper = self._start_reaper()
@@ -73,21 +76,20 @@ class Supervisor:
         deadline = time.monotonic() + _START_SECONDS
         for engine in wanted:
             while not engine.ready():
-                if self.ended_by or self._an_engine_ended() or time.monotonic() > deadline:
+                if self._the_lifeline_closed() or self._an_engine_ended() or time.monotonic() > deadline:
                     raise RuntimeError(self.ended_by or f"{engine.name} did not answer. {self._tail(engine.name)}")
                 time.sleep(0.02)
         change(self.folder, status="running", supervisor=Process.of(os.getpid()), engines=states)
 
-    def wait(self, lifeline: int | None, wake: int) -> None:
+    def wait(self, wake: int) -> None:
         """Until something ends the stack; `ended_by` says what."""
         while not self.ended_by:
-            watched = [wake] if lifeline is None else [wake, lifeline]
+            watched = [wake] if self._lifeline is None else [wake, self._lifeline]
             ready, _, _ = select.select(watched, [], [])
             if wake in ready:
                 os.read(wake, 4096)
                 self._an_engine_ended()
-            if lifeline in ready:
-                self.ended_by = "its life line closed"
+            self._the_lifeline_closed()
 
     def end(self) -> None:
         """Kills what is left: MiniStack and its Lambda workers as one group. None of it keeps anything worth a wait."""
@@ -102,6 +104,11 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 self._reaper.stdin.close()  # It finds nothing left to kill, and removes the folder.
         self._reaper.wait()
+
+    def _the_lifeline_closed(self) -> bool:
+        if self._lifeline is not None and select.select([self._lifeline], [], [], 0)[0]:
+            self.ended_by = "its life line closed"
+        return bool(self.ended_by)
 
     def _an_engine_ended(self) -> bool:
         for name, child in self._children.items():
@@ -122,6 +129,8 @@ class Supervisor:
         )
         self._reaper = child
         self._tell(f"folder {self.folder if self._temporary else self.folder / 'tmp'}")
+        if self._temporary:
+            self._tell(f"parent {self.folder.parent}")
         return child
 
     def _tell(self, line: str) -> None:
@@ -152,7 +161,7 @@ def main() -> None:
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
 
         settings = engines.Settings(not given.no_auth, given.mock_config, given.wait_scale)
-        supervisor = Supervisor(folder, settings, temporary=given.temporary)
+        supervisor = Supervisor(folder, settings, temporary=given.temporary, lifeline=given.lifeline)
 
         def asked(number: int, _frame: object) -> None:
             supervisor.ended_by = signal.Signals(number).name
@@ -163,7 +172,7 @@ def main() -> None:
         reason = ""
         try:
             supervisor.start()
-            supervisor.wait(given.lifeline, wake)
+            supervisor.wait(wake)
             reason = supervisor.ended_by
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader of state.json is told
             reason = str(error)
@@ -173,6 +182,8 @@ def main() -> None:
             supervisor.end()
             if given.temporary:
                 shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    folder.parent.rmdir()  # Where it holds nothing else.
 
 
 if __name__ == "__main__":
