@@ -398,6 +398,16 @@ def test_broken_lines_are_rejects(kit: Kit, store: FakeObjectStore, exact: bool)
     assert found[0].raw == '{"id": 2\n'
 
 
+def test_control_characters_do_not_melt_two_broken_lines_into_a_good_one(kit: Kit, store: FakeObjectStore) -> None:
+    dataset = dataset_of([{"name": "n", "type": "numeric"}], format="jsonl", max_reject_ratio=0.9)
+    kit.apply(dataset)
+    arrival = store.put(f"incoming/{dataset.prefix}a.jsonl", b'{"n": 1}\n{"n": 2\x01\n\x01}\n')
+
+    outcomes = load(kit.warehouse, dataset, store, arrival)
+
+    assert outcomes == {arrival.id: LoadOutcome(Verdict.LOADED, rows=1, rejects=2)}
+
+
 def test_a_json_key_longer_than_an_sql_name_is_found(kit: Kit, store: FakeObjectStore) -> None:
     long = "k" * 70
     for kind, value, expected in (("text", "v", "v"), ("json", {"a": 1}, {"a": 1})):
@@ -567,16 +577,19 @@ def test_a_duplicate_is_known_before_it_is_loaded(kit: Kit, store: FakeObjectSto
     assert found == {again.id}
 
 
-def test_content_that_was_replaced_may_come_back(kit: Kit, store: FakeObjectStore) -> None:
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "three batches"])
+def test_content_that_was_replaced_may_come_back(kit: Kit, store: FakeObjectStore, together: bool) -> None:
     dataset = dataset_of(on_overwrite="replace")
     kit.apply(dataset)
     key = f"incoming/{dataset.prefix}a.csv"
-    versions = [store.put(key, data) for data in (CLEAN, OTHER, CLEAN)]
+    versions = tuple(store.put(key, data) for data in (CLEAN, OTHER, CLEAN))
 
-    for version in versions:
-        load(kit.warehouse, dataset, store, version)
+    for batch in [versions] if together else [(version,) for version in versions]:
+        load(kit.warehouse, dataset, store, *batch)
 
     assert kit.rows(dataset) == CLEAN_ROWS
+    replaced = [kit.warehouse.outcomes(dataset, [version])[version.id].replaced for version in versions]
+    assert replaced == [(), (versions[0].id,), (versions[1].id,)]
 
 
 def test_a_bad_version_replaces_nothing(kit: Kit, store: FakeObjectStore) -> None:

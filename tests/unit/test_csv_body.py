@@ -135,7 +135,7 @@ def test_an_escape_that_is_not_the_quote_is_left_to_the_row_reader() -> None:
 
 @pytest.mark.parametrize("lead", [b"", b'"'], ids=["no line end", "a quote that never closes"])
 def test_a_row_that_never_ends_does_not_reach_the_server_whole(lead: bytes) -> None:
-    line = b'x,"y"\n' if lead else b"x"
+    line = b"x,y\n" if lead else b"x"
     stream = _Counted(lead + line * (40 * 2**20 // len(line)))
 
     with pytest.raises(UnclearError):
