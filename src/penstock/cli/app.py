@@ -5,7 +5,9 @@ Exit codes: 0 done; 1 it failed, or numbers don't add up; 2 the command was not 
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -47,20 +49,28 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def _add(command: Callable[..., None], panel: str) -> None:
+    """Its help is its docstring, with the lines of a paragraph joined: the screen's width decides where they end."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    joined = [text if "$ " in text else " ".join(text.splitlines()) for text in paragraphs]
+    app.command(rich_help_panel=panel, help="\n\n".join(joined))(command)
+
+
 _LAPTOP, _FILES, _ANSWERS, _DATASETS = "The laptop", "Files and runs", "What is loaded", "Datasets"
 
-app.command(rich_help_panel=_LAPTOP)(tour.demo)
-app.command(rich_help_panel=_LAPTOP)(stack.up)
-app.command(rich_help_panel=_LAPTOP)(stack.down)
-app.command(rich_help_panel=_FILES)(follow.put)
-app.command(rich_help_panel=_FILES)(follow.status)
-app.command(rich_help_panel=_FILES)(follow.runs)
-app.command(rich_help_panel=_FILES)(follow.run)
-app.command(rich_help_panel=_ANSWERS)(ask.query)
-app.command(rich_help_panel=_ANSWERS)(ask.search)
-app.command(rich_help_panel=_DATASETS)(describe.apply)
-app.command(rich_help_panel=_DATASETS)(describe.infer)
-app.command(rich_help_panel=_DATASETS)(describe.schema)
+_add(tour.demo, _LAPTOP)
+_add(stack.up, _LAPTOP)
+_add(stack.down, _LAPTOP)
+_add(follow.put, _FILES)
+_add(follow.status, _FILES)
+_add(follow.runs, _FILES)
+_add(follow.run, _FILES)
+_add(ask.query, _ANSWERS)
+_add(ask.search, _ANSWERS)
+_add(describe.apply, _DATASETS)
+_add(describe.infer, _DATASETS)
+_add(describe.schema, _DATASETS)
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ def infer(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or JSON Lines file, plain or .gz.", exists=True)],
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The dataset's name. By default the file's.")] = None,
     delimiter: Annotated[str, typer.Option(metavar="CHAR", help="Between the fields of a CSV; \\t is a tab.")] = ",",
-    header: Annotated[bool, typer.Option(help="Whether the first line of a CSV names the columns.")] = True,
+    header: Annotated[bool, typer.Option(metavar="", help="Whether the first line of a CSV names the columns.")] = True,
     null: Annotated[
         list[str] | None, typer.Option("--null", metavar="TEXT", help="A text that means NULL, as NA. May be repeated.")
     ] = None,

@@ -20,12 +20,14 @@ EVERY = 0.5
 
 
 def put(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files, and folders with all that is in them.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, and folders with all that is in them.")],
     dataset: Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset whose files they are.")],
     stack: StackName = LOCAL,
     aws: OnAws = False,
     datasets: DatasetsFolder = DATASETS,
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Stay until they are settled; 1 if one failed.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", metavar="", help="Stay until they are settled; 1 if one failed.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put files into incoming/, where Penstock takes them from.
@@ -68,7 +70,9 @@ def status(
     stack: StackName = LOCAL,
     aws: OnAws = False,
     datasets: DatasetsFolder = DATASETS,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay, and look twice a second until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", metavar="", help="Stay, and look twice a second until Ctrl-C.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show where all files are: what waits, what is done, what failed, and what is in tables and indexes.

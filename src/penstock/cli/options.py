@@ -12,11 +12,12 @@ OnAws = Annotated[
     bool,
     typer.Option(
         "--aws",
+        metavar="",
         help="The stack is a CloudFormation stack of your AWS account and region, not one of this laptop.",
         rich_help_panel="Where",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Write JSON to stdout, and nothing else.")]
 DatasetsFolder = Annotated[
     Path, typer.Option("--datasets", metavar="FOLDER", help="Where the datasets' YAML files are.")
 ]

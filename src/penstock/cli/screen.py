@@ -143,7 +143,7 @@ STYLE = {
 
 def indented(markup: str, by: int = 2) -> Padding:
     """Text that keeps its indentation where it goes on in the next line."""
-    return Padding(Text.from_markup(markup), (0, 0, 0, by))
+    return Padding(Text.from_markup(markup), (0, 0, 0, by), expand=False)
 
 
 def styled(word: str) -> Text:

@@ -25,8 +25,10 @@ def demo(
         Path | None, typer.Option(metavar="FILE", help="Write every number of the account to FILE, as JSON.")
     ] = None,
     days: Annotated[int, typer.Option(metavar="N", min=1, max=365, help="Only the first N days of the year.")] = 365,
-    again: Annotated[bool, typer.Option(help="Put the same files a second time: nothing may be added.")] = True,
-    keep: Annotated[bool, typer.Option(help="Leave the stack up, to look around in it.")] = False,
+    again: Annotated[
+        bool, typer.Option(metavar="", help="Put the same files a second time: nothing may be added.")
+    ] = True,
+    keep: Annotated[bool, typer.Option(metavar="", help="Leave the stack up, to look around in it.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Watch a year of real files become rows and documents, and every row accounted for.

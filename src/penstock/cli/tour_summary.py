@@ -25,7 +25,7 @@ def summary(account: Account, taste: Taste) -> Iterator[Any]:
         f"[bold]{count(documents)} documents[/] in [bold]{lasting(account.seconds)}[/]: "
         f"{count(round(rows / account.seconds))} rows a second.\n"
     )
-    yield Padding(_datasets(account), (0, 0, 0, 2))
+    yield Padding(_datasets(account), (0, 0, 0, 2), expand=False)
     yield f"\n[bold]Quarantined[/] [dim]{len(account.quarantined)} files, in failed/ with their reasons beside them[/]"
     for found in account.quarantined:
         yield indented(f"[red]✗[/] {escape(found.key.removeprefix('incoming/'))}")
@@ -62,7 +62,7 @@ def _datasets(account: Account) -> Any:
 
 def _taste(taste: Taste) -> Iterator[Any]:
     yield "\n[bold]In the warehouse[/] [dim]where flights from New York are late[/]"
-    yield Padding(rows_table(taste.columns, taste.rows), (0, 0, 0, 2))
+    yield Padding(rows_table(taste.columns, taste.rows), (0, 0, 0, 2), expand=False)
     yield f"\n[bold]In the index[/] [dim]{taste.index}: {taste.words}[/]"
     for hit in taste.documents:
         fields = {name: value for name, value in hit["_source"].items() if not name.startswith("penstock_")}
@@ -90,7 +90,7 @@ def _cost(account: Account) -> Iterator[Any]:
     made = table("service", "what was counted", "#dollars")
     for line in account.cost:
         made.add_row(line.service, line.what, f"{line.dollars:.6f}")
-    yield Padding(made, (0, 0, 0, 2))
+    yield Padding(made, (0, 0, 0, 2), expand=False)
     yield indented(
         f"[dim]List prices of {REGION}, {PRICES_AS_OF}, without the free tier; and without warehouse, search domain, "
         "storage, network and logs.[/]"
