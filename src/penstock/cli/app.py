@@ -22,6 +22,9 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            complain("interrupted")
+            raise typer.Exit(130) from None
         except Exception as error:
             sentence = explained(error)
             if sentence is None:
@@ -77,9 +80,6 @@ def main() -> None:
     """The entry point `penstock`."""
     try:
         app()
-    except KeyboardInterrupt:
-        complain("interrupted")
-        sys.exit(130)
     except BrokenPipeError:
         # Whoever read the output has enough of it: `penstock query … | head`.
         sys.stderr.close()

@@ -59,7 +59,8 @@ def put(
     if as_json:
         emit({"put": done, "settled": [arrival.to_json() for arrival in settled]})
     else:
-        screen().print(f"put {count(len(done))} files, {size(sum(item['bytes'] for item in done))}, into {dataset}")
+        files = f"{count(len(done))} file{'s' if len(done) != 1 else ''}"
+        screen().print(f"put {files}, {size(sum(item['bytes'] for item in done))}, into {dataset}")
         for arrival in settled:
             screen().print(_fate(arrival), soft_wrap=True)
     if any(arrival.failed for arrival in settled):
@@ -214,4 +215,5 @@ def _attempt(attempt: Any) -> dict[str, Any]:
 def _fate(arrival: Any) -> str:
     if arrival.failed:
         return f"  [red]failed[/]     {arrival.key}: {arrival.reason or 'see the reason beside it in failed/'}"
-    return f"  [green]processed[/]  {arrival.key}"
+    what = "known before" if arrival.duplicate else f"{count(arrival.rows)} rows, {count(arrival.documents)} documents"
+    return f"  [green]processed[/]  {arrival.key}  [dim]{what}[/]"
