@@ -127,6 +127,8 @@ class Attempt:
     attempts: int
     not_before: datetime
     reason: str
+    run: str = ""
+    """The run that the last attempt was part of."""
 
 
 class Leases(Protocol):

@@ -43,7 +43,7 @@ def run(number: int = 1) -> RunRecord:
 
 
 def attempt(arrival: str, attempts: int = 1) -> Attempt:
-    return Attempt(arrival, attempts, NOW + attempts * MINUTE, "the warehouse was asleep: é")
+    return Attempt(arrival, attempts, NOW + attempts * MINUTE, "the warehouse was asleep: é", "20260115T100000-abc")
 
 
 # ── the listing lease ───────────────────────────────────────────────────────────────────────────────────────────────

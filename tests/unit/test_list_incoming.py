@@ -189,6 +189,50 @@ def test_a_run_that_is_over_holds_nothing(world: World, status: RunStatus) -> No
     assert {run.id: run.status for run in world.leases.runs(5)} == {dead: status, heir: RunStatus.RUNNING}
 
 
+def test_a_run_that_always_fails_starts_others_ever_more_seldom(world: World) -> None:
+    arrival = world.store.put("incoming/flights/a", b"1")
+    started = []
+
+    for _ in range(2 * 3600):
+        for plan in world.look().plans:
+            started.append(world.clock.now())
+            world.end(plan, RunStatus.FAILED)
+        world.clock.advance(timedelta(seconds=1))
+
+    waits = [int((later - before).total_seconds()) for before, later in zip(started, started[1:], strict=False)]
+    # Each a second longer than its wait: that the run is over is only seen by the listing after it.
+    assert waits == [1, 31, 61, 121, 241, 481, 961, 1921]
+    waiting = world.leases.waiting()[arrival.id]
+    assert waiting.attempts == len(started)
+    assert f"Run {waiting.run} ended FAILED" in waiting.reason
+
+
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.ABORTED])
+def test_a_run_that_ended_badly_was_an_attempt_on_what_it_left(world: World, status: RunStatus) -> None:
+    left = world.store.put("incoming/flights/left", b"1")
+    back = world.store.put("incoming/flights/back", b"1")
+    (plan,) = world.look().plans
+    later = world.clock.now() + timedelta(minutes=1)
+    world.leases.put_back([Attempt(back.id, 3, later, "asleep", plan)])
+    world.end(plan, status)
+
+    (next_plan,) = world.look().plans
+
+    assert [one.id for one in read_plan(world.store, next_plan).arrivals] == [left.id]
+    attempts = {id_: attempt.attempts for id_, attempt in world.leases.waiting().items()}
+    assert attempts == {left.id: 1, back.id: 3}
+
+
+def test_a_run_that_succeeded_counts_no_attempt(world: World) -> None:
+    world.store.put("incoming/flights/a", b"1")
+    (plan,) = world.look().plans
+    world.end(plan)
+
+    world.look()
+
+    assert world.leases.waiting() == {}
+
+
 def test_a_run_that_goes_on_past_its_backstop_holds_nothing(world: World) -> None:
     world.store.put("incoming/flights/a", b"1")
     (stuck,) = world.look().plans

@@ -204,6 +204,7 @@ class DynamoLeases:
                                 "attempts": attempt.attempts,
                                 "not_before": attempt.not_before.isoformat(),
                                 "reason": attempt.reason,
+                                "run": attempt.run,
                                 "expires_at": int((attempt.not_before + KEPT).timestamp()),
                             }
                         )
@@ -270,4 +271,5 @@ def _attempt(item: Mapping[str, Any]) -> Attempt:
         attempts=int(item["attempts"]),
         not_before=datetime.fromisoformat(item["not_before"]),
         reason=item["reason"],
+        run=item["run"],
     )

@@ -121,7 +121,7 @@ class Desk:
     def _carry(self, plan: str, arrival: Arrival, told: Told, decision: Decision) -> Decided:
         dataset, reason = told.dataset, shortened(decision.reason)
         if decision.settlement is Settlement.PUT_BACK:
-            attempt = Attempt(arrival.id, told.attempts + 1, not_before(self.clock.now(), told.attempts), reason)
+            attempt = Attempt(arrival.id, told.attempts + 1, not_before(self.clock.now(), told.attempts), reason, plan)
             return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason), attempt)
         documents = self._documents(arrival, told, decision)
         write_rejects(self.store, self.destinations.warehouse, dataset, arrival, told.load, told.indexed)

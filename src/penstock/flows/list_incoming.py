@@ -4,7 +4,7 @@ S3 is the queue: what is in `incoming/` is not done. This may die at any line, a
 
 - before the plan is written, nothing has happened;
 - with the plan written and the run not recorded, an unread document lies in `plans/`; the next listing plans anew;
-- with the run recorded and not started, the next listing finds no execution of it, and starts it (`_look_after`);
+- with the run recorded and not started, the next listing finds no execution of it, and starts it (`look_after`);
 - a listing that lost its lease can't record a run: the same transaction checks the lease's token;
 - should an arrival be in two live runs all the same, the load ledger makes the second a no-op.
 """
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from penstock.flows.look_after_runs import Orphans, arrivals_of, look_after
 from penstock.flows.planning import Oldest, Room, choose, group
 from penstock.model.arrivals import INCOMING, UNCLAIMED, Arrival
 from penstock.model.dataset_files import dataset_of
@@ -131,10 +132,11 @@ def _list_once(
 ) -> tuple[Mapping[str, Backlog], str | None]:
     # In this order: a run that is seen to be over has moved what it settled and put back the rest, so the reads of
     # put-back arrivals and of S3 that follow see all of that. The other way round a file could look free that is not.
-    live = _look_after(leases, runs, clock)
-    leased = _leased_by(store, live)
-    waiting = leases.waiting()
+    live, over = look_after(leases, runs, clock)
+    leased = arrivals_of(store, live).keys()
+    waiting = dict(leases.waiting())
     now = clock.now()
+    orphans = Orphans(arrivals_of(store, [run for run in over if run.status is not RunStatus.SUCCEEDED]), waiting, now)
 
     room = Room(
         files=limits.files - sum(run.files for run in live),
@@ -148,10 +150,16 @@ def _list_once(
         dataset = dataset_of(datasets, arrival.key)
         name = dataset.name if dataset else UNCLAIMED
         backlog[name].add(arrival)
+        orphans.see(arrival)
         # Versions of one key are worked in order, one at a time: those behind the first wait, whatever keeps that one.
         first, previous = arrival.key != previous, arrival.key
         if first and arrival.id not in leased and _is_due(waiting.get(arrival.id), now):
             oldest[name].add(arrival)
+
+    # Attempts first: a run that has ended is not looked at again. Done twice, each is the same attempt.
+    leases.put_back(orphans.attempts)
+    for run in over:
+        leases.end_run(run.id, run.status, now)
 
     chosen = choose({name: heap.in_order() for name, heap in oldest.items()}, room)
     attempts = {arrival: attempt.attempts for arrival, attempt in waiting.items()}
@@ -160,35 +168,6 @@ def _list_once(
         return backlog, None
     holding.keep()
     return backlog, _start(store, leases, runs, clock, limits, holding.lease, batches)
-
-
-def _look_after(leases: Leases, runs: Runs, clock: Clock) -> list[RunRecord]:
-    """Ends the runs that are over and starts those that never began; the others, which hold their leases."""
-    live: list[RunRecord] = []
-    for run in leases.live_runs():
-        now = clock.now()
-        status = runs.status(run.execution)
-        if status is RunStatus.MISSING and now < run.expires:
-            # Whoever recorded it died before starting it, or is about to: starting it twice starts it once.
-            runs.start(run.id, run.batches)
-            status = RunStatus.RUNNING
-        if status is RunStatus.RUNNING and now < run.expires:
-            live.append(run)
-        else:
-            leases.end_run(run.id, RunStatus.TIMED_OUT if status is RunStatus.RUNNING else status, now)
-    return live
-
-
-def _leased_by(store: ObjectStore, live: Iterable[RunRecord]) -> set[str]:
-    """Arrival ids. A plan whose document is gone leases nothing: its run can't work it either."""
-    leased: set[str] = set()
-    for run in live:
-        try:
-            document = store.get_json(plan_key(run.id))
-        except KeyError:
-            continue
-        leased.update(arrival.id for arrival in Plan.from_json(document).arrivals)
-    return leased
 
 
 def _is_due(attempt: Attempt | None, now: datetime) -> bool:

@@ -83,6 +83,7 @@ class _Settling:
                     "attempts": attempt.attempts,
                     "not_before": attempt.not_before.isoformat(),
                     "reason": attempt.reason,
+                    "run": attempt.run,
                 }
                 for attempt in self.attempts
             ],

@@ -1,0 +1,76 @@
+"""What a listing does about earlier runs: starts those that never began, and takes over from those that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from penstock.flows.deciding import not_before
+from penstock.model.arrivals import Arrival
+from penstock.model.plans import Plan, plan_key
+from penstock.ports import Attempt, Clock, Leases, ObjectStore, RunRecord, Runs, RunStatus
+
+
+def look_after(leases: Leases, runs: Runs, clock: Clock) -> tuple[list[RunRecord], list[RunRecord]]:
+    """The live runs, which hold their leases, and those that are over, each with the status that it ended in."""
+    live: list[RunRecord] = []
+    over: list[RunRecord] = []
+    for run in leases.live_runs():
+        now = clock.now()
+        status = runs.status(run.execution)
+        if status is RunStatus.MISSING and now < run.expires:
+            # Whoever recorded it died before starting it, or is about to: starting it twice starts it once.
+            runs.start(run.id, run.batches)
+            status = RunStatus.RUNNING
+        if status is RunStatus.RUNNING and now < run.expires:
+            live.append(run)
+        else:
+            over.append(replace(run, status=RunStatus.TIMED_OUT if status is RunStatus.RUNNING else status))
+    return live, over
+
+
+def arrivals_of(store: ObjectStore, runs: Iterable[RunRecord]) -> dict[str, RunRecord]:
+    """The run of each arrival id. A run whose plan is gone leases nothing: it can't work it either."""
+    found: dict[str, RunRecord] = {}
+    for run in runs:
+        try:
+            document = store.get_json(plan_key(run.id))
+        except KeyError:
+            continue
+        found.update((arrival.id, run) for arrival in Plan.from_json(document).arrivals)
+    return found
+
+
+@dataclass(slots=True)
+class Orphans:
+    """Arrivals in `incoming/` whose run ended badly and neither settled them nor put them back.
+
+    That run was an attempt on them. Were it not counted, a step that always fails would start one run after the other:
+    a failed run asks for a listing. The first time they are taken over at once, since a run that was stopped is no
+    fault of theirs; from then on they wait as others do.
+    """
+
+    runs: Mapping[str, RunRecord]
+    """Of each arrival id of those runs' plans."""
+    waiting: MutableMapping[str, Attempt]
+    """What is known of arrivals that were put back; what is found here is added."""
+    now: datetime
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def see(self, arrival: Arrival) -> None:
+        """Shown every arrival of a listing once."""
+        run = self.runs.get(arrival.id)
+        before = self.waiting.get(arrival.id)
+        if run is None or (before and before.run == run.id):
+            return
+        attempts = before.attempts if before else 0
+        attempt = Attempt(
+            arrival=arrival.id,
+            attempts=attempts + 1,
+            not_before=not_before(self.now, attempts - 1) if attempts else self.now,
+            reason=f"Run {run.id} ended {run.status} and had not settled this file. `penstock run {run.id}` says why.",
+            run=run.id,
+        )
+        self.waiting[arrival.id] = attempt
+        self.attempts.append(attempt)
