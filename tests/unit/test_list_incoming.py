@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -199,7 +200,7 @@ def test_a_run_that_always_fails_starts_others_ever_more_seldom(world: World) ->
             world.end(plan, RunStatus.FAILED)
         world.clock.advance(timedelta(seconds=1))
 
-    waits = [int((later - before).total_seconds()) for before, later in zip(started, started[1:], strict=False)]
+    waits = [int((later - before).total_seconds()) for before, later in pairwise(started)]
     # Each a second longer than its wait: that the run is over is only seen by the listing after it.
     assert waits == [1, 31, 61, 121, 241, 481, 961, 1921]
     waiting = world.leases.waiting()[arrival.id]
