@@ -30,7 +30,8 @@ _DIALECTS = [
     for escape in (None, "\\")
 ]
 _LETTERS = st.characters(codec="utf-8", exclude_characters="\0\ufeff") | st.sampled_from("\"'\\,;\t|\n\r. ab")
-_TEXT = st.text(_LETTERS, max_size=8)
+_MARKER = "NULL"
+_TEXT = st.text(_LETTERS, max_size=8).filter(lambda text: text != _MARKER)
 _NUMBERS = itertools.count(1)
 
 _settings = settings(max_examples=100, deadline=None)
@@ -41,7 +42,7 @@ def loaded(postgres: Postgres) -> Iterator[Loaded]:
     """Loads a text and gives what became of it, and the table's rows."""
     kit = PostgresKit(postgres.owner, postgres.loader)
     datasets = [
-        dataset_of(_COLUMNS, csv={**dialect, "header": False}, null_markers=["NULL"], max_reject_ratio=0.99)
+        dataset_of(_COLUMNS, csv={**dialect, "header": False}, null_markers=[_MARKER], max_reject_ratio=0.99)
         for dialect in _DIALECTS
     ]
     for dataset in datasets:

@@ -160,7 +160,7 @@ def test_a_runs_leases_outlive_the_machine() -> None:
     template = yaml.load((REPOSITORY / "template.yaml").read_text(), _Template)  # noqa: S506 - made for the tags alone
     lasting = template["Globals"]["Function"]["Environment"]["Variables"]["PENSTOCK_RUN_SECONDS"]
 
-    assert lasting > definition()["TimeoutSeconds"]
+    assert int(lasting) > definition()["TimeoutSeconds"]
 
 
 class _Template(yaml.SafeLoader):
