@@ -79,7 +79,7 @@ def main(conninfo: str, definition: str, mebibytes: str, kind: str) -> None:
 
 
 def peak_mebibytes() -> int:
-    """Of resident memory. On Linux not `ru_maxrss`, which begins at what the parent held when it started this process."""
+    """Of resident memory. Not `ru_maxrss` on Linux: that begins at what the parent held when it started this one."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**20  # macOS counts bytes.
