@@ -1,6 +1,6 @@
 """Lists `incoming/` and starts a run for what it finds; whatever event it gets is only a reason to look.
 
-S3 notifications (bare or in SQS), EventBridge's shape of them, the schedule's tick and a failed run all mean the same.
+S3 notifications (bare or in SQS), EventBridge's shape of them, the schedule's tick and a run's end all mean the same.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ class Trigger(StrEnum):
     """`s3:TestEvent`: S3 sends it when a notification is set up."""
     SCHEDULE = "schedule"
     RUN_ENDED = "run ended"
-    """A run that failed, timed out or was aborted: what it held is free."""
+    """A run is over, well or badly: what it held is free, and so is the room that it took."""
     OTHER = "other"
     """By hand, or a shape not known here: a reason to look like any other."""
 

@@ -66,15 +66,28 @@ def test_the_backlog_rings_when_it_grows_or_does_not_fall_for_half_an_hour() -> 
     assert alarm["DatapointsToAlarm"] == alarm["EvaluationPeriods"]
 
 
-def test_runs_that_no_catch_sees_are_listed_again_and_told() -> None:
-    rule = deployed("as it comes")["FailedRuns"]["Properties"]
+def test_whatever_ended_a_run_what_it_held_is_listed_again() -> None:
+    rule = deployed("as it comes")["EndedRuns"]["Properties"]
 
     assert rule["EventPattern"] == {
         "source": ["aws.states"],
         "detail-type": ["Step Functions Execution Status Change"],
-        "detail": {"status": ["FAILED", "TIMED_OUT", "ABORTED"], "stateMachineArn": ["IngestStateMachine"]},
+        "detail": {
+            "status": ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"],
+            "stateMachineArn": ["IngestStateMachine"],
+        },
     }
-    assert {target["Arn"] for target in rule["Targets"]} == {"ArrivalsQueue.Arn", "RunTopic"}
+    assert [target["Arn"] for target in rule["Targets"]] == ["ArrivalsQueue.Arn"]
+
+
+def test_runs_that_no_catch_sees_are_told() -> None:
+    rule = deployed("as it comes")["FailedRuns"]["Properties"]
+
+    assert rule["EventPattern"]["detail"] == {
+        "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+        "stateMachineArn": ["IngestStateMachine"],
+    }
+    assert [target["Arn"] for target in rule["Targets"]] == ["RunTopic"]
 
 
 def test_only_this_stacks_rule_and_alarms_publish_to_the_topic() -> None:

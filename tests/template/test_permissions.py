@@ -25,6 +25,7 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         ("dynamodb:UpdateItem", "LeaseTable.Arn"),
         ("dynamodb:PutItem", "LeaseTable.Arn"),
         ("dynamodb:ConditionCheckItem", "LeaseTable.Arn"),
+        ("dynamodb:BatchWriteItem", "LeaseTable.Arn"),
         ("dynamodb:Query", "LeaseTable.Arn/index/live"),
         ("states:StartExecution", "IngestStateMachine"),
         ("states:DescribeExecution", ARN.format("states", "execution:IngestStateMachine.Name:*")),

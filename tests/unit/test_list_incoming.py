@@ -20,7 +20,7 @@ from penstock.flows.plan_of import read_plan
 from penstock.model.arrivals import UNCLAIMED, Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.errors import TransientError
-from penstock.ports import Attempt, RunStatus
+from penstock.ports import Attempt, Move, RunStatus
 
 RUN = timedelta(hours=1)
 
@@ -232,6 +232,27 @@ def test_a_run_that_succeeded_counts_no_attempt(world: World) -> None:
     world.look()
 
     assert world.leases.waiting() == {}
+
+
+def test_a_backlog_larger_than_a_plan_drains_by_the_ends_of_its_runs_and_then_there_is_silence(world: World) -> None:
+    world.limits = Limits(files=4, bytes=10**9, run=RUN)
+    for number in range(10):
+        world.store.put(f"incoming/flights/{number}", b"1")
+    back = world.store.put("incoming/flights/later", b"1")
+    world.leases.put_back([Attempt(back.id, 1, world.clock.now() + timedelta(hours=1), "asleep")])
+
+    asked, plans = 1, []
+    while asked:
+        asked -= 1
+        for plan in world.look().plans:
+            plans.append(plan)
+            settled = read_plan(world.store, plan).arrivals
+            world.store.move([Move(one, f"processed/{one.id}") for one in settled])
+            world.end(plan)
+            asked += 1  # The rule on ended runs.
+
+    assert len(plans) == 3
+    assert [one.id for one in world.store.arrivals("incoming/")] == [back.id]
 
 
 def test_a_run_that_goes_on_past_its_backstop_holds_nothing(world: World) -> None:
