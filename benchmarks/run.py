@@ -108,12 +108,13 @@ class Bench:
     def _dlt(self, name: str, way: str, rows: int) -> None:
         with psycopg.connect(self.stack.warehouse_dsn("owner")) as connection:
             info = connection.info
-            url = f"postgresql://{info.user}@{info.host}:{info.port}/{info.dbname}"
+            url = f"postgresql://{info.user}:trusted@{info.host}:{info.port}/{info.dbname}"
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(
                 [
                     *(str(DLT_PYTHON), str(HERE / "with_dlt.py"), way, "--folder", folder),
                     *("--bucket-url", f"s3://{self.bucket}/bench/{name}", "--endpoint", self.stack.endpoint),
+                    *("--schema", f"dlt_{name}_{way}"),
                     *("--database-url", url),
                 ],
                 env={**os.environ, "RUNTIME__DLTHUB_TELEMETRY": "false"},

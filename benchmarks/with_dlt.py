@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--bucket-url", required=True)
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--database-url", required=True)
+    parser.add_argument("--schema", required=True, help="an empty one: dlt appends")
     parser.add_argument("--folder", required=True, help="dlt's own working folder")
     given = parser.parse_args()
 
@@ -46,7 +47,7 @@ def main() -> None:
         f"bench_{given.way}",
         pipelines_dir=given.folder,
         destination=dlt.destinations.postgres(given.database_url),
-        dataset_name=f"dlt_{given.way}",
+        dataset_name=given.schema,
     )
     if given.way == "defaults":
         pipeline.run((files | read_csv(na_values=["NA"])).with_name("flights"))
