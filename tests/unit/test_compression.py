@@ -7,7 +7,7 @@ import pytest
 
 from penstock.model import compression as compression_module
 from penstock.model.compression import decompressed
-from penstock.model.datasets import Compression
+from penstock.model.datasets import Compression, FileLimits
 from penstock.model.errors import BadFileError
 
 TEXT = b"".join(b"%d,some text\n" % number for number in range(50_000))
@@ -46,11 +46,40 @@ def test_gzip_of_many_members_is_unpacked_wherever_the_reads_fall(monkeypatch: p
         (GZIPPED[:-8] + bytes(8), "its checksum does not fit"),
         (GZIPPED[:500] + bytes(50) + GZIPPED[550:], "the gzip data is damaged"),
         (TEXT, "the file is no gzip"),
+        (GZIPPED + b"more", "behind the gzip data stands something that is none"),
     ],
 )
 def test_what_cannot_be_unpacked_says_why(data: bytes, reason: str) -> None:
     with pytest.raises(BadFileError, match=reason):
         unpacked(data)
+
+
+def test_zeros_that_fill_a_tape_s_last_block_are_no_garbage() -> None:
+    assert unpacked(GZIPPED + bytes(512)) == TEXT
+
+
+def test_what_unpacks_to_more_than_the_limit_is_refused_soon() -> None:
+    stream = decompressed(io.BytesIO(GZIPPED), Compression.GZIP, FileLimits(max_uncompressed=2**16))
+    taken = 0
+
+    with pytest.raises(BadFileError, match="unpacks to more than 64 KiB; split it, or raise limits: max_uncompressed"):
+        while piece := stream.read(2**12):
+            taken += len(piece)
+
+    assert 0 < taken <= 2**16
+
+
+def test_a_bomb_is_known_by_its_ratio_and_a_short_file_of_equal_rows_is_none() -> None:
+    bomb, honest = gzip.compress(b"1,one\n" * 20_000_000, 9), gzip.compress(b"1,one\n" * 10_000_000, 9)
+    stream = decompressed(io.BytesIO(bomb), Compression.GZIP)
+    taken = 0
+
+    with pytest.raises(BadFileError, match="more than 500 times its size"):
+        while piece := stream.read(2**18):
+            taken += len(piece)
+
+    assert taken <= 2**26
+    assert len(unpacked(honest)) == 60_000_000
 
 
 def test_a_bomb_is_unpacked_a_piece_at_a_time() -> None:

@@ -173,11 +173,10 @@ def test_a_row_longer_than_the_limit_ends_the_file_in_bounded_memory(
     data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows_module, "_BLOCK", 64)
-    monkeypatch.setattr(rows_module, "MAX_ROW", 256)
     stream = io.BytesIO(b"id,Full Name\n" + data + b"x" * 10_000)
 
     with pytest.raises(BadFileError, match="the row that begins on line 2 is longer than"):
-        list(rows(stream, dataset()))
+        list(rows(stream, dataset(limits={"max_row": 256})))
 
     assert stream.tell() < 1000
 

@@ -1,7 +1,9 @@
 """Write the documents of a batch's arrivals into their dataset's index, and leave word of what became of each.
 
-It runs beside the load and decides nothing: where the dataset has a table, `settle_batch` makes the index follow the
-load ledger. Each file is streamed; a step that is repeated writes the same documents under the same ids.
+It decides nothing. Where the dataset has a table, it runs beside the load and `settle_batch` makes the index follow the
+load ledger; but a document that took another's place by its key can't be taken back, so where the dataset has keys too,
+only what the ledger says is loaded is written, once the load has ended. Each file is streamed; a step that is repeated
+writes the same documents under the same ids.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from penstock.model.compression import decompressed
 from penstock.model.datasets import Dataset
 from penstock.model.documents import Document, MakeDocument, document_maker
 from penstock.model.errors import BadFileError, PermanentError
-from penstock.model.outcomes import IndexOutcome, Reject, Verdict
+from penstock.model.outcomes import IndexOutcome, LoadOutcome, Reject, Verdict
 from penstock.model.plans import indexed_key
 from penstock.model.rows import Row, rows
 from penstock.ports import Clock, ObjectStore, SearchIndex, Warehouse
@@ -39,8 +41,13 @@ def index_batch(
     search: SearchIndex | None,
     datasets: Mapping[str, Dataset],
     clock: Clock,
+    *,
+    load_ended: bool = False,
 ) -> dict[str, Any]:
     """`{"status": "done", "documents", "rejected"}`; an IndexOutcome per arrival goes to `indexed_key`.
+
+    `{"status": "waiting", …}` where documents have to follow the load and it goes on: ask again when it has ended. With
+    `load_ended` what the ledger has not decided by then is left without word, and `settle_batch` puts it back.
 
     A dataset without an index, and one with a table in a stack without an index, is done at once and leaves no word.
     Raises TransientError when store, ledger or index can't be had, and PermanentError when the index refuses all.
@@ -55,36 +62,64 @@ def index_batch(
             "deploy it with one, or remove the dataset"
         )
     indexing = _Indexing(dataset, dataset.index.name, store, search, clock.now())
-    ledger = warehouse if dataset.table is not None else None
-    withheld = _withheld(ledger, dataset, batch.arrivals)
-    # Those that the load will find to be duplicates have their documents already, under another arrival's id.
-    known = ledger.duplicates(dataset, batch.arrivals) if ledger else frozenset()
-    open_ = [arrival for arrival in batch.arrivals if arrival.id not in withheld and arrival.id not in known]
-    # By key, the last file of those that hold it wins: such files take their turns. Others don't meet.
-    with ThreadPoolExecutor(1 if dataset.index.id_columns else _AT_ONCE) as pool:
-        outcomes = dict(zip([arrival.id for arrival in open_], pool.map(indexing.index, open_), strict=True))
-    # The load may have decided meanwhile, and its run may have settled without us if we are a Lambda given up on.
-    for late, verdict in _withheld(ledger, dataset, open_).items():
-        # With declared ids a duplicate's documents took the place of equal ones: deleting them would leave loaded rows
-        # without a document.
-        if not (verdict is Verdict.DUPLICATE and dataset.index.id_columns):
-            search.delete_arrival(dataset.index.name, late)
-        del outcomes[late]
-    answers = {arrival.id: outcomes.get(arrival.id, IndexOutcome()) for arrival in batch.arrivals}
-    store.put_json(indexed_key(plan_id, number), {id_: outcome.to_json() for id_, outcome in answers.items()})
+    if warehouse is not None and dataset.table is not None:
+        if dataset.index.id_columns:
+            found = warehouse.outcomes(dataset, batch.arrivals)
+            if len(found) < len(batch.arrivals) and not load_ended:
+                return {"status": "waiting", "documents": 0, "rejected": 0}
+            outcomes = _after_the_load(indexing, warehouse, batch.arrivals, found)
+        else:
+            outcomes = _beside_the_load(indexing, warehouse, batch.arrivals)
+    else:
+        outcomes = _all(indexing, batch.arrivals)
+    store.put_json(indexed_key(plan_id, number), {id_: outcome.to_json() for id_, outcome in outcomes.items()})
     return {
         "status": "done",
-        "documents": sum(outcome.documents for outcome in answers.values()),
-        "rejected": sum(outcome.rejected for outcome in answers.values()),
+        "documents": sum(outcome.documents for outcome in outcomes.values()),
+        "rejected": sum(outcome.rejected for outcome in outcomes.values()),
     }
 
 
-def _withheld(warehouse: Warehouse | None, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, Verdict]:
-    """The arrivals of which the load ledger wants no documents, by id, and what it says of them."""
-    if warehouse is None or not arrivals:
-        return {}
-    found = warehouse.outcomes(dataset, arrivals)
-    return {id_: outcome.verdict for id_, outcome in found.items() if outcome.verdict is not Verdict.LOADED}
+def _after_the_load(
+    indexing: _Indexing, warehouse: Warehouse, arrivals: Sequence[Arrival], found: Mapping[str, LoadOutcome]
+) -> dict[str, IndexOutcome]:
+    """One after the other: the last file that holds a key wins. Rows that the ledger rejected take no row's place."""
+    outcomes: dict[str, IndexOutcome] = {}
+    for arrival in arrivals:
+        load = found.get(arrival.id)
+        if load is None:
+            continue
+        if load.verdict is not Verdict.LOADED:
+            outcomes[arrival.id] = IndexOutcome()
+            continue
+        rejects = warehouse.rejects(indexing.dataset, arrival) if load.rejects else ()
+        outcomes[arrival.id] = indexing.index(arrival, frozenset(reject.line for reject in rejects))
+    return outcomes
+
+
+def _beside_the_load(indexing: _Indexing, warehouse: Warehouse, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
+    dataset = indexing.dataset
+    withheld = _withheld(warehouse, dataset, arrivals)
+    # Those that the load will find to be duplicates have their documents already, under another arrival's id.
+    known = warehouse.duplicates(dataset, arrivals)
+    outcomes = _all(indexing, [one for one in arrivals if one.id not in withheld and one.id not in known])
+    # The load may have decided meanwhile, and its run may have settled without us if we are a Lambda given up on.
+    for late in _withheld(warehouse, dataset, [one for one in arrivals if one.id in outcomes]):
+        indexing.search.delete_arrival(indexing.index_name, late)
+        del outcomes[late]
+    return {arrival.id: outcomes.get(arrival.id, IndexOutcome()) for arrival in arrivals}
+
+
+def _all(indexing: _Indexing, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
+    # By key, the last file of those that hold it wins: such files take their turns. Others don't meet.
+    with ThreadPoolExecutor(1 if indexing.keyed else _AT_ONCE) as pool:
+        return dict(zip([arrival.id for arrival in arrivals], pool.map(indexing.index, arrivals), strict=True))
+
+
+def _withheld(warehouse: Warehouse, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
+    """Ids of those of which the load ledger wants no documents."""
+    found = warehouse.outcomes(dataset, arrivals) if arrivals else {}
+    return frozenset(id_ for id_, outcome in found.items() if outcome.verdict is not Verdict.LOADED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +130,23 @@ class _Indexing:
     search: SearchIndex
     loaded_at: datetime
 
-    def index(self, arrival: Arrival) -> IndexOutcome:
+    @property
+    def keyed(self) -> bool:
+        return bool(self.dataset.index and self.dataset.index.id_columns)
+
+    def index(self, arrival: Arrival, without: frozenset[int] = frozenset()) -> IndexOutcome:
+        """`without` are the lines of rows that the load ledger rejected: counted as rejects, and not written."""
         make = document_maker(self.dataset, arrival, self.loaded_at)
         try:
-            if self.dataset.index and self.dataset.index.id_columns:
-                # A document that another one took the place of can't be brought back: look before writing any.
+            if self.keyed and self.dataset.table is None:
+                # No ledger has judged it, and a document that another one took the place of can't be brought back.
                 checked = _Reading(make)
                 with self._rows(arrival) as found:
                     for _ in checked.documents(found):
                         pass
                 if reason := checked.over(self.dataset):
                     return IndexOutcome(rejects=tuple(checked.rejects), rejected=checked.rejected, reason=reason)
-            reading = _Reading(make)
+            reading = _Reading(make, without)
             with self._rows(arrival) as found:
                 written = self.search.write(self.index_name, reading.documents(found))
         except BadFileError as error:
@@ -122,7 +162,8 @@ class _Indexing:
     @contextmanager
     def _rows(self, arrival: Arrival) -> Iterator[Iterator[Row]]:
         with self.store.open(arrival) as stream:
-            yield rows(decompressed(stream, self.dataset.compression_of(arrival.key)), self.dataset)
+            compression = self.dataset.compression_of(arrival.key)
+            yield rows(decompressed(stream, compression, self.dataset.limits), self.dataset)
 
 
 @dataclass(slots=True)
@@ -130,6 +171,7 @@ class _Reading:
     """One pass over a file. What can be no document is counted here; the index's own rejects come with its outcome."""
 
     make: MakeDocument
+    without: frozenset[int] = frozenset()
     seen: int = 0
     rejected: int = 0
     rejects: list[Reject] = field(default_factory=list)
@@ -137,6 +179,9 @@ class _Reading:
     def documents(self, of: Iterable[Row]) -> Iterator[Document]:
         for ordinal, row in enumerate(of):
             self.seen += 1
+            if row.line in self.without:
+                self.rejected += 1
+                continue
             made = self.make(ordinal, row)
             if isinstance(made, Document):
                 yield made

@@ -18,11 +18,9 @@ def dataset_schema() -> dict[str, Any]:
     name = models["Table"]["properties"]["name"]["pattern"].strip("^$")
     _also(fields["table"], {"type": "string", "pattern": rf"^({name}\.)?{name}$", "description": "schema.name"})
     _also(fields["index"], {"type": "string", "pattern": models["Index"]["properties"]["name"]["pattern"]})
-    size = models["BatchLimits"]["properties"]["max_bytes"]
-    # pydantic writes a bound that stands behind a validator as `gt`, which is no word of JSON Schema.
-    number = {"type": size.pop("type"), "exclusiveMinimum": size.pop("gt")}
-    units = {"type": "string", "pattern": "^ *[0-9]+ *([kKmMgG][iI]?)?[bB]? *$", "examples": ["256 MiB"]}
-    size["anyOf"] = [number, units]
+    _size(models["BatchLimits"]["properties"]["max_bytes"])
+    _size(models["FileLimits"]["properties"]["max_uncompressed"])
+    _size(models["FileLimits"]["properties"]["max_row"])
     _exactly_one(models["KickOff"], "data_pipeline", "state_machine")
     schema["anyOf"] = [{"required": ["table"]}, {"required": ["index"]}]
     return {
@@ -44,6 +42,15 @@ def write_schema(folder: Path) -> tuple[Path, bool]:
     if changed:
         path.write_text(text)
     return path, changed
+
+
+def _size(field: dict[str, Any]) -> None:
+    # pydantic writes a bound that stands behind a validator as `gt` or `le`, which are no words of JSON Schema.
+    number = {"type": field.pop("type"), "exclusiveMinimum": field.pop("gt")}
+    if (most := field.pop("le", None) or field.pop("maximum", None)) is not None:
+        number["maximum"] = most
+    units = {"type": "string", "pattern": "^ *[0-9]+ *([kKmMgG][iI]?)?[bB]? *$", "examples": ["256 MiB"]}
+    field["anyOf"] = [number, units]
 
 
 def _also(field: dict[str, Any], form: dict[str, Any]) -> None:

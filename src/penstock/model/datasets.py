@@ -141,6 +141,19 @@ class BatchLimits(_Model):
     max_bytes: Size = Field(256 * 2**20, description="Most bytes, as they lie in S3, worked as one batch.")
 
 
+class FileLimits(_Model):
+    """What a file may demand of whoever reads it; beyond it the file is quarantined, and nothing of it is loaded."""
+
+    max_uncompressed: Size = Field(10 * 2**30, description="Most bytes that a compressed file may unpack to.")
+    max_ratio: Annotated[int, Field(gt=1)] = Field(
+        500, description="Most bytes that each compressed byte may unpack to, in a file that unpacks to over 64 MiB."
+    )
+    max_row: Annotated[Size, Field(le=256 * 2**20)] = Field(
+        16 * 2**20,
+        description="The longest row, in bytes, at most 256 MiB: what bounds a reader's memory.",
+    )
+
+
 class KickOff(_Model):
     """What to start when a run has loaded something of this dataset: one of the two."""
 
@@ -171,6 +184,7 @@ class Dataset(_Model):
     table: Table | None = None
     index: Index | None = None
     batch: BatchLimits = Field(default_factory=BatchLimits)
+    limits: FileLimits = Field(default_factory=FileLimits)
     kick_off: KickOff | None = None
     on_overwrite: OnOverwrite = Field(OnOverwrite.APPEND, description="What a key put again with other content does.")
     max_reject_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(

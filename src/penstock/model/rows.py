@@ -8,6 +8,7 @@ physical line on which it begins, and an operator's words for what is wrong.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -18,9 +19,6 @@ import orjson
 from penstock.model.datasets import Column, Csv, Dataset, Format
 from penstock.model.errors import BadFileError
 from penstock.model.streams import ByteStream
-
-MAX_ROW = 16 * 2**20
-"""The longest row, in bytes (of JSON) or characters (of CSV): what bounds the memory of whoever reads rows."""
 
 _BLOCK = 2**18
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -47,7 +45,8 @@ def rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
     """The rows of a decompressed file, in its order, in constant memory. Lines with nothing in them are no rows.
 
     Raises BadFileError when the file as a whole can't be read: it is empty, the header is not the dataset's, bytes are
-    not of the encoding, there is a NUL byte, a quote is never closed, or a row is longer than `MAX_ROW`.
+    not of the encoding, there is a NUL byte, a quote is never closed, or a row is longer than the dataset's
+    `limits.max_row` (bytes of JSON, characters of CSV).
     """
     if dataset.format is Format.CSV:
         return _csv_rows(stream, dataset)
@@ -61,6 +60,8 @@ def header_columns(names: Sequence[str], dataset: Dataset) -> tuple[Column, ...]
     """
     known = {column.in_file: column for column in dataset.columns}
     found = [name.strip() for name in names]
+    if not any(found):
+        raise BadFileError("the first line is empty, where the header should stand; mend the file and send it again")
     if known and not known.keys() & set(found):
         # What stands there is data, most likely, and a message carries none.
         raise BadFileError(
@@ -90,8 +91,9 @@ def dialect_of(dialect: Csv) -> dict[str, Any]:
 
 
 def _csv_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW + _BLOCK))  # The limit is ours, by row and not by field.
-    lines = _Lines(stream, dataset.csv.encoding)
+    # The limit is ours, by row and not by field.
+    csv.field_size_limit(max(csv.field_size_limit(), dataset.limits.max_row + _BLOCK))
+    lines = _Lines(stream, dataset.csv.encoding, dataset.limits.max_row)
     taken = lines.taken
     reader = csv.reader(lines.counted(), **dialect_of(dataset.csv))
     begins = 1
@@ -130,7 +132,7 @@ def _header(reader: Iterator[list[str]]) -> list[str]:
     try:
         return next(reader)
     except StopIteration:
-        raise BadFileError("the file is empty: there is not even a header") from None
+        raise BadFileError("the file is empty: there is not even a header; send it again") from None
     except csv.Error as error:
         raise BadFileError(f"the header can't be read: {_csv_words(error)}") from None
 
@@ -146,26 +148,34 @@ def _in_order(columns: tuple[Column, ...], dataset: Dataset) -> Callable[[list[s
 def _json_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
     names = [column.in_file for column in dataset.columns]
     loads = orjson.loads
-    for line, raw in enumerate(_Lines(stream, "utf-8"), 1):
+    empty = True
+    for line, raw in enumerate(_Lines(stream, "utf-8", dataset.limits.max_row), 1):
         try:
             value = loads(raw)
         except orjson.JSONDecodeError as error:
             if text := raw.rstrip():
+                if empty and text.startswith("["):
+                    raise BadFileError(_AN_ARRAY) from None
+                empty = False
                 place = min(error.pos, len(text)) + 1
-                yield Row(line, raw, (), f"no valid JSON at column {place}: {_json_words(error)}")
+                yield Row(line, raw, (), f"no valid JSON at column {place}: {_json_words(error, text)}")
             continue
+        empty = False
         if isinstance(value, dict):
             yield Row(line, raw, tuple(map(value.get, names)))
         else:
             yield Row(line, raw, (), f"a JSON object was expected, and this is {_kind(value)}")
+    if empty:
+        raise BadFileError("the file holds nothing but white space; send it again if it should hold rows")
 
 
 class _Lines:
     """A stream's lines with their ends, decoded a block of whole lines at a time."""
 
-    def __init__(self, stream: ByteStream, encoding: str) -> None:
+    def __init__(self, stream: ByteStream, encoding: str, max_row: int) -> None:
         self._stream = stream
         self._encoding = encoding
+        self._max_row = max_row
         self._read = 0
         """Lines before the block that is being decoded."""
         self._end = b"\n"
@@ -177,8 +187,8 @@ class _Lines:
         taken = self.taken
         note = taken.append
         for block in self._blocks():
-            if taken and sum(map(len, taken)) > MAX_ROW:
-                raise BadFileError(_too_long(self._read - len(taken) + 1))
+            if taken and sum(map(len, taken)) > self._max_row:
+                raise BadFileError(_too_long(self._read - len(taken) + 1, self._max_row))
             self._read += len(block)
             for line in block:
                 note(line)
@@ -186,7 +196,7 @@ class _Lines:
         if taken:
             raise BadFileError(
                 f"the row that begins on line {self._read - len(taken) + 1} opens a quote that is never closed; "
-                "what follows can't be told apart into rows"
+                "what follows can't be told apart into rows. Mend the file and send it again"
             )
 
     def __iter__(self) -> Iterator[str]:
@@ -203,19 +213,21 @@ class _Lines:
                 chunk, first = self._begin(chunk), False
             if (nul := chunk.find(b"\0")) >= 0:
                 line = self._read + b"".join((*held, chunk[:nul])).count(self._end) + 1
-                raise BadFileError(f"there is a NUL byte on line {line}: it is no text file")
+                raise BadFileError(
+                    f"there is a NUL byte on line {line}: it is no text file, or one in UTF-16; write it as UTF-8"
+                )
             cut = chunk.rfind(self._end) + 1
             if not cut:
                 held.append(chunk)
                 held_size += len(chunk)
-                if held_size > MAX_ROW:
-                    raise BadFileError(_too_long(self._read + 1))
+                if held_size > self._max_row:
+                    raise BadFileError(_too_long(self._read + 1, self._max_row))
                 continue
             yield self._lines(b"".join((*held, chunk[:cut])))
             held = [chunk[cut:]]
             held_size = len(chunk) - cut
         if first:
-            raise BadFileError("the file is empty")
+            raise BadFileError("the file is empty; send it again if it should hold rows")
         if held_size:
             yield self._lines(b"".join(held))
 
@@ -248,10 +260,11 @@ class _Lines:
         return lines
 
 
-def _too_long(line: int) -> str:
+def _too_long(line: int, most: int) -> str:
+    shown = f"{most // 2**20} MiB" if most % 2**20 == 0 else f"{most} bytes"
     return (
-        f"the row that begins on line {line} is longer than {MAX_ROW // 2**20} MiB: "
-        "a quote that is never closed, or a file without line ends"
+        f"the row that begins on line {line} is longer than {shown}: a quote that is never closed, or a file without "
+        "line ends. Mend the file, or raise limits: max_row of the dataset"
     )
 
 
@@ -262,13 +275,29 @@ def _csv_words(error: csv.Error) -> str:
     return f"no valid CSV: {text}"
 
 
-def _json_words(error: orjson.JSONDecodeError) -> str:
-    return error.msg.partition(": line ")[0]
+_AN_ARRAY = "the file is a JSON array over several lines; write each object on a line of its own, as `jq -c '.[]'` does"
+
+_JSON_WORDS = {
+    "unexpected end of data": "the line ends before its object does; an object stands on one line",
+    "no low surrogate in string": "half of a surrogate pair, which is no character",
+    "lone leading surrogate in hex escape": "half of a surrogate pair, which is no character",
+    "depth limit exceeded": "it is nested too deep",
+    "number is infinity when parsed as double": "the number is too large",
+    "unexpected content after document": "something stands behind the object; an object has a line of its own",
+}
+_NO_NUMBER = re.compile(r"-?(?:NaN|Infinity|inf)\b", re.IGNORECASE)
+
+
+def _json_words(error: orjson.JSONDecodeError, text: str) -> str:
+    if _NO_NUMBER.match(text, error.pos) or _NO_NUMBER.match(text, max(error.pos - 1, 0)):
+        return "NaN and Infinity are no JSON; write null"
+    words = error.msg.partition(": line ")[0]
+    return _JSON_WORDS.get(words, words)
 
 
 def _kind(value: object) -> str:
     if isinstance(value, list):
-        return "an array"
+        return "an array; write each object on a line of its own"
     return "null" if value is None else "a bare value"
 
 

@@ -71,7 +71,7 @@ def _by_database(session: Session, stream: ByteStream, dataset: Dataset) -> int:
         # Control characters, which no JSON holds, as delimiter and quote: a line is one value, as it stands.
         cursor.copy(r"COPY pg_temp.penstock_lines FROM STDIN (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')") as copy,
     ):
-        for chunk in _lines(stream):
+        for chunk in _lines(stream, dataset.limits.max_row):
             copy.write(chunk)
             session.check()
     done = connection.execute(
@@ -80,6 +80,8 @@ def _by_database(session: Session, stream: ByteStream, dataset: Dataset) -> int:
         )
     )
     connection.execute("DROP TABLE pg_temp.penstock_lines")
+    if not done.rowcount:
+        raise UnclearError  # Nothing but white space: the row reader has words for it.
     return done.rowcount
 
 
@@ -113,13 +115,13 @@ def _value(text: sql.SQL, column: Column) -> sql.Composable:
     return sql.SQL("{0}::json ->> {1}").format(text, key)
 
 
-def _lines(stream: ByteStream) -> Iterator[bytes]:
+def _lines(stream: ByteStream, max_row: int) -> Iterator[bytes]:
     chunk = filled(stream)
     if not chunk or chunk.startswith(_UTF16_BOMS):
         raise UnclearError
     chunk = chunk.removeprefix(_UTF8_BOM)
     last = b"\n"
-    row = RowLength()
+    row = RowLength(max_row)
     while chunk:
         row.feed(chunk)
         # A line `\.` would end the data, before PostgreSQL 18.

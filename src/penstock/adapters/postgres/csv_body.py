@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from penstock.model.datasets import Column, Csv, Dataset
-from penstock.model.rows import MAX_ROW, dialect_of, header_columns
+from penstock.model.rows import dialect_of, header_columns
 from penstock.model.streams import ByteStream
 
 CHUNK = 2**18
@@ -42,7 +42,7 @@ def csv_body(stream: ByteStream, dataset: Dataset) -> tuple[tuple[Column, ...], 
         header, length = _header(first, dataset.csv)
         columns = header_columns(header, dataset)
         first = first[length:]
-    return columns, _guarded(first, stream, dataset.csv)
+    return columns, _guarded(first, stream, dataset)
 
 
 def filled(stream: ByteStream) -> bytes:
@@ -79,8 +79,8 @@ def _header(chunk: bytes, dialect: Csv) -> tuple[list[str], int]:
     return names, length
 
 
-def _guarded(first: bytes, stream: ByteStream, dialect: Csv) -> Iterator[bytes]:
-    guard = _Guard(dialect)
+def _guarded(first: bytes, stream: ByteStream, dataset: Dataset) -> Iterator[bytes]:
+    guard = _Guard(dataset.csv, dataset.limits.max_row)
     chunk = first
     while chunk:
         guard.feed(chunk)
@@ -92,13 +92,14 @@ def _guarded(first: bytes, stream: ByteStream, dialect: Csv) -> Iterator[bytes]:
 class RowLength:
     """Stops at a row longer than the row reader takes: the server would collect up to a gigabyte of it in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._length = 0
 
     def feed(self, chunk: bytes) -> None:
         end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r") if b"\n" not in chunk else -1)
         self._length = len(chunk) - end - 1 if end >= 0 else self._length + len(chunk)
-        if self._length > MAX_ROW:
+        if self._length > self._most:
             raise UnclearError
 
 
@@ -107,7 +108,7 @@ class _Guard:
     delimiter or line end as before one: half of them each, at least.
     """
 
-    def __init__(self, dialect: Csv) -> None:
+    def __init__(self, dialect: Csv, max_row: int) -> None:
         self._quote = quote = dialect.quote.encode()
         self._escape = dialect.escape.encode()
         edges = (dialect.delimiter.encode(), b"\n", b"\r")
@@ -121,7 +122,8 @@ class _Guard:
         self._held = b""
         """Quotes at a chunk's end, whose run may go on in the next."""
         self._quotes = self._opened = self._closed = 0
-        self._row = RowLength()
+        self._row = RowLength(max_row)
+        self._max_row = max_row
         self._in_quotes = 0
         """Bytes for which every chunk has ended inside quotes: one is open that never closes, most likely."""
 
@@ -137,7 +139,7 @@ class _Guard:
         else:
             self._last = (self._last + chunk)[-2:]
         self._in_quotes = self._in_quotes + len(chunk) if self._quotes % 2 else 0
-        if self._in_quotes > MAX_ROW:
+        if self._in_quotes > self._max_row:
             raise UnclearError
 
     def finish(self) -> None:

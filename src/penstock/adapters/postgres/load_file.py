@@ -63,7 +63,9 @@ class FileLoader:
         try:
             with connection.transaction(), self.store.open(arrival) as stream:
                 self._begin(arrival, replaced)
-                return Repaired(copy(self.session, decompressed(stream, compression), self.dataset), 0)
+                return Repaired(
+                    copy(self.session, decompressed(stream, compression, self.dataset.limits), self.dataset), 0
+                )
         except UnclearError:
             pass
         except psycopg.Error as error:
@@ -72,7 +74,7 @@ class FileLoader:
         try:
             with connection.transaction(), self.store.open(arrival) as stream:
                 self._begin(arrival, replaced)
-                body = decompressed(stream, compression)
+                body = decompressed(stream, compression, self.dataset.limits)
                 return repair(self.session, self.judge, body, self.dataset, arrival.id)
         except psycopg.Error as error:
             if not is_row_fault(error):
