@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.documents import Document as Document
-from penstock.model.outcomes import IndexOutcome, LoadOutcome, Reject
+from penstock.model.outcomes import IndexOutcome, LedgerEntry, LoadOutcome, Reject
 from penstock.model.plans import Batch
 from penstock.model.streams import ByteStream
 
@@ -34,6 +34,15 @@ class Clock(Protocol):
 class Move:
     arrival: Arrival
     to: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What a plain listing shows of an object; `size` is in bytes."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 class ObjectStore(Protocol):
@@ -69,8 +78,16 @@ class ObjectStore(Protocol):
         """Writes the lines, each ended by a newline, in constant memory; the object appears whole or not at all."""
         ...
 
+    def lines(self, key: str) -> Iterator[bytes]:
+        """What `put_lines` wrote, without the newlines, in constant memory; KeyError where there is no such object."""
+        ...
+
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys below `prefix` that a plain listing shows, ascending."""
+        ...
+
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
+        """The same with size and time, a page at a time."""
         ...
 
 
@@ -243,6 +260,17 @@ class Warehouse(Protocol):
         """By line. They were written in the transaction of the load; a quarantined file's are cut at a thousand."""
         ...
 
+    def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
+        """Every row of the load ledger for the dataset's table, a page at a time, in no order that can be relied on."""
+        ...
+
+    def rows_by_arrival(self, dataset: Dataset, since: datetime | None = None) -> Iterator[tuple[str, int]]:
+        """Each arrival id that the table's rows carry, once, with how many do; in constant memory.
+
+        `since` leaves out rows that neither were loaded since nor belong to an arrival that was decided since.
+        """
+        ...
+
 
 class SearchIndex(Protocol):
     def write(self, index: str, documents: Iterable[Document]) -> IndexOutcome:
@@ -263,6 +291,10 @@ class SearchIndex(Protocol):
 
     def count(self, index: str, arrival: str | None = None) -> int:
         """How many documents the index holds (of that arrival), after a refresh."""
+        ...
+
+    def documents_by_arrival(self, index: str) -> Iterator[tuple[str, int]]:
+        """Each arrival id that documents carry, once, with how many do; after a refresh, and a page at a time."""
         ...
 
     def search(self, index: str, text: str, limit: int) -> Sequence[Mapping[str, Any]]:

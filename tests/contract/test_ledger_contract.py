@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -141,3 +142,48 @@ def test_a_quarantine_is_final_and_overrules_nothing(there: Any, store: FakeObje
     assert outcomes[loaded.id].verdict is Verdict.LOADED
     assert (outcomes[given_up.id].verdict, outcomes[given_up.id].reason) == (Verdict.QUARANTINED, "given up")
     assert there.count(dataset) == 2
+
+
+def test_the_whole_ledger_can_be_read_with_what_replaced_what(
+    there: Any, store: FakeObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.adapters.postgres.ledger._PAGE", 2)
+    dataset, warehouse = made(there, on_overwrite="replace")
+    bad = store.put(f"incoming/{dataset.prefix}bad.csv", BAD_ROW)
+    first, again = [store.put(f"incoming/{dataset.prefix}a.csv", CLEAN) for _ in range(2)]
+    new = store.put(f"incoming/{dataset.prefix}a.csv", b"id,name,delay\n9,nine,\n")
+    other, _ = made(there)
+    load(warehouse, other, store, store.put(f"incoming/{other.prefix}a.csv", CLEAN))
+
+    for arrival in (bad, first, again, new):
+        load(warehouse, dataset, store, arrival)
+    ledger = {entry.arrival: entry for entry in warehouse.ledger(dataset)}
+
+    assert {one: (entry.verdict, entry.rows, entry.rejects) for one, entry in ledger.items()} == {
+        bad.id: (Verdict.QUARANTINED, 0, 1),
+        first.id: (Verdict.LOADED, 2, 0),
+        again.id: (Verdict.DUPLICATE, 0, 0),
+        new.id: (Verdict.LOADED, 1, 0),
+    }
+    assert [one for one, entry in ledger.items() if entry.replaced_by] == [first.id]
+    entry = ledger[new.id]
+    assert (entry.dataset, entry.key, entry.version_id, entry.size) == (
+        dataset.name,
+        new.key,
+        new.version_id,
+        new.size,
+    )
+    assert ledger[first.id].replaced_by == new.id
+    assert entry.decided.tzinfo is not None
+
+
+def test_rows_are_counted_by_their_arrival(there: Any, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(there)
+    two = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
+    one = store.put(f"incoming/{dataset.prefix}b.csv", b"id,name,delay\n9,nine,\n")
+    none = store.put(f"incoming/{dataset.prefix}c.csv", BAD_ROW)
+    load(warehouse, dataset, store, two, one, none)
+
+    assert dict(warehouse.rows_by_arrival(dataset)) == {two.id: 2, one.id: 1}
+    assert dict(warehouse.rows_by_arrival(dataset, datetime(2020, 1, 1, tzinfo=UTC))) == {two.id: 2, one.id: 1}
+    assert dict(warehouse.rows_by_arrival(dataset, datetime(2100, 1, 1, tzinfo=UTC))) == {}

@@ -348,6 +348,33 @@ def test_keys_are_listed_ascending_without_hidden_ones(there: Bucket) -> None:
     assert list(there.store.keys("plans/")) == ["plans/a", "plans/b"]
 
 
+def test_objects_are_listed_with_their_size_and_time_as_they_are_now(there: Bucket) -> None:
+    there.put("processed/d/a.csv", b"old")
+    there.put("processed/d/a.csv", b"newer")
+    there.put("processed/d/b.csv", b"hidden")
+    there.delete("processed/d/b.csv")
+    there.put("processed/e/a.csv", b"")
+
+    found = list(there.store.objects("processed/d/"))
+
+    assert [(one.key, one.size) for one in found] == [("processed/d/a.csv", 5)]
+    assert found[0].modified.tzinfo is not None
+    assert [one.key for one in there.store.objects("processed/")] == ["processed/d/a.csv", "processed/e/a.csv"]
+
+
+def test_lines_are_read_back_without_their_newlines(there: Bucket) -> None:
+    there.store.put_lines("failed/a.rejects.jsonl", iter([b"one", b"x" * 200_000, b"three"]))
+    there.store.put_lines("failed/none", iter([]))
+
+    assert list(there.store.lines("failed/a.rejects.jsonl")) == [b"one", b"x" * 200_000, b"three"]
+    assert list(there.store.lines("failed/none")) == []
+
+
+def test_lines_of_an_object_that_is_not_there_are_a_key_error(there: Bucket) -> None:
+    with pytest.raises(KeyError):
+        list(there.store.lines("failed/a.rejects.jsonl"))
+
+
 def test_documents_are_read_from_many_threads_at_once(there: Bucket) -> None:
     for number in range(20):
         there.store.put_json(f"plans/{number}", number)

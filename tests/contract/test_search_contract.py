@@ -133,6 +133,35 @@ def test_what_is_written_is_counted_and_written_again_changes_nothing(search: Se
     assert (search.count(index), search.count(index, "a1"), search.count(index, "a2")) == (10, 7, 3)
 
 
+def test_documents_are_counted_by_arrival_however_many_pages_that_takes(
+    search: SearchIndex, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.adapters.opensearch._BUCKETS", 2)
+    search.write(index, [doc(f"{number}", f"a{number % 5}", title="x") for number in range(12)])
+
+    counted = list(search.documents_by_arrival(index))
+
+    assert sorted(counted) == [("a0", 3), ("a1", 3), ("a2", 2), ("a3", 2), ("a4", 2)]
+    assert list(search.documents_by_arrival("contract_that_is_not_there")) == []
+
+
+def test_documents_are_counted_by_any_field_that_is_no_text(search: SearchIndex, url: str, index: str) -> None:
+    search.write(index, [doc(f"{number}", small=number % 2, title="x") for number in range(5)])
+    call(url, "POST", f"/{index}/_refresh")
+
+    def counted(field: str) -> tuple[int, Any]:
+        sources = [{"it": {"terms": {"field": field}}}]
+        return call(url, "POST", f"/{index}/_search", {"size": 0, "aggs": {"by": {"composite": {"sources": sources}}}})
+
+    status, answer = counted("small")
+    assert status == 200
+    assert answer["aggregations"]["by"] == {
+        "after_key": {"it": 1},
+        "buckets": [{"key": {"it": 0}, "doc_count": 3}, {"key": {"it": 1}, "doc_count": 2}],
+    }
+    assert counted("title")[0] == 400
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -14,7 +14,7 @@ import orjson
 from penstock.model.arrivals import Arrival
 from penstock.model.errors import PermanentError
 from penstock.model.streams import ByteStream
-from penstock.ports import Move
+from penstock.ports import Move, StoredObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,14 @@ class FakeObjectStore:
         for key in sorted(self._versions, key=str.encode):
             if key.startswith(prefix) and self._shown(key) is not None:
                 yield key
+
+    def lines(self, key: str) -> Iterator[bytes]:
+        yield from self.content(key).splitlines()
+
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
+        for key in self.keys(prefix):
+            shown = self._versions[key][-1]
+            yield StoredObject(key, len(shown.data), shown.modified)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,10 @@ class FakeSearchIndex:
         self._answer()
         there = self.documents.get(index, {}).values()
         return sum(arrival is None or document.get("penstock_arrival") == arrival for document in there)
+
+    def documents_by_arrival(self, index: str) -> Iterator[tuple[str, int]]:
+        self._answer()
+        yield from Counter(one["penstock_arrival"] for one in self.documents.get(index, {}).values()).items()
 
     def search(self, index: str, text: str, limit: int) -> Sequence[Mapping[str, Any]]:
         self._answer()

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from penstock.model.arrivals import Arrival
 from penstock.model.compression import decompressed
 from penstock.model.datasets import ColumnType, Dataset, OnOverwrite
 from penstock.model.errors import BadFileError, PenstockError
-from penstock.model.outcomes import LoadOutcome, Reject, Verdict
+from penstock.model.outcomes import LedgerEntry, LoadOutcome, Reject, Verdict
 from penstock.model.plans import Batch
 from penstock.model.rows import Row, rows
 from penstock.ports import LoadProgress, ObjectStore
@@ -41,6 +43,8 @@ class FakeWarehouse:
     _ledger: dict[tuple[str, str], LoadOutcome] = field(default_factory=dict)
     _tables: dict[str, list[_Loaded]] = field(default_factory=dict)
     _rejects: dict[tuple[str, str], list[Reject]] = field(default_factory=dict)
+    _decided: dict[tuple[str, str], tuple[str, Arrival]] = field(default_factory=dict)
+    """Dataset and arrival of each ledger row, which is decided when its arrival arrives: there is no clock here."""
 
     def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
         """What a test looks at: the table's rows."""
@@ -50,6 +54,7 @@ class FakeWarehouse:
         self._answer()
         for arrival in batch.arrivals:
             if (_table(dataset), arrival.id) not in self._ledger:
+                self._decided[_table(dataset), arrival.id] = dataset.name, arrival
                 self._load(arrival, dataset, store)
         return LoadProgress()
 
@@ -77,11 +82,53 @@ class FakeWarehouse:
         self._answer()
         for arrival in arrivals:
             outcome = LoadOutcome(Verdict.QUARANTINED, reason=reason)
+            self._decided.setdefault((_table(dataset), arrival.id), (dataset.name, arrival))
             self._ledger.setdefault((_table(dataset), arrival.id), outcome)
 
     def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
         self._answer()
         yield from self._rejects.get((_table(dataset), arrival.id), [])
+
+    def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
+        self._answer()
+        mine = {key: outcome for key, outcome in self._ledger.items() if key[0] == _table(dataset)}
+        replaced_by = {old: new for (_, new), outcome in mine.items() for old in outcome.replaced}
+        for key, outcome in mine.items():
+            name, arrival = self._decided[key]
+            yield LedgerEntry(
+                arrival=arrival.id,
+                dataset=name,
+                key=arrival.key,
+                version_id=arrival.version_id,
+                size=arrival.size,
+                verdict=outcome.verdict,
+                rows=outcome.rows,
+                rejects=outcome.rejects,
+                replaced_by=replaced_by.get(arrival.id, ""),
+                decided=arrival.modified,
+            )
+
+    def rows_by_arrival(self, dataset: Dataset, since: datetime | None = None) -> Iterator[tuple[str, int]]:
+        self._answer()
+        counts: Counter[str] = Counter()
+        for loaded in self._tables.get(_table(dataset), []):
+            if since is None or loaded.arrival.modified >= since:
+                counts[loaded.arrival.id] += len(loaded.rows)
+        yield from ((arrival, rows) for arrival, rows in counts.items() if rows)
+
+    # ── what is done to it by hand ──────────────────────────────────────────────────────────────────────────────────
+
+    def add_rows(self, dataset: Dataset, arrival: Arrival, rows: int = 1) -> None:
+        """Rows that no load has written."""
+        columns = len(dataset.columns)
+        self._tables.setdefault(_table(dataset), []).append(_Loaded(arrival, [(None,) * columns] * rows))
+
+    def lose_row(self, dataset: Dataset, arrival: Arrival) -> None:
+        next(loaded for loaded in self._tables[_table(dataset)] if loaded.arrival.id == arrival.id).rows.pop()
+
+    def forget(self, dataset: Dataset, arrival: Arrival) -> None:
+        """Its ledger row is gone."""
+        del self._ledger[_table(dataset), arrival.id]
 
     def _answer(self) -> None:
         if self.fails:

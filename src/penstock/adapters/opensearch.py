@@ -34,6 +34,9 @@ MAX_REJECTS = 1000
 _AT_ONCE = 10_000
 """Documents that one delete by query takes: a page of the search below it, which can't be larger."""
 
+_BUCKETS = 5_000
+"""Arrivals counted by one request; a cluster allows 65,536 buckets in one answer."""
+
 _ARRIVAL = LINEAGE[0]
 _FIELD = re.compile(r"field \[([^\]]+)\]")
 
@@ -132,6 +135,22 @@ class OpenSearchIndex:
                 return int(self._client.count(index=index, body={"query": query})["count"])
             except NotFoundError:
                 return 0
+
+    def documents_by_arrival(self, index: str) -> Iterator[tuple[str, int]]:
+        by_arrival: dict[str, Any] = {"size": _BUCKETS, "sources": [{"arrival": {"terms": {"field": _ARRIVAL}}}]}
+        body = {"size": 0, "track_total_hits": False, "aggs": {"arrivals": {"composite": by_arrival}}}
+        with translated(f"refreshing index {index}"):
+            try:
+                self._client.indices.refresh(index=index)
+            except NotFoundError:
+                return
+        while True:
+            with translated(f"counting the documents of index {index} by arrival"):
+                page = self._client.search(index=index, body=body)["aggregations"]["arrivals"]
+            yield from ((bucket["key"]["arrival"], bucket["doc_count"]) for bucket in page["buckets"])
+            if "after_key" not in page:
+                return
+            by_arrival["after"] = page["after_key"]
 
     def search(self, index: str, text: str, limit: int) -> Sequence[Mapping[str, Any]]:
         query: dict[str, Any] = {"match_all": {}}

@@ -16,7 +16,7 @@ from penstock.adapters.s3_moves import move_all
 from penstock.model.arrivals import Arrival
 from penstock.model.errors import TransientError
 from penstock.model.streams import ByteStream
-from penstock.ports import Move
+from penstock.ports import Move, StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -120,7 +120,29 @@ class S3ObjectStore:
                 Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": done}
             )
 
+    def lines(self, key: str) -> Iterator[bytes]:
+        with translated(f"read s3://{self._bucket}/{key}"):
+            try:
+                body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+            except ClientError as error:
+                if code_of(error) in MISSING_OBJECT:
+                    raise KeyError(key) from None
+                raise
+        lines = body.iter_lines(64 * 1024)
+        try:
+            while True:
+                with translated(f"read s3://{self._bucket}/{key}"):
+                    line = next(lines, None)
+                if line is None:
+                    return
+                yield line
+        finally:
+            body.close()
+
     def keys(self, prefix: str) -> Iterator[str]:
+        return (found.key for found in self.objects(prefix))
+
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
         pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
         while True:
             with translated(f"list s3://{self._bucket}/{prefix}"):
@@ -128,7 +150,7 @@ class S3ObjectStore:
             if page is None:
                 return
             for found in page.get("Contents", []):
-                yield found["Key"]
+                yield StoredObject(found["Key"], found["Size"], found["LastModified"])
 
 
 _LINES = "application/x-ndjson"

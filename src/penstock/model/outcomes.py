@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +29,25 @@ class LoadOutcome:
     rejects: int = 0
     reason: str = ""
     replaced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """A row of the load ledger with the arrival that it is of. `replaced_by` is empty while its rows are in the table.
+
+    `size` is the file's in bytes; `decided` has its zone.
+    """
+
+    arrival: str
+    dataset: str
+    key: str
+    version_id: str
+    size: int
+    verdict: Verdict
+    rows: int
+    rejects: int
+    replaced_by: str
+    decided: datetime
 
 
 @dataclass(frozen=True, slots=True)

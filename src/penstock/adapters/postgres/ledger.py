@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 from penstock.adapters.postgres.connection import Connection
 from penstock.model.arrivals import Arrival
-from penstock.model.outcomes import LoadOutcome, Reject, Verdict
+from penstock.model.outcomes import LedgerEntry, LoadOutcome, Reject, Verdict
 
 NOT_WORKED = "the load ended before this file was worked"
 """What a ledger row says until it is decided. No one can see it unless a load commits without deciding: then it is
 quarantined, not lost."""
 
 _PAGE = 500
-"""Rejects read at once: at most 10,000 characters each."""
+"""Rejects read at once: at most 10,000 characters each. Ledger rows too."""
+
+_BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
+"""No arrival's id: a hash is not nothing but zeros. It marks rows that were in a table before Penstock came to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,19 @@ class Ledger:
             arrival.hex: LoadOutcome(Verdict(verdict), rows, rejects, reason, tuple(old.hex for old in replaced))
             for arrival, verdict, rows, rejects, reason, replaced in found
         }
+
+    def entries_after(self, arrival: str) -> Iterator[LedgerEntry]:
+        """The next page by arrival id; the first for an empty one."""
+        found = self._connection.execute(
+            """
+            SELECT arrival, dataset, key, version_id, size, verdict, rows, rejects, replaced_by, decided_at
+            FROM penstock.load WHERE target = %s AND arrival > %s ORDER BY arrival LIMIT %s
+            """,
+            (self._target, arrival or _BEFORE_ALL, _PAGE),
+        )
+        for this, dataset, key, version_id, size, verdict, rows, rejects, replaced_by, decided in found:
+            by = replaced_by.hex if replaced_by else ""
+            yield LedgerEntry(this.hex, dataset, key, version_id, size, Verdict(verdict), rows, rejects, by, decided)
 
     def keep_rejects(self, arrival: str, rejects: Sequence[tuple[int, Reject]]) -> None:
         """The first rejects of a quarantined file, each with its row's ordinal."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
-from penstock.adapters.postgres.column_types import table_of
+from psycopg import sql
+
+from penstock.adapters.postgres.column_types import identifier, table_of
 from penstock.adapters.postgres.connection import Connections, Limits
 from penstock.adapters.postgres.judge import Judge
 from penstock.adapters.postgres.ledger import Earlier, Ledger
@@ -12,9 +15,12 @@ from penstock.adapters.postgres.load_file import FileLoader
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
-from penstock.model.outcomes import LoadOutcome, Reject, Verdict
+from penstock.model.outcomes import LedgerEntry, LoadOutcome, Reject, Verdict
 from penstock.model.plans import Batch
 from penstock.ports import LoadProgress, ObjectStore
+
+_PAGE = 10_000
+"""Arrivals whose counts are fetched at once."""
 
 
 class PostgresWarehouse:
@@ -77,6 +83,36 @@ class PostgresWarehouse:
                 return
             yield from (reject for _, reject in page)
             last = page[-1][0]
+
+    def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
+        """By arrival id, each page in a transaction of its own."""
+        target = table_of(dataset).qualified
+        last = ""
+        while True:
+            with self._connections.transaction(f"read the load ledger of {target}") as session:
+                page = list(Ledger(session.connection, target).entries_after(last))
+            if not page:
+                return
+            yield from page
+            last = page[-1].arrival
+
+    def rows_by_arrival(self, dataset: Dataset, since: datetime | None = None) -> Iterator[tuple[str, int]]:
+        """One statement, whose answer waits on the server: its transaction lasts until the last one is taken."""
+        table = table_of(dataset)
+        wanted = sql.SQL(
+            "WHERE penstock_loaded_at >= %(since)s OR penstock_arrival IN"
+            " (SELECT arrival FROM penstock.load WHERE target = %(target)s AND decided_at >= %(since)s)"
+        )
+        statement = sql.SQL("SELECT penstock_arrival, count(*) FROM {} {} GROUP BY penstock_arrival").format(
+            identifier(table), wanted if since else sql.SQL("")
+        )
+        with (
+            self._connections.transaction(f"count the rows of {table.qualified} by arrival") as session,
+            session.connection.cursor("rows_by_arrival") as cursor,
+        ):
+            cursor.itersize = _PAGE
+            for arrival, rows in cursor.execute(statement, {"since": since, "target": table.qualified}):
+                yield arrival.hex, rows
 
     def close(self) -> None:
         self._connections.close()

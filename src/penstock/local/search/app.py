@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from penstock.local.search.aggregations import answer_of, composite_of
 from penstock.local.search.errors import SearchError
 from penstock.local.search.filters import filtered
 from penstock.local.search.store import Operation, Store
@@ -188,6 +189,8 @@ def _search(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
         raise SearchError(400, "illegal_argument_exception", "Result window is too large, from + size must be <= 10000")
     hits = store.search(index, query, size, start)
     total = min(store.count(index, query), _MOST_HITS)
+    wanted = composite_of(asked, index.fields)
+    counted = {"aggregations": answer_of(wanted, store.buckets(index, query, wanted))} if wanted else {}
     return 200, {
         "took": int((time.monotonic() - began) * 1000),
         "timed_out": False,
@@ -197,6 +200,7 @@ def _search(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
             "max_score": hits[0]["_score"] if hits else None,
             "hits": hits,
         },
+        **counted,
     }
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import orjson
 
+from penstock.local.search.aggregations import Composite
 from penstock.local.search.errors import SearchError, no_such_index
 from penstock.local.search.fields import Fields
 from penstock.local.search.queries import Query, compiled
+from penstock.model.datasets import LINEAGE
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS template (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
@@ -21,6 +23,9 @@ CREATE TABLE IF NOT EXISTS idx (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, mapping TEXT NOT NULL
 );
 """
+
+
+_OF_JSON = "json_extract(d.source, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +275,24 @@ class Store:
             return 0
         body, parameters = _from(index, asked)
         return int(self._db.execute(f"SELECT count(*) {body}", parameters).fetchone()[0])
+
+    def buckets(self, index: _Index, query: Mapping[str, Any] | None, asked: Composite) -> list[tuple[Any, int]]:
+        """Values of the field, ascending, with how many documents have each; documents without one are left out."""
+        found = compiled(query, index.fields)
+        if found.nothing:
+            return []
+        # The one field that is a column of its own has an index; a value of any other is looked for in the JSON.
+        value, path = ("d.arrival", []) if asked.field == LINEAGE[0] else (_OF_JSON, [f'$."{asked.field}"'])
+        found.where.append(f"{value} IS NOT NULL")
+        found.parameters += path
+        if asked.after is not None:
+            found.where.append(f"{value} > ?")
+            found.parameters += [*path, asked.after]
+        body, parameters = _from(index, found)
+        return self._db.execute(
+            f"SELECT {value}, count(*) {body} GROUP BY 1 ORDER BY 1 LIMIT ?",
+            (*path, *parameters, asked.size),
+        ).fetchall()
 
     def search(self, index: _Index, query: Mapping[str, Any] | None, size: int, start: int) -> list[dict[str, Any]]:
         """The best first. Without words to rank by, in the order of writing, each with a score of 1."""
