@@ -1,4 +1,8 @@
-"""Writes a batch's documents. `{"plan", "batch"}` → `{"status": "done", "documents", "rejected"}`."""
+"""Writes a batch's documents.
+
+`{"plan", "batch"}` → `{"status": "done"|"waiting", "documents", "rejected"}`. What waits is asked again with
+`"load_ended": true` when the load of the batch has ended, and then doesn't wait.
+"""
 
 from __future__ import annotations
 
@@ -11,4 +15,5 @@ from penstock.handler import Answer, Context, Event, lambda_handler, number, tex
 def handler(event: Event, _context: Context) -> Answer:
     plan, batch = text(event, "plan"), number(event, "batch")
     store, warehouse, search = wiring.store(), wiring.warehouse(), wiring.search()
-    return index_batch(plan, batch, store, warehouse, search, wiring.datasets(), wiring.clock())
+    load_ended = event.get("load_ended") is True
+    return index_batch(plan, batch, store, warehouse, search, wiring.datasets(), wiring.clock(), load_ended=load_ended)

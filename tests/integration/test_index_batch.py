@@ -45,9 +45,14 @@ class World:
         plan = Plan(PLAN, self.clock.now(), (Batch(0, "t", arrivals),))
         self.store.put_json(plan_key(PLAN), plan.to_json())
 
-    def index(self) -> dict[str, Any]:
+    def load(self, *arrivals: Arrival) -> None:
+        self.warehouse.begin(Batch(0, "t", arrivals), self.dataset, self.store)
+
+    def index(self, *, load_ended: bool = False) -> dict[str, Any]:
         self.search.apply(self.dataset)
-        return index_batch(PLAN, 0, self.store, self.warehouse, self.search, {"t": self.dataset}, self.clock)
+        datasets = {"t": self.dataset}
+        ports = self.store, self.warehouse, self.search
+        return index_batch(PLAN, 0, *ports, datasets, self.clock, load_ended=load_ended)
 
     def outcome(self, arrival: Arrival) -> IndexOutcome:
         return IndexOutcome.from_json(self.store.get_json(indexed_key(PLAN, 0))[arrival.id])
@@ -203,7 +208,7 @@ def test_content_that_is_loaded_already_is_not_indexed_again(world: World, id_co
     again = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
     world.planned(again)
 
-    answer = world.index()
+    answer = world.index(load_ended=True)
 
     assert answer == {"status": "done", "documents": 0, "rejected": 0}
     assert world.documents() == before
@@ -225,25 +230,63 @@ def test_what_the_load_ledger_sets_aside_meanwhile_is_taken_out_again(world: Wor
     assert world.outcome(arrival) == IndexOutcome()
 
 
-def test_with_id_columns_a_duplicate_that_is_known_too_late_takes_no_document_away(world: World) -> None:
+def test_with_id_columns_nothing_is_written_before_the_ledger_has_decided_all(world: World) -> None:
     world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
-    first = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
-    again = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
-    world.planned(again)
+    one, other = (world.store.put(f"incoming/t/{name}.csv", HEADER + b"x,1\n") for name in ("a", "b"))
+    world.planned(one, other)
+    world.load(one)
 
-    def meanwhile(_id: str) -> bool:
-        world.warehouse.begin(Batch(0, "t", (first, again)), world.dataset, world.store)
-        return False
+    assert world.index() == {"status": "waiting", "documents": 0, "rejected": 0}
 
-    world.faults.plan = [meanwhile]
+    assert world.faults.requests == []
+    with pytest.raises(KeyError):
+        world.outcome(one)
 
-    assert world.index()["documents"] == 0
+
+def test_with_id_columns_what_is_undecided_when_the_load_has_ended_gets_no_document_and_no_word(world: World) -> None:
+    world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
+    loaded = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    undecided = world.store.put("incoming/t/b.csv", HEADER + b"x,2\n")
+    world.planned(loaded, undecided)
+    world.load(loaded)
+
+    assert world.index(load_ended=True) == {"status": "done", "documents": 1, "rejected": 0}
 
     assert [document["v"] for document in world.documents().values()] == [1]
+    with pytest.raises(KeyError):
+        world.outcome(undecided)
 
 
-def test_with_id_columns_a_file_with_too_many_bad_rows_overwrites_nothing(world: World) -> None:
+def test_with_id_columns_a_quarantined_file_takes_the_place_of_no_document(world: World) -> None:
     world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
+    old = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    new = world.store.put("incoming/t/b.csv", HEADER + b"x,2\ny,no number\n")
+    world.planned(old, new)
+    world.load(old, new)
+
+    assert world.index()["documents"] == 1
+
+    assert [document["v"] for document in world.documents().values()] == [1]
+    assert world.outcome(new) == IndexOutcome()
+
+
+def test_with_id_columns_a_row_that_the_ledger_rejected_takes_the_place_of_no_document(world: World) -> None:
+    world.dataset = dataset(index={"name": "t", "id_columns": ["k"], "fields": ["k"]}, max_reject_ratio=0.5)
+    old = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    new = world.store.put("incoming/t/b.csv", HEADER + b"x,no number\ny,2\n")
+    world.planned(old, new)
+    world.load(old, new)
+
+    assert world.index() == {"status": "done", "documents": 2, "rejected": 1}
+
+    world.search.count("t")
+    found = {hit["_source"]["k"]: hit["_source"]["penstock_arrival"] for hit in world.search.search("t", "", 10)}
+    assert found == {"x": old.id, "y": new.id}
+    assert (world.outcome(new).documents, world.outcome(new).rejected) == (1, 1)
+
+
+def test_with_id_columns_and_no_table_a_file_with_too_many_bad_rows_overwrites_nothing(world: World) -> None:
+    world.dataset = dataset(index={"name": "t", "id_columns": ["k"]}, table=None)
     old = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
     world.planned(old)
     world.index()
@@ -260,7 +303,9 @@ def test_with_id_columns_a_file_with_too_many_bad_rows_overwrites_nothing(world:
 def test_with_id_columns_the_last_file_of_a_batch_wins(world: World) -> None:
     world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
     world.store = OneAtATime()
-    world.planned(*(world.store.put(f"incoming/t/{n}.csv", HEADER + b"x,%d\n" % n) for n in range(8)))
+    arrivals = [world.store.put(f"incoming/t/{n}.csv", HEADER + b"x,%d\n" % n) for n in range(8)]
+    world.planned(*arrivals)
+    world.load(*arrivals)
 
     world.index()
 
@@ -311,17 +356,6 @@ def test_withdrawing_rows_takes_out_their_documents_alone(world: World) -> None:
     world.index()
 
     for _ in range(2):
-        withdraw_rows(arrival, world.dataset, frozenset((3,)), world.store, world.search, world.clock)
+        withdraw_rows(arrival, world.dataset, frozenset((3,)), world.store, world.search)
 
         assert [document["k"] for document in world.documents().values()] == ["x", "z"]
-
-
-def test_withdrawing_a_row_leaves_another_row_of_its_key(world: World) -> None:
-    world.dataset = dataset(index={"name": "t", "id_columns": ["k"]})
-    arrival = world.store.put("incoming/t/a.csv", HEADER + b"x,1\nx,2\ny,3\n")
-    world.planned(arrival)
-    world.index()
-
-    withdraw_rows(arrival, world.dataset, frozenset((3, 4)), world.store, world.search, world.clock)
-
-    assert [document["v"] for document in world.documents().values()] == [1]

@@ -184,6 +184,21 @@ def test_index_batch_indexes_the_batch_of_its_event(stack: Stack) -> None:
     assert stack.search.count("flights") == 2
 
 
+def test_index_batch_waits_for_the_load_where_documents_have_keys_and_follows_it_when_it_has_ended(
+    stack: Stack,
+) -> None:
+    arrival = stack.store.put("incoming/airlines/a.csv", b"carrier,name\nUA,United\n")
+    plan = Plan(PLAN, datetime(2026, 1, 15, 10, 11, 12, tzinfo=UTC), (Batch(0, "airlines", (arrival,)),))
+    stack.store.put_json(plan_key(PLAN), plan.to_json())
+
+    beside = handler_of("index_batch")(event("index-batch.json"), FakeContext())
+    handler_of("begin_load")(event("begin-load.json"), FakeContext())
+    after = handler_of("index_batch")(event("index-batch-after-load.json"), FakeContext())
+
+    assert beside == {"status": "waiting", "documents": 0, "rejected": 0}
+    assert after == {"status": "done", "documents": 1, "rejected": 0}
+
+
 def test_settle_batch_moves_what_both_branches_have_done(stack: Stack) -> None:
     arrival = stack.plan()
     handler_of("begin_load")(event("begin-load.json"), FakeContext())

@@ -8,6 +8,7 @@ import pytest
 from tests.workflow.engines import IMAGE, Machine, has_image
 
 LOAD, POLL, INDEX = "Load into the warehouse", "Ask how the load goes", "Index for search"
+INDEX_AFTER = "Index what was loaded"
 SETTLE, SUM_UP, ANNOUNCE, KICK_OFF = "Settle the batch", "Sum up the run", "Announce the run", "Start the pipeline"
 
 DONE = {"status": "done"}
@@ -28,7 +29,7 @@ def test_each_batch_is_loaded_indexed_and_settled_and_the_run_is_announced(machi
     assert run.given(SUM_UP) == [{"plan": "p-1"}]
     [announced] = run.given(ANNOUNCE)
     assert (announced["Subject"], announced["Message"]) == ("run p-1 is done", "2 processed, 1 failed")
-    assert run.attempts(POLL) == run.attempts(KICK_OFF) == 0
+    assert run.attempts(POLL) == run.attempts(INDEX_AFTER) == run.attempts(KICK_OFF) == 0
 
 
 def test_a_run_without_batches_ends_well(machine: Machine) -> None:
@@ -105,6 +106,39 @@ def test_a_failed_warehouse_branch_does_not_touch_the_search_branch(machine: Mac
     [settled] = run.given(SETTLE)
     assert settled["warehouse"]["status"] == "failed"
     assert settled["search"] == INDEXED
+
+
+def test_an_index_that_has_to_follow_the_load_is_asked_again_when_that_has_ended(machine: Machine) -> None:
+    run = machine.run("IndexFollowsTheLoad", batches=[0, 1])
+
+    assert run.status == "SUCCEEDED"
+    assert run.attempts(INDEX) == 2
+    assert sorted(run.given(INDEX_AFTER), key=lambda given: given["batch"]) == [
+        {"plan": "p-1", "batch": batch, "load_ended": True} for batch in range(2)
+    ]
+    assert sorted(run.given(SETTLE), key=lambda given: given["batch"]) == [
+        {"plan": "p-1", "batch": batch, "warehouse": DONE, "search": INDEXED} for batch in range(2)
+    ]
+
+
+def test_an_index_that_follows_a_load_that_failed_is_asked_all_the_same(machine: Machine) -> None:
+    run = machine.run("IndexFollowsALoadThatFailed")
+
+    assert run.status == "SUCCEEDED"
+    assert run.attempts(INDEX_AFTER) == 1
+    [settled] = run.given(SETTLE)
+    assert settled["warehouse"]["status"] == "failed"
+    assert settled["search"] == INDEXED
+
+
+def test_an_index_that_fails_after_the_load_is_settled_as_failed(machine: Machine) -> None:
+    run = machine.run("IndexFailsAfterTheLoad")
+
+    assert run.status == "SUCCEEDED"
+    assert run.attempts(INDEX_AFTER) == 7
+    [settled] = run.given(SETTLE)
+    assert settled["warehouse"] == DONE
+    assert settled["search"] == {"status": "failed", "error": "TransientError", "cause": "the index does not answer"}
 
 
 def test_a_load_that_goes_on_is_asked_after_with_doubled_waits_until_it_is_done(machine: Machine) -> None:

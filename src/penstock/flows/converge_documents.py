@@ -6,14 +6,13 @@ from penstock.flows.withdraw_rows import withdraw_rows
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.outcomes import IndexOutcome, LoadOutcome
-from penstock.ports import Clock, ObjectStore, SearchIndex, Warehouse
+from penstock.ports import ObjectStore, SearchIndex, Warehouse
 
 
 def converge(
     store: ObjectStore,
     warehouse: Warehouse,
     search: SearchIndex,
-    clock: Clock,
     dataset: Dataset,
     arrival: Arrival,
     load: LoadOutcome,
@@ -24,10 +23,10 @@ def converge(
         return 0
     for replaced in load.replaced:
         search.delete_arrival(dataset.index.name, replaced)
-    if not load.rejects:
+    if not load.rejects or dataset.index.id_columns:  # By key, only loaded rows were written in the first place.
         return indexed.documents
     # The index takes some rows that the warehouse doesn't (a constraint, a number out of range).
     lines = frozenset(reject.line for reject in warehouse.rejects(dataset, arrival))
     lines -= {reject.line for reject in indexed.rejects}
-    withdraw_rows(arrival, dataset, lines, store, search, clock)
+    withdraw_rows(arrival, dataset, lines, store, search)
     return max(0, indexed.documents - len(lines))

@@ -155,7 +155,7 @@ class Desk:
         if decision.duplicate:
             return 0
         if decision.documents is Documents.CONVERGE and warehouse and told.load and indexed:
-            return converge(self.store, warehouse, search, self.clock, told.dataset, arrival, told.load, indexed)
+            return converge(self.store, warehouse, search, told.dataset, arrival, told.load, indexed)
         return indexed.documents if indexed else 0
 
     def _without_dataset(self, plan: str, name: str, arrival: Arrival) -> Decided:

@@ -93,7 +93,7 @@ def _by_ledger(told: Told, load: LoadOutcome) -> Decision:
         return Decision(
             Settlement.PROCESSED,
             "The same content was loaded under this key before: nothing was added.",
-            _of_duplicate(told.dataset),
+            Documents.DELETE if indexed else Documents.LEAVE,
             duplicate=True,
         )
     if not indexed:
@@ -104,14 +104,6 @@ def _by_ledger(told: Told, load: LoadOutcome) -> Decision:
     if told.is_last:
         return Decision(Settlement.FAILED, f"Its rows are loaded, its documents are not complete: {trouble}")
     return Decision(Settlement.PUT_BACK, trouble)
-
-
-def _of_duplicate(dataset: Dataset) -> Documents:
-    if dataset.index is None:
-        return Documents.LEAVE
-    # With declared ids the duplicate's documents took the place of equal ones of the same rows: deleting them would
-    # leave loaded rows without a document.
-    return Documents.LEAVE if dataset.index.id_columns else Documents.DELETE
 
 
 def _by_index(told: Told) -> Decision:
