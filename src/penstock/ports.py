@@ -64,7 +64,8 @@ class ObjectStore(Protocol):
         """Copies each version to its new key, then deletes it by version id; only what was copied is deleted.
 
         Done twice it changes nothing: a version that is gone and whose target is there was moved before. Raises
-        PermanentError when both are gone. Metadata and tags go along; over 5 GB in parts.
+        PermanentError when both are gone. Metadata and tags go along; over 5 GB in parts. An arrival that was settled
+        before is taken from its location, all versions of it; one that is to stay where it lies is left alone.
         """
         ...
 
@@ -236,13 +237,18 @@ class Warehouse(Protocol):
 
         Each file is under its own savepoint; one that can't be loaded becomes a ledger row `quarantined`. Content that
         was loaded under the same key before becomes `duplicate`. Repeating it finds the ledger rows and does nothing.
+
+        An arrival's `retry` says which quarantines still bind: one of a lesser number goes to the ledger's history, in
+        the transaction that decides anew. Rows never take the place of those of a later version of their key.
         """
         ...
 
     def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress: ...
 
     def outcomes(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
-        """What the ledger says, by arrival id. An arrival that is not there is undecided."""
+        """What the ledger says, by arrival id. An arrival that is not there is undecided: also one whose quarantine is
+        of a lesser `retry` than its own.
+        """
         ...
 
     def duplicates(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:

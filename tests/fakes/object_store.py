@@ -72,19 +72,22 @@ class FakeObjectStore:
     def open(self, arrival: Arrival) -> Iterator[ByteStream]:
         version = self._find(arrival)
         if version is None:
-            raise PermanentError(f"Could not read {arrival.uri} (version {arrival.version_id}): NoSuchVersion.")
+            raise PermanentError(f"Could not read {arrival.uri} (version {arrival.lies.version_id}): NoSuchVersion.")
         yield io.BytesIO(version.data)
 
     def move(self, moves: Sequence[Move]) -> None:
         gone: list[Move] = []
         for move in moves:
+            lies = move.arrival.lies
+            if move.to == lies.key:
+                continue
             version = self._find(move.arrival)
             if version is None:
                 if len(self._shown(move.to) or b"") != move.arrival.size or self._shown(move.to) is None:
                     gone.append(move)
                 continue
             self._add(move.to, version.data, None)
-            self._versions[move.arrival.key].remove(version)
+            self._versions[lies.key] = [one for one in self._versions[lies.key] if one.id not in lies.versions]
         if gone:
             raise PermanentError(f"{gone[0].arrival.uri} is gone and {gone[0].to} does not hold it")
 
@@ -120,8 +123,9 @@ class FakeObjectStore:
         return version
 
     def _find(self, arrival: Arrival) -> _Version | None:
-        versions = self._versions.get(arrival.key, [])
-        return next((version for version in versions if version.id == arrival.version_id and not version.marker), None)
+        versions = self._versions.get(arrival.lies.key, [])
+        wanted = arrival.lies.version_id
+        return next((version for version in versions if version.id == wanted and not version.marker), None)
 
     def _shown(self, key: str) -> bytes | None:
         try:

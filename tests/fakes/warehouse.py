@@ -46,6 +46,11 @@ class FakeWarehouse:
     _decided: dict[tuple[str, str], tuple[str, Arrival]] = field(default_factory=dict)
     """Dataset and arrival of each ledger row, which is decided when its arrival arrives: there is no clock here."""
 
+    _retries: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The `retry` that each ledger row was decided with."""
+    history: list[tuple[str, LoadOutcome]] = field(default_factory=list)
+    """Quarantines that a retry took the place of, by arrival id."""
+
     def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
         """What a test looks at: the table's rows."""
         return [row for loaded in self._tables.get(_table(dataset), []) for row in loaded.rows]
@@ -53,7 +58,7 @@ class FakeWarehouse:
     def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
         self._answer()
         for arrival in batch.arrivals:
-            if (_table(dataset), arrival.id) not in self._ledger:
+            if self._claim(dataset, arrival):
                 self._decided[_table(dataset), arrival.id] = dataset.name, arrival
                 self._load(arrival, dataset, store)
         return LoadProgress()
@@ -65,7 +70,8 @@ class FakeWarehouse:
     def outcomes(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
         self._answer()
         known = {arrival.id: self._ledger.get((_table(dataset), arrival.id)) for arrival in arrivals}
-        return {arrival: outcome for arrival, outcome in known.items() if outcome}
+        superseded = {arrival.id for arrival in arrivals if self._superseded(dataset, arrival)}
+        return {arrival: outcome for arrival, outcome in known.items() if outcome and arrival not in superseded}
 
     def duplicates(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
         self._answer()
@@ -81,9 +87,9 @@ class FakeWarehouse:
     def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
         self._answer()
         for arrival in arrivals:
-            outcome = LoadOutcome(Verdict.QUARANTINED, reason=reason)
-            self._decided.setdefault((_table(dataset), arrival.id), (dataset.name, arrival))
-            self._ledger.setdefault((_table(dataset), arrival.id), outcome)
+            if self._claim(dataset, arrival):
+                self._decided[_table(dataset), arrival.id] = dataset.name, arrival
+                self._ledger[_table(dataset), arrival.id] = LoadOutcome(Verdict.QUARANTINED, reason=reason)
 
     def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
         self._answer()
@@ -130,6 +136,22 @@ class FakeWarehouse:
         """Its ledger row is gone."""
         del self._ledger[_table(dataset), arrival.id]
 
+    def _superseded(self, dataset: Dataset, arrival: Arrival) -> bool:
+        """Its row is a quarantine of a lesser retry than the arrival's."""
+        row = _table(dataset), arrival.id
+        there = self._ledger.get(row)
+        return there is not None and there.verdict is Verdict.QUARANTINED and self._retries.get(row, 0) < arrival.retry
+
+    def _claim(self, dataset: Dataset, arrival: Arrival) -> bool:
+        row = _table(dataset), arrival.id
+        if self._superseded(dataset, arrival):
+            self.history.append((arrival.id, self._ledger.pop(row)))
+            self._rejects.pop(row, None)
+        if row in self._ledger:
+            return False
+        self._retries[row] = arrival.retry
+        return True
+
     def _answer(self) -> None:
         if self.fails:
             raise self.fails
@@ -143,9 +165,13 @@ class FakeWarehouse:
         if there and dataset.on_overwrite is OnOverwrite.REFUSE:
             self._ledger[table, arrival.id] = LoadOutcome(Verdict.QUARANTINED, reason="the key was loaded before")
             return
+        later = any(one.arrival.modified >= arrival.modified for one in there)
+        if arrival.retry and later and dataset.on_overwrite is OnOverwrite.REPLACE:
+            self._ledger[table, arrival.id] = LoadOutcome(Verdict.QUARANTINED, reason="a later version is loaded")
+            return
         try:
             with store.open(arrival) as stream:
-                found = list(rows(decompressed(stream, dataset.compression_of(arrival.key)), dataset))
+                found = list(rows(decompressed(stream, dataset.compression_of(arrival.key), dataset.limits), dataset))
         except BadFileError as error:
             self._ledger[table, arrival.id] = LoadOutcome(Verdict.QUARANTINED, reason=str(error))
             return

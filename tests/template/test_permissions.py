@@ -13,7 +13,7 @@ ARN = "arn:aws:{}:eu-west-1:123456789012:{}"
 LISTS_MISSING = ("s3:ListBucket", BUCKET)
 LOADERS_SECRET = ("secretsmanager:GetSecretValue", LOADER)
 READS_PLANS = ("s3:GetObject", f"{BUCKET}/plans/*")
-READS_ARRIVALS = ("s3:GetObjectVersion", f"{BUCKET}/incoming/*")
+READS_ARRIVALS = {("s3:GetObjectVersion", f"{BUCKET}/{root}/*") for root in ("incoming", "failed")}
 SEARCHES = {(f"es:ESHttp{verb}", f"{DOMAIN}/*") for verb in ("Get", "Head", "Post", "Put", "Delete")}
 
 EVERYTHING: dict[str, set[tuple[str, str]]] = {
@@ -30,12 +30,12 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         ("states:StartExecution", "IngestStateMachine"),
         ("states:DescribeExecution", ARN.format("states", "execution:IngestStateMachine.Name:*")),
     },
-    "BeginLoadRole": {LISTS_MISSING, READS_PLANS, READS_ARRIVALS, LOADERS_SECRET},
+    "BeginLoadRole": {LISTS_MISSING, READS_PLANS, *READS_ARRIVALS, LOADERS_SECRET},
     "PollLoadRole": {LISTS_MISSING, READS_PLANS, LOADERS_SECRET},
     "IndexBatchRole": {
         LISTS_MISSING,
         READS_PLANS,
-        READS_ARRIVALS,
+        *READS_ARRIVALS,
         LOADERS_SECRET,
         ("s3:PutObject", f"{BUCKET}/plans/*/indexed/*"),
         *SEARCHES,
@@ -43,12 +43,15 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
     "SettleBatchRole": {
         LISTS_MISSING,
         READS_PLANS,
-        READS_ARRIVALS,
+        *READS_ARRIVALS,
         LOADERS_SECRET,
         ("s3:PutObject", f"{BUCKET}/plans/*/settling/*"),
         ("s3:PutObject", f"{BUCKET}/plans/*/settled/*"),
-        ("s3:GetObjectVersionTagging", f"{BUCKET}/incoming/*"),
-        ("s3:DeleteObjectVersion", f"{BUCKET}/incoming/*"),
+        *(
+            (f"s3:{action}", f"{BUCKET}/{root}/*")
+            for action in ("GetObjectVersionTagging", "DeleteObjectVersion")
+            for root in ("incoming", "failed")
+        ),
         *(
             (f"s3:{action}", f"{BUCKET}/{prefix}/*")
             for action in ("GetObject", "PutObject", "PutObjectTagging", "AbortMultipartUpload")

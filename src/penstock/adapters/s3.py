@@ -65,8 +65,9 @@ class S3ObjectStore:
 
     @contextmanager
     def open(self, arrival: Arrival) -> Iterator[ByteStream]:
-        with translated(f"read {arrival.uri} (version {arrival.version_id})"):
-            found = self._client.get_object(Bucket=self._bucket, Key=arrival.key, VersionId=arrival.version_id)
+        lies = arrival.lies
+        with translated(f"read {arrival.uri} (version {lies.version_id})"):
+            found = self._client.get_object(Bucket=self._bucket, Key=lies.key, VersionId=lies.version_id)
         body = _Body(found["Body"], found["ContentLength"], arrival)
         try:
             yield body
@@ -165,12 +166,12 @@ class _Body:
         self._arrival = arrival
 
     def read(self, size: int, /) -> bytes:
-        with translated(f"read {self._arrival.uri} (version {self._arrival.version_id})"):
+        with translated(f"read {self._arrival.uri} (version {self._arrival.lies.version_id})"):
             data: bytes = self._body.read(size)
         self._left -= len(data)
         if not data and size and self._left:
             raise TransientError(
-                f"Could not read {self._arrival.uri} (version {self._arrival.version_id}): the connection ended "
+                f"Could not read {self._arrival.uri} (version {self._arrival.lies.version_id}): the connection ended "
                 f"{self._left} bytes before the file did. Try again."
             )
         return data

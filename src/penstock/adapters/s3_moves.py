@@ -30,6 +30,8 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def move_all(client: S3Client, bucket: str, moves: Sequence[Move]) -> None:
     """`ObjectStore.move`. One that can't be copied holds up no other: the rest is moved, then its error raised."""
+    # To where it lies already: copied onto itself and then deleted, it would be gone.
+    moves = [move for move in moves if move.to != move.arrival.lies.key]
     if not moves:
         return
     copied: list[Arrival] = []
@@ -55,9 +57,9 @@ def _try_copy(client: S3Client, bucket: str, move: Move) -> PenstockError | None
 
 
 def _copy(client: S3Client, bucket: str, move: Move) -> None:
-    arrival = move.arrival
-    source: CopySourceTypeDef = {"Bucket": bucket, "Key": arrival.key, "VersionId": arrival.version_id}
-    with translated(f"copy {arrival.uri} (version {arrival.version_id}) to s3://{bucket}/{move.to}"):
+    arrival, lies = move.arrival, move.arrival.lies
+    source: CopySourceTypeDef = {"Bucket": bucket, "Key": lies.key, "VersionId": lies.version_id}
+    with translated(f"copy {arrival.uri} (version {lies.version_id}) to s3://{bucket}/{move.to}"):
         try:
             if arrival.size > _COPY_LIMIT:
                 client.copy(source, bucket, move.to, ExtraArgs=_carried(client, bucket, arrival))
@@ -78,18 +80,21 @@ def _require_moved(client: S3Client, bucket: str, move: Move) -> None:
             raise
         found = None
     if found is None or found["ContentLength"] != move.arrival.size:
+        lies = move.arrival.lies
         raise PermanentError(
-            f"{move.arrival.uri} (version {move.arrival.version_id}) is gone and s3://{bucket}/{move.to} does not hold "
-            "it: someone else deleted it. What was loaded of it stays; ask who deletes below incoming/."
+            f"{move.arrival.uri} (version {lies.version_id}) is gone and s3://{bucket}/{move.to} does not hold it: "
+            "someone else deleted it. What was loaded of it stays; ask who deletes below "
+            f"{lies.key.partition('/')[0]}/."
         )
 
 
 def _carried(client: S3Client, bucket: str, arrival: Arrival) -> dict[str, Any]:
     """What CopyObject takes along by itself and a copy in parts does not."""
-    head = client.head_object(Bucket=bucket, Key=arrival.key, VersionId=arrival.version_id)
+    lies = arrival.lies
+    head = client.head_object(Bucket=bucket, Key=lies.key, VersionId=lies.version_id)
     names = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Metadata")
     carried: dict[str, Any] = {name: value for name, value in head.items() if name in names and value}
-    tags = client.get_object_tagging(Bucket=bucket, Key=arrival.key, VersionId=arrival.version_id)["TagSet"]
+    tags = client.get_object_tagging(Bucket=bucket, Key=lies.key, VersionId=lies.version_id)["TagSet"]
     if tags:
         carried["Tagging"] = urlencode([(tag["Key"], tag["Value"]) for tag in tags])
     # Said outright: some releases of the SDK take both along by themselves, others neither.
@@ -98,14 +103,13 @@ def _carried(client: S3Client, bucket: str, arrival: Arrival) -> dict[str, Any]:
 
 def _delete(client: S3Client, bucket: str, arrivals: Sequence[Arrival]) -> Iterator[PenstockError]:
     """Deletes those versions and no other; what S3 says of each is read, since it answers 200 to a failed one."""
-    plain = [arrival for arrival in arrivals if not _NO_XML.search(arrival.key)]
+    versions = [(arrival.lies.key, version) for arrival in arrivals for version in arrival.lies.versions]
+    plain = [(key, version) for key, version in versions if not _NO_XML.search(key)]
     for start in range(0, len(plain), _DELETE_LIMIT):
         part = plain[start : start + _DELETE_LIMIT]
-        objects: list[ObjectIdentifierTypeDef] = [
-            {"Key": arrival.key, "VersionId": arrival.version_id} for arrival in part
-        ]
+        objects: list[ObjectIdentifierTypeDef] = [{"Key": key, "VersionId": version} for key, version in part]
         try:
-            with translated(f"delete {len(part)} moved versions from s3://{bucket}, {part[0].key} the first"):
+            with translated(f"delete {len(part)} moved versions from s3://{bucket}, {part[0][0]} the first"):
                 answer = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
         except PenstockError as error:
             yield error
@@ -113,10 +117,10 @@ def _delete(client: S3Client, bucket: str, arrivals: Sequence[Arrival]) -> Itera
         for item in answer.get("Errors", []):
             doing = f"delete s3://{bucket}/{item.get('Key')} (version {item.get('VersionId')}) after it was copied"
             yield of_code(item.get("Code", ""), item.get("Message", ""), doing)
-    for arrival in arrivals:
-        if _NO_XML.search(arrival.key):
+    for key, version in versions:
+        if _NO_XML.search(key):
             try:
-                with translated(f"delete {arrival.uri} (version {arrival.version_id}) after it was copied"):
-                    client.delete_object(Bucket=bucket, Key=arrival.key, VersionId=arrival.version_id)
+                with translated(f"delete s3://{bucket}/{key} (version {version}) after it was copied"):
+                    client.delete_object(Bucket=bucket, Key=key, VersionId=version)
             except PenstockError as error:
                 yield error

@@ -153,7 +153,7 @@ def _list_once(
         orphans.see(arrival)
         # Versions of one key are worked in order, one at a time: those behind the first wait, whatever keeps that one.
         first, previous = arrival.key != previous, arrival.key
-        if first and arrival.id not in leased and _is_due(waiting.get(arrival.id), now):
+        if first and leased.isdisjoint((arrival.id, arrival.key)) and _is_due(waiting.get(arrival.id), now):
             oldest[name].add(arrival)
 
     # Attempts first: a run that has ended is not looked at again. Done twice, each is the same attempt.
@@ -167,14 +167,14 @@ def _list_once(
     if not batches:
         return backlog, None
     holding.keep()
-    return backlog, _start(store, leases, runs, clock, limits, holding.lease, batches)
+    return backlog, start_run(store, leases, runs, clock, limits, holding.lease, batches)
 
 
 def _is_due(attempt: Attempt | None, now: datetime) -> bool:
     return attempt is None or attempt.not_before <= now
 
 
-def _start(
+def start_run(
     store: ObjectStore,
     leases: Leases,
     runs: Runs,
@@ -183,6 +183,7 @@ def _start(
     lease: ListingLease,
     batches: tuple[Batch, ...],
 ) -> str:
+    """Plans the batches, leases their arrivals, starts the run; its id. Killed midway, the next listing starts it."""
     now = clock.now()
     plan = Plan(plan_id(now), now, batches)
     store.put_json(plan_key(plan.id), plan.to_json())

@@ -31,14 +31,19 @@ def look_after(leases: Leases, runs: Runs, clock: Clock) -> tuple[list[RunRecord
 
 
 def arrivals_of(store: ObjectStore, runs: Iterable[RunRecord]) -> dict[str, RunRecord]:
-    """The run of each arrival id. A run whose plan is gone leases nothing: it can't work it either."""
+    """The run of each arrival id, and of each key of which it retries a version: the key's others wait until that ends.
+
+    A run whose plan is gone leases nothing: it can't work it either.
+    """
     found: dict[str, RunRecord] = {}
     for run in runs:
         try:
             document = store.get_json(plan_key(run.id))
         except KeyError:
             continue
-        found.update((arrival.id, run) for arrival in Plan.from_json(document).arrivals)
+        arrivals = Plan.from_json(document).arrivals
+        found.update((arrival.id, run) for arrival in arrivals)
+        found.update((arrival.key, run) for arrival in arrivals if arrival.location)
     return found
 
 

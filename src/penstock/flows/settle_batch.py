@@ -17,6 +17,7 @@ from typing import Any
 from penstock.flows.decide_batch import Desk, Destinations
 from penstock.flows.deciding import Branch
 from penstock.flows.plan_of import read_batch
+from penstock.flows.set_aside import leave_history
 from penstock.model.datasets import Dataset
 from penstock.model.outcomes import SettledBatch, Settlement
 from penstock.model.plans import Batch, settled_batch_key, settling_key
@@ -50,18 +51,21 @@ def settle_batch(
         settling = _Settling(
             SettledBatch(plan, number, batch.dataset, tuple(one.arrival for one in decided)),
             tuple(one.attempt for one in decided if one.attempt),
+            {one.arrival.arrival: one.rejects for one in decided if one.rejects},
         )
         store.put_json(settling_key(plan, number), settling.to_json())
-    _carry_out(store, leases, batch, settling)
+    _carry_out(store, leases, plan, batch, settling)
     store.put_json(settled_batch_key(plan, number), settling.batch.to_json())
     counts = Counter(arrival.settlement for arrival in settling.batch.arrivals)
     return {settlement.value: counts[settlement] for settlement in Settlement}
 
 
-def _carry_out(store: ObjectStore, leases: Leases, batch: Batch, settling: _Settling) -> None:
+def _carry_out(store: ObjectStore, leases: Leases, plan: str, batch: Batch, settling: _Settling) -> None:
     arrivals = {arrival.id: arrival for arrival in batch.arrivals}
     settled = [one for one in settling.batch.arrivals if one.settlement is not Settlement.PUT_BACK]
     store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])
+    for one in settled:
+        leave_history(store, arrivals[one.arrival], plan, one.settled_key, settling.rejects.get(one.arrival, ""))
     # After the moves: an arrival whose attempts were forgotten while it still lay in incoming/ would begin anew.
     leases.put_back(settling.attempts)
     leases.forget([one.arrival for one in settled])
@@ -73,6 +77,8 @@ class _Settling:
 
     batch: SettledBatch
     attempts: tuple[Attempt, ...]
+    rejects: Mapping[str, str]
+    """Where each arrival's rejects are, of those that have any."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -87,6 +93,7 @@ class _Settling:
                 }
                 for attempt in self.attempts
             ],
+            "rejects": dict(self.rejects),
         }
 
     @classmethod
@@ -97,6 +104,7 @@ class _Settling:
                 Attempt(**{**attempt, "not_before": datetime.fromisoformat(attempt["not_before"])})
                 for attempt in raw["attempts"]
             ),
+            raw.get("rejects", {}),
         )
 
 

@@ -20,9 +20,27 @@ MAX_KEY_BYTES = 1024
 """S3's limit for a key, in UTF-8 bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a settled arrival's bytes lie now: a key that `settled_key` made, with its versions, the newest last.
+
+    A move that was repeated has copied the file twice; all its versions there are the same bytes.
+    """
+
+    key: str
+    versions: tuple[str, ...]
+
+    @property
+    def version_id(self) -> str:
+        return self.versions[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"key": self.key, "versions": list(self.versions)}
+
+
 @dataclass(frozen=True)
 class Arrival:
-    """One object version under `incoming/`.
+    """One object version under `incoming/`, or one that was there: its identity stays when it is moved.
 
     `size` is in bytes; `etag` is without quotes; `modified` is when S3 took the version, with a time zone.
     """
@@ -33,19 +51,34 @@ class Arrival:
     size: int
     etag: str
     modified: datetime
+    location: Location | None = None
+    """Where it is read and moved from, once it was settled. None: from `incoming/`."""
+    retry: int = 0
+    """How many times an operator had it tried again: a quarantine of a lesser number does not bind any more."""
 
     @cached_property
     def id(self) -> str:
-        """32 hex digits, a function of bucket, key and version id alone. Reads as a UUID."""
+        """32 hex digits, a function of bucket, key and version id alone. Reads as a UUID.
+
+        Where it lies in `processed/` or `failed/`, its key there says it too.
+        """
+        if self.location:
+            return arrival_id_of(self.location.key)
         name = "\0".join((self.bucket, self.key, self.version_id))
         return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     @property
+    def lies(self) -> Location:
+        """The key and the version that hold its bytes."""
+        return self.location or Location(self.key, (self.version_id,))
+
+    @property
     def uri(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+        return f"s3://{self.bucket}/{self.lies.key}"
 
     def to_json(self) -> dict[str, Any]:
         return {
+            **({"location": self.location.to_json(), "retry": self.retry} if self.location else {}),
             "bucket": self.bucket,
             "key": self.key,
             "version_id": self.version_id,
@@ -63,6 +96,10 @@ class Arrival:
             size=raw["size"],
             etag=raw["etag"],
             modified=datetime.fromisoformat(raw["modified"]),
+            location=Location(raw["location"]["key"], tuple(raw["location"]["versions"]))
+            if "location" in raw
+            else None,
+            retry=raw.get("retry", 0),
         )
 
 

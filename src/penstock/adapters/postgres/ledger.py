@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from penstock.adapters.postgres.connection import Connection
 from penstock.model.arrivals import Arrival
@@ -28,6 +29,7 @@ class Earlier:
     arrival: str
     etag: str
     size: int
+    modified: datetime
 
 
 class Ledger:
@@ -41,17 +43,23 @@ class Ledger:
         """Inserts a row, `quarantined` for now, for each that has none; those are returned, in the order given.
 
         Waits where another transaction has inserted one and not ended. Always in the order of ids: two loads of the
-        same arrivals can't deadlock.
+        same arrivals can't deadlock. A quarantine of a lesser `retry` than the arrival's goes to the history and is
+        claimed anew: whoever comes second finds the new row, as one that was never retried would.
         """
+        self._keep_history(arrivals)
         found = self._connection.execute(
             """
             INSERT INTO penstock.load
-                (target, arrival, dataset, bucket, key, version_id, etag, size, modified, verdict, reason)
-            SELECT %s, a.arrival, %s, a.bucket, a.key, a.version_id, a.etag, a.size, a.modified, %s, %s
-            FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[])
-                AS a (arrival, bucket, key, version_id, etag, size, modified)
+                (target, arrival, dataset, bucket, key, version_id, etag, size, modified, retry, verdict, reason)
+            SELECT DISTINCT ON (a.arrival)
+                %s, a.arrival, %s, a.bucket, a.key, a.version_id, a.etag, a.size, a.modified, a.retry, %s, %s
+            FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[],
+                %s::integer[]) AS a (arrival, bucket, key, version_id, etag, size, modified, retry)
             ORDER BY a.arrival
-            ON CONFLICT (target, arrival) DO NOTHING
+            ON CONFLICT (target, arrival) DO UPDATE
+            SET dataset = excluded.dataset, retry = excluded.retry, reason = excluded.reason, rejects = 0,
+                decided_at = clock_timestamp()
+            WHERE load.verdict = 'quarantined' AND load.retry < excluded.retry
             RETURNING arrival
             """,
             (
@@ -66,16 +74,33 @@ class Ledger:
                 [_text(arrival.etag) for arrival in arrivals],
                 [arrival.size for arrival in arrivals],
                 [arrival.modified for arrival in arrivals],
+                [arrival.retry for arrival in arrivals],
             ),
         )
         mine = {arrival.hex for (arrival,) in found}
         return list({arrival.id: arrival for arrival in arrivals if arrival.id in mine}.values())
 
+    def _keep_history(self, arrivals: Sequence[Arrival]) -> None:
+        """Copies the quarantines that do not bind these arrivals any more, and locks them for the claim."""
+        retried = [arrival for arrival in arrivals if arrival.retry]
+        if not retried:
+            return
+        self._connection.execute(
+            """
+            INSERT INTO penstock.load_history (target, arrival, retry, dataset, key, rejects, reason, decided_at)
+            SELECT l.target, l.arrival, l.retry, l.dataset, l.key, l.rejects, l.reason, l.decided_at
+            FROM penstock.load AS l JOIN unnest(%s::uuid[], %s::integer[]) AS a (arrival, retry) USING (arrival)
+            WHERE l.target = %s AND l.verdict = 'quarantined' AND l.retry < a.retry
+            ORDER BY l.arrival FOR UPDATE OF l
+            """,
+            ([arrival.id for arrival in retried], [arrival.retry for arrival in retried], self._target),
+        )
+
     def loaded_before(self, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], list[Earlier]]:
         """By bucket and key: what was loaded under the arrivals' keys and not replaced since, the oldest first."""
         found = self._connection.execute(
             """
-            SELECT bucket, key, arrival, etag, size FROM penstock.load
+            SELECT bucket, key, arrival, etag, size, modified FROM penstock.load
             WHERE target = %s AND verdict = %s AND replaced_by IS NULL
                 AND (bucket, key) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
             ORDER BY decided_at, arrival
@@ -88,8 +113,8 @@ class Ledger:
             ),
         )
         earlier: dict[tuple[str, str], list[Earlier]] = defaultdict(list)
-        for bucket, key, arrival, etag, size in found:
-            earlier[bucket, key].append(Earlier(arrival.hex, etag, size))
+        for bucket, key, arrival, etag, size, modified in found:
+            earlier[bucket, key].append(Earlier(arrival.hex, etag, size, modified))
         return earlier
 
     def decide(self, outcomes: Mapping[str, LoadOutcome]) -> None:
@@ -131,9 +156,10 @@ class Ledger:
                 SELECT r.arrival FROM penstock.load AS r
                 WHERE r.target = l.target AND r.replaced_by = l.arrival ORDER BY r.decided_at, r.arrival
             )
-            FROM penstock.load AS l WHERE l.target = %s AND l.arrival = ANY(%s::uuid[])
+            FROM penstock.load AS l JOIN unnest(%s::uuid[], %s::integer[]) AS a (arrival, retry) USING (arrival)
+            WHERE l.target = %s AND (l.verdict <> 'quarantined' OR l.retry >= a.retry)
             """,
-            (self._target, [arrival.id for arrival in arrivals]),
+            ([arrival.id for arrival in arrivals], [arrival.retry for arrival in arrivals], self._target),
         )
         return {
             arrival.hex: LoadOutcome(Verdict(verdict), rows, rejects, reason, tuple(old.hex for old in replaced))
@@ -153,23 +179,33 @@ class Ledger:
             by = replaced_by.hex if replaced_by else ""
             yield LedgerEntry(this.hex, dataset, key, version_id, size, Verdict(verdict), rows, rejects, by, decided)
 
-    def keep_rejects(self, arrival: str, rejects: Sequence[tuple[int, Reject]]) -> None:
+    def keep_rejects(self, arrival: Arrival, rejects: Sequence[tuple[int, Reject]]) -> None:
         """The first rejects of a quarantined file, each with its row's ordinal."""
         with self._connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO penstock.reject (target, arrival, ordinal, line, column_name, reason, raw)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                "INSERT INTO penstock.reject (target, arrival, retry, ordinal, line, column_name, reason, raw)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
                 [
-                    (self._target, arrival, ordinal, reject.line, reject.column, reject.reason, reject.raw)
+                    (
+                        self._target,
+                        arrival.id,
+                        arrival.retry,
+                        ordinal,
+                        reject.line,
+                        reject.column,
+                        reject.reason,
+                        reject.raw,
+                    )
                     for ordinal, reject in rejects
                 ],
             )
 
     def rejects_after(self, arrival: str, after: int) -> Iterator[tuple[int, Reject]]:
-        """The next page of an arrival's rejects in the file's order, each with its row's ordinal."""
+        """The next page of an arrival's rejects in the file's order, each with its row's ordinal: its last retry's."""
         found = self._connection.execute(
             """
-            SELECT ordinal, line, column_name, reason, raw FROM penstock.reject
+            SELECT ordinal, line, column_name, r.reason, raw
+            FROM penstock.reject AS r JOIN penstock.load AS l USING (target, arrival, retry)
             WHERE target = %s AND arrival = %s AND ordinal > %s ORDER BY ordinal LIMIT %s
             """,
             (self._target, arrival, after, _PAGE),

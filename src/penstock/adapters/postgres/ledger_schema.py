@@ -19,6 +19,7 @@ LEDGER = (
         rejects bigint NOT NULL DEFAULT 0 CHECK (rejects >= 0),
         reason text NOT NULL DEFAULT '',
         replaced_by uuid,
+        retry integer NOT NULL DEFAULT 0,
         decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         PRIMARY KEY (target, arrival)
     )
@@ -30,17 +31,33 @@ LEDGER = (
     CREATE TABLE IF NOT EXISTS penstock.reject (
         target text NOT NULL,
         arrival uuid NOT NULL,
+        retry integer NOT NULL DEFAULT 0,
         ordinal bigint NOT NULL,
         line bigint NOT NULL,
         column_name text NOT NULL,
         reason text NOT NULL,
         raw text NOT NULL,
-        PRIMARY KEY (target, arrival, ordinal),
-        FOREIGN KEY (target, arrival) REFERENCES penstock.load ON DELETE CASCADE
+        PRIMARY KEY (target, arrival, retry, ordinal),
+        FOREIGN KEY (target, arrival) REFERENCES penstock.load ON UPDATE CASCADE ON DELETE CASCADE
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS penstock.load_history (
+        target text NOT NULL,
+        arrival uuid NOT NULL,
+        retry integer NOT NULL,
+        dataset text NOT NULL,
+        key text NOT NULL,
+        rejects bigint NOT NULL,
+        reason text NOT NULL,
+        decided_at timestamptz NOT NULL,
+        retried_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        PRIMARY KEY (target, arrival, retry)
     )
     """,
     "COMMENT ON TABLE penstock.load IS 'The load ledger: what was decided of each arrival. Written with its rows.'",
     "COMMENT ON TABLE penstock.reject IS 'Rows that could not be loaded, with the reason.'",
+    "COMMENT ON TABLE penstock.load_history IS 'Quarantines that a retry took the place of; rejects have their retry.'",
 )
 
 INPUT_ERROR = """
@@ -61,5 +78,6 @@ GRANTS = (
     "GRANT USAGE ON SCHEMA penstock TO {loader}",
     "GRANT SELECT, INSERT, UPDATE ON penstock.load TO {loader}",
     "GRANT SELECT, INSERT ON penstock.reject TO {loader}",
+    "GRANT SELECT, INSERT ON penstock.load_history TO {loader}",
     "GRANT EXECUTE ON FUNCTION penstock.input_error(text, text) TO {loader}",
 )

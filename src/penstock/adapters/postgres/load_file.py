@@ -46,11 +46,21 @@ class FileLoader:
                 reason=f"key {arrival.key} was loaded before with other content (arrival {earlier[-1].arrival}), and "
                 f"dataset {self.dataset.name} says on_overwrite: refuse. Send it under a new key",
             )
+        if arrival.retry and self.dataset.on_overwrite is OnOverwrite.REPLACE:
+            # Else versions of a key are worked in order; a retry alone can come after those that were put later.
+            later = [one for one in earlier if one.modified >= arrival.modified]
+            if later:
+                return LoadOutcome(
+                    Verdict.QUARANTINED,
+                    reason=f"a later version of {arrival.key} is loaded (arrival {later[-1].arrival}), and dataset "
+                    f"{self.dataset.name} says on_overwrite: replace: this older one would take its place. There is "
+                    "nothing to do, or send it anew",
+                )
         replaced = [old.arrival for old in earlier] if self.dataset.on_overwrite is OnOverwrite.REPLACE else []
         try:
             loaded = self._rows_of(arrival, replaced)
         except TooManyRejectsError as error:
-            self.ledger.keep_rejects(arrival.id, error.kept)
+            self.ledger.keep_rejects(arrival, error.kept)
             return LoadOutcome(Verdict.QUARANTINED, rejects=error.rejects, reason=str(error))
         except BadFileError as error:
             return LoadOutcome(Verdict.QUARANTINED, reason=str(error))
@@ -75,7 +85,7 @@ class FileLoader:
             with connection.transaction(), self.store.open(arrival) as stream:
                 self._begin(arrival, replaced)
                 body = decompressed(stream, compression, self.dataset.limits)
-                return repair(self.session, self.judge, body, self.dataset, arrival.id)
+                return repair(self.session, self.judge, body, self.dataset, arrival)
         except psycopg.Error as error:
             if not is_row_fault(error):
                 raise

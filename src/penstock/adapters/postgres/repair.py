@@ -17,6 +17,7 @@ from penstock.adapters.postgres.clean_json import record
 from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
 from penstock.adapters.postgres.connection import Session
 from penstock.adapters.postgres.judge import Judge, staged
+from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset, Format
 from penstock.model.errors import BadFileError
 from penstock.model.outcomes import Reject
@@ -47,7 +48,7 @@ class TooManyRejectsError(BadFileError):
         self.kept = kept
 
 
-def repair(session: Session, judge: Judge, stream: ByteStream, dataset: Dataset, arrival: str) -> Repaired:
+def repair(session: Session, judge: Judge, stream: ByteStream, dataset: Dataset, arrival: Arrival) -> Repaired:
     """Loads the rows that the database takes, and writes the others to `penstock.reject`.
 
     Raises BadFileError when the file can't be read, TooManyRejectsError when too many rows are bad, and psycopg's
@@ -63,10 +64,10 @@ def repair(session: Session, judge: Judge, stream: ByteStream, dataset: Dataset,
     if bad:
         connection.execute(
             sql.SQL(
-                "INSERT INTO penstock.reject (target, arrival, ordinal, line, column_name, reason, raw)"
-                " SELECT {}, {}, ordinal, line, column_name, reason, left(raw, {})"
+                "INSERT INTO penstock.reject (target, arrival, retry, ordinal, line, column_name, reason, raw)"
+                " SELECT {}, {}, {}, ordinal, line, column_name, reason, left(raw, {})"
                 " FROM {} JOIN pg_temp.penstock_bad USING (ordinal)"
-            ).format(table_of(dataset).qualified, arrival, Reject.MAX_RAW, _STAGE)
+            ).format(table_of(dataset).qualified, arrival.id, arrival.retry, Reject.MAX_RAW, _STAGE)
         )
         connection.execute(
             sql.SQL("DELETE FROM {} USING pg_temp.penstock_bad AS b WHERE {} = b.ordinal").format(

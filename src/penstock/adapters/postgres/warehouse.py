@@ -136,7 +136,7 @@ def _load_each(loader: FileLoader, arrivals: Sequence[Arrival]) -> dict[str, Loa
         if outcome.verdict is Verdict.LOADED:
             if outcome.replaced:
                 before.clear()
-            before.append(Earlier(arrival.id, arrival.etag, arrival.size))
+            before.append(Earlier(arrival.id, arrival.etag, arrival.size, arrival.modified))
     if len(unreadable) == len(arrivals):
         raise unreadable[0]
     return outcomes
