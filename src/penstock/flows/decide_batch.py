@@ -20,7 +20,7 @@ from penstock.flows.deciding import (
     unclaimed_reason,
     undecided,
 )
-from penstock.flows.set_aside import write_reason, write_rejects
+from penstock.flows.set_aside import write_reason, write_reason_where_it_lies, write_rejects
 from penstock.model.arrivals import FAILED, PROCESSED, UNCLAIMED, Arrival, settled_key
 from penstock.model.dataset_files import dataset_of
 from penstock.model.datasets import Dataset
@@ -44,6 +44,8 @@ class Decided:
 
     arrival: SettledArrival
     attempt: Attempt | None = None
+    rejects: str = ""
+    """The key that its rejects were written to, if it has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +94,15 @@ class Desk:
                 search=self.search_branch,
                 attempts=waiting[arrival.id].attempts if arrival.id in waiting else 0,
                 most_attempts=self.most_attempts,
+                retried=arrival.location is not None,
             )
 
         lost = [arrival for arrival in batch.arrivals if undecided(told(arrival)) and told(arrival).is_last]
         if lost and self.destinations.warehouse:
             # In the ledger first: a load that was given up on and commits late finds the row there, and loads nothing.
             # Should it have committed just now, the ledger says so, and that is followed.
-            reason = f"Given up after {self.most_attempts} attempts: {decide(told(lost[0])).reason}"
+            tries = "its retry" if lost[0].location else f"{self.most_attempts} attempts"
+            reason = f"Given up after {tries}: {decide(told(lost[0])).reason}"
             self.destinations.warehouse.quarantine(dataset, lost, reason)
             loads = {**loads, **self._loads(dataset, lost)}
             if any(undecided(told(arrival)) for arrival in lost):
@@ -124,13 +128,14 @@ class Desk:
             attempt = Attempt(arrival.id, told.attempts + 1, not_before(self.clock.now(), told.attempts), reason, plan)
             return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason), attempt)
         documents = self._documents(arrival, told, decision)
-        write_rejects(self.store, self.destinations.warehouse, dataset, arrival, told.load, told.indexed)
+        rejects = write_rejects(self.store, self.destinations.warehouse, dataset, arrival, told.load, told.indexed)
         failed = decision.settlement is Settlement.FAILED
         if failed:
             write_reason(self.store, arrival, dataset.name, dataset.prefix, plan, reason)
         root = FAILED if failed else PROCESSED
         return Decided(
-            SettledArrival(
+            rejects=rejects,
+            arrival=SettledArrival(
                 arrival=arrival.id,
                 key=arrival.key,
                 settlement=decision.settlement,
@@ -140,7 +145,7 @@ class Desk:
                 duplicate=decision.duplicate,
                 reason=reason,
                 settled_key=settled_key(root, dataset.name, dataset.prefix, arrival),
-            )
+            ),
         )
 
     def _documents(self, arrival: Arrival, told: Told, decision: Decision) -> int:
@@ -162,6 +167,13 @@ class Desk:
         """Nobody claims it; or the datasets changed since the plan was made, and then the next listing sees it anew."""
         if name != UNCLAIMED or dataset_of(self.datasets, arrival.key):
             reason = "The datasets were deployed anew while the run went on: planned again by those there are now."
+            if arrival.location:
+                reason = f"This stack has no dataset {name} for it. Deploy the datasets, then retry it again."
+                write_reason_where_it_lies(self.store, arrival, plan, reason)
+                lies = arrival.location.key
+                return Decided(
+                    SettledArrival(arrival.id, arrival.key, Settlement.FAILED, reason=reason, settled_key=lies)
+                )
             return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason))
         reason = shortened(unclaimed_reason(arrival, (dataset.prefix for dataset in self.datasets.values())))
         write_reason(self.store, arrival, UNCLAIMED, "", plan, reason)

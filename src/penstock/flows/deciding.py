@@ -65,10 +65,12 @@ class Told:
     search: Branch
     attempts: int
     most_attempts: int
+    retried: bool = False
+    """By an operator, from `failed/`: it has this one attempt, and is not put back into `incoming/`."""
 
     @property
     def is_last(self) -> bool:
-        return self.attempts + 1 >= self.most_attempts
+        return self.retried or self.attempts + 1 >= self.most_attempts
 
 
 def undecided(told: Told) -> bool:
