@@ -1,7 +1,7 @@
 """The seams. A use case knows these Protocols and nothing of what stands behind them.
 
-Adapters raise `TransientError` when the same call may succeed later and `PermanentError` when it can't; they let no
-client's own exception through. Each has one contract suite (`tests/contract/`) that its fake and its real adapter pass.
+Adapters raise `TransientError` when the same call may succeed later (of a destination that is down as a whole,
+`DestinationDownError`) and `PermanentError` when it can't; they let no client's own exception through. Each has one contract suite (`tests/contract/`) that its fake and its real adapter pass.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from penstock.model.arrivals import Arrival
+from penstock.model.breakers import Breaker
 from penstock.model.datasets import Dataset
 from penstock.model.documents import Document as Document
 from penstock.model.outcomes import IndexOutcome, LedgerEntry, LoadOutcome, Reject
@@ -187,6 +188,18 @@ class Leases(Protocol):
 
     def forget(self, arrivals: Sequence[str]) -> None:
         """They are settled. Those that were never put back cost nothing."""
+        ...
+
+    def breakers(self) -> Mapping[str, Breaker]:
+        """Those that are open, by destination."""
+        ...
+
+    def open_breaker(self, breaker: Breaker) -> None:
+        """Keeps it, in the place of the one that stood for the destination."""
+        ...
+
+    def close_breaker(self, destination: str) -> None:
+        """One that is closed already stays so."""
         ...
 
     def claim_kick_off(self, run: str, dataset: str) -> bool:

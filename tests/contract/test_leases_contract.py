@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.leases import FakeLeases
 
 from penstock.adapters.dynamodb import DynamoLeases
+from penstock.model.breakers import Breaker
 from penstock.model.errors import TransientError
 from penstock.ports import Attempt, Leases, ListingLease, RunRecord, RunStatus
 
@@ -225,6 +226,34 @@ def test_putting_back_and_forgetting_nothing_is_nothing(leases: Leases) -> None:
     leases.put_back([])
     leases.forget([])
 
+    assert leases.waiting() == {}
+
+
+# ── circuit breakers ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_breaker_is_open_until_it_is_closed(leases: Leases) -> None:
+    first = Breaker("warehouse", NOW, NOW + MINUTE, 1, "connection refused")
+    second = replace(first, failures=2, probe=run().id, probe_at=NOW + 2 * MINUTE)
+    other = Breaker("search", NOW, NOW + MINUTE, 1, "503")
+    none = leases.breakers()
+
+    leases.open_breaker(first)
+    leases.open_breaker(second)
+    leases.open_breaker(other)
+
+    assert none == {}
+    assert leases.breakers() == {"warehouse": second, "search": other}
+
+
+def test_closing_a_breaker_twice_is_harmless_and_opens_it_for_nobody_else(leases: Leases) -> None:
+    leases.open_breaker(Breaker("warehouse", NOW, NOW + MINUTE, 1, "connection refused"))
+    leases.open_breaker(Breaker("search", NOW, NOW + MINUTE, 1, "503"))
+
+    leases.close_breaker("warehouse")
+    leases.close_breaker("warehouse")
+
+    assert leases.breakers().keys() == {"search"}
     assert leases.waiting() == {}
 
 

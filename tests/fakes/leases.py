@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from penstock.model.breakers import Breaker
 from penstock.model.errors import TransientError
 from penstock.ports import Attempt, ListingLease, RunRecord, RunStatus
 
@@ -15,6 +16,7 @@ class FakeLeases:
         self._dirty = False
         self._runs: dict[str, RunRecord] = {}
         self._waiting: dict[str, Attempt] = {}
+        self._breakers: dict[str, Breaker] = {}
         self.kick_offs: dict[tuple[str, str], str] = {}
 
     def acquire_listing(self, owner: str, now: datetime, lasting: timedelta) -> ListingLease | None:
@@ -59,6 +61,15 @@ class FakeLeases:
     def forget(self, arrivals: Sequence[str]) -> None:
         for arrival in arrivals:
             self._waiting.pop(arrival, None)
+
+    def breakers(self) -> Mapping[str, Breaker]:
+        return dict(self._breakers)
+
+    def open_breaker(self, breaker: Breaker) -> None:
+        self._breakers[breaker.destination] = breaker
+
+    def close_breaker(self, destination: str) -> None:
+        self._breakers.pop(destination, None)
 
     def claim_kick_off(self, run: str, dataset: str) -> bool:
         return (run, dataset) not in self.kick_offs

@@ -13,7 +13,7 @@ from penstock.adapters.opensearch import OpenSearchIndex
 from penstock.adapters.opensearch_client import make_client
 from penstock.model.datasets import Dataset
 from penstock.model.documents import Document
-from penstock.model.errors import BadFileError, PermanentError, TransientError
+from penstock.model.errors import BadFileError, DestinationDownError, TransientError, down_in
 
 DATASET = Dataset.model_validate(
     {
@@ -84,15 +84,25 @@ def test_what_stays_put_off_is_a_transient_error(search: OpenSearchIndex, faults
     assert [len(ids) for ids in faults.requests] == [3, 1, 1, 1]
 
 
-def test_a_refused_permission_is_a_permanent_error_and_is_not_sent_again(
-    search: OpenSearchIndex, faults: Faults
+@pytest.mark.parametrize(("status", "what"), [(403, "access policy"), (429, "has room"), (503, "green")])
+def test_an_index_that_takes_nothing_from_anyone_is_down(
+    search: OpenSearchIndex, faults: Faults, status: int, what: str
 ) -> None:
-    faults.plan = [403]
+    faults.plan = [status] * 9
 
-    with pytest.raises(PermanentError, match="access policy"):
+    with pytest.raises(DestinationDownError, match=what) as caught:
         search.write("t", docs(3))
 
-    assert len(faults.requests) == 1
+    assert caught.value.destination == down_in(str(caught.value)) == "search"
+
+
+def test_a_request_that_the_index_fails_on_may_be_the_files_fault(search: OpenSearchIndex, faults: Faults) -> None:
+    faults.plan = [500] * 9
+
+    with pytest.raises(TransientError) as caught:
+        search.write("t", docs(3))
+
+    assert not isinstance(caught.value, DestinationDownError)
 
 
 def test_a_request_that_is_too_large_is_sent_in_halves_and_a_single_document_is_a_reject(
@@ -152,5 +162,5 @@ def test_an_index_that_is_not_there_to_answer_is_a_transient_error() -> None:
             lambda: search.delete_arrival("t", "a"),
             lambda: search.search("t", "x", 1),
         ):
-            with pytest.raises(TransientError, match="did not answer"):
+            with pytest.raises(DestinationDownError, match="did not answer"):
                 ask()

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import socket
+
 import psycopg
 import pytest
 from psycopg import errors
 
 from penstock.adapters.postgres.errors import is_row_fault, root_of, translated, without_values
-from penstock.model.errors import PermanentError, TransientError
+from penstock.adapters.postgres.warehouse import PostgresWarehouse
+from penstock.model.datasets import Dataset
+from penstock.model.errors import DestinationDownError, PermanentError, TransientError, down_in
+
+DATASET = Dataset.model_validate(
+    {"name": "t", "prefix": "t/", "format": "csv", "columns": [{"name": "k", "type": "text"}], "table": "t"}
+)
 
 
 @pytest.mark.parametrize(
     "error",
     [
         errors.AdminShutdown,
-        errors.CannotConnectNow,
         errors.ConnectionException,
         errors.DeadlockDetected,
-        errors.DiskFull,
         errors.IdleInTransactionSessionTimeout,
         errors.LockNotAvailable,
         errors.OutOfMemory,
         errors.QueryCanceled,
         errors.SerializationFailure,
-        errors.TooManyConnections,
         psycopg.InterfaceError,
         psycopg.OperationalError,
     ],
@@ -43,7 +48,6 @@ def test_what_may_pass_is_transient(error: type[psycopg.Error]) -> None:
         (errors.InvalidSchemaName, "penstock apply"),
         (errors.InsufficientPrivilege, "penstock apply"),
         (errors.DatatypeMismatch, "penstock apply"),
-        (errors.InvalidPassword, "the warehouse's secret"),
         (errors.InvalidCatalogName, "the warehouse's secret"),
         (errors.SyntaxError, ""),
         (psycopg.ProgrammingError, ""),
@@ -54,6 +58,33 @@ def test_what_fails_again_is_permanent_and_says_what_to_do(error: type[psycopg.E
 
     assert type(root) is PermanentError
     assert advice in str(root)
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (errors.CannotConnectNow, "server is up"),
+        (errors.DiskFull, "room on its disk"),
+        (errors.InvalidPassword, "the warehouse's secret"),
+        (errors.ReadOnlySqlTransaction, "server is up"),
+        (errors.TooManyConnections, "connections left"),
+    ],
+)
+def test_what_is_no_files_fault_says_that_the_warehouse_is_down(error: type[psycopg.Error], advice: str) -> None:
+    root = root_of(error(), "load it")
+
+    assert isinstance(root, DestinationDownError)
+    assert root.destination == down_in(str(root)) == "warehouse"
+    assert advice in str(root)
+
+
+def test_a_server_that_can_not_be_connected_to_is_down() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # Nobody listens on it.
+        warehouse = PostgresWarehouse(f"host=127.0.0.1 port={taken.getsockname()[1]} dbname=x user=x")
+
+        with pytest.raises(DestinationDownError, match="refused"):
+            warehouse.outcomes(DATASET, [])
 
 
 @pytest.mark.parametrize("error", [errors.NotNullViolation, errors.InvalidTextRepresentation, errors.BadCopyFileFormat])

@@ -5,6 +5,7 @@
 | run      | plan id    | a run; while live it leases all arrivals of its plan      | while the run is live        |
 | arrival  | arrival id | attempts and not_before of one that was put back          | until it is settled          |
 | listing  | listing    | who lists; its token fences off whoever listed before     | never                        |
+| breaker  | destination| that a destination is down, and when it is tried again    | while it is open             |
 | kick_off | run#dataset| what a run kicked off for a dataset                       | never                        |
 
 The local secondary index `live` (pk, live) holds only items with that attribute and can be read consistently, so
@@ -23,6 +24,7 @@ from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import code_of, translated
 from penstock.adapters.dynamodb_table import DynamoTable, packed
+from penstock.model.breakers import Breaker
 from penstock.model.errors import TransientError
 from penstock.ports import Attempt, ListingLease, RunRecord, RunStatus
 
@@ -225,6 +227,28 @@ class DynamoLeases:
             ]
         )
 
+    # ── circuit breakers ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def breakers(self) -> Mapping[str, Breaker]:
+        return {item["sk"]: _breaker(item) for item in self._items.live("breaker")}
+
+    def open_breaker(self, breaker: Breaker) -> None:
+        item = {
+            "pk": "breaker",
+            "sk": breaker.destination,
+            "live": breaker.destination,
+            "opened": breaker.opened.isoformat(),
+            "probe_at": breaker.probe_at.isoformat(),
+            "failures": breaker.failures,
+            "reason": breaker.reason,
+            "probe": breaker.probe,
+            "expires_at": int((breaker.probe_at + KEPT).timestamp()),
+        }
+        self._items.write([{"PutRequest": {"Item": packed(item)}}])
+
+    def close_breaker(self, destination: str) -> None:
+        self._items.write([{"DeleteRequest": {"Key": packed({"pk": "breaker", "sk": destination})}}])
+
     # ── kickoffs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def claim_kick_off(self, run: str, dataset: str) -> bool:
@@ -262,6 +286,17 @@ def _run(item: Mapping[str, Any]) -> RunRecord:
         live="live" in item,
         status=RunStatus(item["status"]),
         ended=datetime.fromisoformat(item["ended"]) if "ended" in item else None,
+    )
+
+
+def _breaker(item: Mapping[str, Any]) -> Breaker:
+    return Breaker(
+        destination=item["sk"],
+        opened=datetime.fromisoformat(item["opened"]),
+        probe_at=datetime.fromisoformat(item["probe_at"]),
+        failures=int(item["failures"]),
+        reason=item["reason"],
+        probe=item["probe"],
     )
 
 

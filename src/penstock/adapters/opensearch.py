@@ -24,7 +24,7 @@ from penstock.adapters.opensearch_mapping import (
 )
 from penstock.model.datasets import LINEAGE, Dataset
 from penstock.model.documents import Document, rejected
-from penstock.model.errors import PermanentError, TransientError
+from penstock.model.errors import SEARCH, DestinationDownError, PermanentError, TransientError
 from penstock.model.outcomes import IndexOutcome, Reject
 
 MAX_BYTES = 5 * 2**20
@@ -41,12 +41,12 @@ _ARRIVAL = LINEAGE[0]
 _FIELD = re.compile(r"field \[([^\]]+)\]")
 
 _NO_DOCUMENTS_FAULT = {
-    "cluster_block_exception": TransientError,  # A full disk makes indices read-only; it heals when there is room.
-    "unavailable_shards_exception": TransientError,
     "index_closed_exception": PermanentError,
     "index_not_found_exception": PermanentError,
-    "security_exception": PermanentError,
 }
+_DOWN = ("cluster_block_exception", "unavailable_shards_exception", "security_exception")
+"""A full disk makes indices read-only; shards or a role are lost: whatever is sent is refused until they are back."""
+_BUSY = (429, 503)
 
 _Action = tuple[Document, bytes]
 """A document and its two lines in a bulk request."""
@@ -57,6 +57,8 @@ class _Tally:
     documents: int = 0
     rejected: int = 0
     rejects: list[Reject] = field(default_factory=list)
+    busy: bool = False
+    """What was put off last was put off by an index that has no room, and not for what it was."""
 
     def reject(self, document: Document, reason: str) -> None:
         self.rejected += 1
@@ -236,7 +238,8 @@ class OpenSearchIndex:
                 with attempt:
                     left = self._send_once(index, left, tally)
                     if left:
-                        raise TransientError(f"writing to index {index}: it is overloaded, {len(left)} were put off")
+                        reason = f"writing to index {index}: it is overloaded, {len(left)} were put off"
+                        raise DestinationDownError(SEARCH, reason) if tally.busy else TransientError(reason)
         except _TooLargeError:
             if len(left) == 1:
                 tally.reject(left[0][0], "the document is larger than a request to the index may be")
@@ -250,6 +253,7 @@ class OpenSearchIndex:
         written = 0
         refused: list[tuple[Document, str]] = []
         again: list[_Action] = []
+        tally.busy = True
         for one, item in zip(some, self._bulk(index, b"".join([lines for _, lines in some])), strict=True):
             (answer,) = item.values()
             status = answer["status"]
@@ -257,6 +261,7 @@ class OpenSearchIndex:
                 written += 1
             elif status == 429 or status >= 500:
                 again.append(one)
+                tally.busy = tally.busy and status in _BUSY
             else:
                 refused.append((one[0], _reason(index, answer["error"])))
         tally.documents += written
@@ -280,7 +285,8 @@ class OpenSearchIndex:
                     if answer["status"] == 429 or answer["status"] >= 500
                 ]
                 if left:
-                    raise TransientError(f"deleting from index {index}: it is overloaded, {len(left)} were put off")
+                    reason = f"deleting from index {index}: it is overloaded, {len(left)} were put off"
+                    raise DestinationDownError(SEARCH, reason)
 
     def _bulk(self, index: str, body: bytes) -> Sequence[Mapping[str, Any]]:
         """The items of one request, in its order, each `{"index": {"status": …, "error": …}}`."""
@@ -305,6 +311,8 @@ def _reason(index: str, error: Mapping[str, Any]) -> str:
     kind = str(error.get("type"))
     if (fault := _NO_DOCUMENTS_FAULT.get(kind)) is not None:
         raise fault(f"writing to index {index}: it refuses every document ({kind}). Look at the index, not at the file")
+    if kind in _DOWN:
+        raise DestinationDownError(SEARCH, f"writing to index {index}: it refuses every document ({kind})")
     reason = str(error.get("reason") or kind)
     cause = error.get("caused_by")
     if isinstance(cause, dict) and cause.get("reason"):

@@ -12,15 +12,23 @@ from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnecti
 from opensearchpy.exceptions import (
     ConnectionError as OpenSearchConnectionError,
 )
-from opensearchpy.exceptions import OpenSearchException, SSLError, TransportError
+from opensearchpy.exceptions import ConnectionTimeout, OpenSearchException, SSLError, TransportError
 from opensearchpy.serializer import JSONSerializer
 from urllib3 import Timeout
 
-from penstock.model.errors import PermanentError, TransientError
+from penstock.model.errors import SEARCH, DestinationDownError, PermanentError, TransientError
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 60.0
 """A bulk request of 5 MiB takes a healthy node a second or two; one that takes a minute is sent again."""
+
+
+_REFUSED = (401, 403)
+_DOWN = (*_REFUSED, 429, 502, 503, 504)
+"""Whoever asks, whatever for: nobody is let in, it has no room, it is not there. 500 may be the request's own doing."""
+_TOO_LARGE = "circuit_breaking_exception"
+"""A 429 that is about this request's size."""
+_LOOK = "Look whether the cluster is up and green, and has room on its disks and in its queues"
 
 
 class _Serializer(JSONSerializer):
@@ -62,12 +70,21 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except SSLError as error:
         raise PermanentError(f"{doing}: the index's certificate was refused. Look at PENSTOCK_SEARCH_URL") from error
+    except ConnectionTimeout as error:
+        # It may be this request that takes it so long: whether it is down, another has to tell.
+        raise TransientError(f"{doing}: the index did not answer in time ({type(error.info).__name__})") from error
     except OpenSearchConnectionError as error:
-        raise TransientError(f"{doing}: the index did not answer ({type(error.info).__name__})") from error
+        reason = f"{doing}: the index did not answer ({type(error.info).__name__}). {_LOOK}"
+        raise DestinationDownError(SEARCH, reason) from error
     except TransportError as error:
         status = error.status_code
         kind = error_kind(error)
-        if status == 429 or (isinstance(status, int) and status >= 500) or kind == "cluster_block_exception":
+        if (status in _DOWN and kind != _TOO_LARGE) or kind == "cluster_block_exception":
+            reason = (
+                f"{doing}: the index answered {status} ({kind}). {_advice(status) if status in _REFUSED else _LOOK}"
+            )
+            raise DestinationDownError(SEARCH, reason) from error
+        if status == 429 or (isinstance(status, int) and status >= 500):
             raise TransientError(f"{doing}: the index answered {status} ({kind})") from error
         raise PermanentError(f"{doing}: the index answered {status} ({kind}). {_advice(status)}") from error
     except OpenSearchException as error:

@@ -22,5 +22,6 @@ def withdraw_rows(
         return
     compression = dataset.compression_of(arrival.key)
     with store.open(arrival) as stream:
-        doomed = frozenset(ids_on_lines(dataset, arrival, rows(decompressed(stream, compression), dataset), lines))
+        found = rows(decompressed(stream, compression, dataset.limits), dataset)
+        doomed = frozenset(ids_on_lines(dataset, arrival, found, lines))
     search.delete(dataset.index.name, sorted(doomed))

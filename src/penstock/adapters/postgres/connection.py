@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from penstock.adapters.postgres.errors import translated
+from penstock.adapters.postgres.errors import down, translated
 from penstock.model.errors import TransientError
 
 Connection = psycopg.Connection[TupleRow]
@@ -65,7 +65,7 @@ class Connections:
     def transaction(self, doing: str) -> Iterator[Session]:
         """Commits at the end, rolls back on any exception. `doing` is for errors to name, as in `read the ledger`."""
         with self._lock, translated(doing):
-            connection = self._ready()
+            connection = self._ready(doing)
             with connection.transaction():
                 self._begin(connection)
                 yield Session(connection, time.monotonic() + self._limits.whole)
@@ -76,7 +76,7 @@ class Connections:
                 self._connection.close()
                 self._connection = None
 
-    def _ready(self) -> Connection:
+    def _ready(self, doing: str) -> Connection:
         if self._connection is not None:
             try:
                 self._connection.execute("SELECT 1")
@@ -84,7 +84,10 @@ class Connections:
                 self._connection.close()  # A failover, or a proxy that ended an idle client: not worth an attempt.
             else:
                 return self._connection
-        self._connection = self._connect()
+        try:
+            self._connection = self._connect()
+        except psycopg.OperationalError as error:
+            raise down(error, doing) from None
         return self._connection
 
     def _connect(self) -> Connection:

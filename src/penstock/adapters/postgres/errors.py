@@ -12,11 +12,16 @@ from contextlib import contextmanager
 
 import psycopg
 
-from penstock.model.errors import PenstockError, PermanentError, TransientError
+from penstock.model.errors import WAREHOUSE, DestinationDownError, PenstockError, PermanentError, TransientError
 
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
 """Connection, transaction rollback (deadlock, serialization), insufficient resources, operator intervention (as a
 shutdown), system error. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+_DOWN = ("28", "53100", "53300", "57P03", "25006")
+"""Nobody is let in (a secret that was rotated, too many connections, starting up or shutting down), or nobody can write
+(a full disk, a standby). Not "connection lost", which a file may cause by crashing its backend: the next attempt to
+connect tells."""
 
 _TRANSIENT_STATES = {
     "25P03": "it waited too long for the next statement",
@@ -59,6 +64,8 @@ def without_values(message: str) -> str:
 def root_of(error: psycopg.Error, doing: str) -> PenstockError:
     """The error to raise; `doing` is what was attempted, as in `load batch 3 of dataset flights`."""
     state = error.sqlstate
+    if state is not None and state.startswith(_DOWN):
+        return down(error, doing)
     if state is None:
         if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
             return TransientError(
@@ -75,6 +82,18 @@ def root_of(error: psycopg.Error, doing: str) -> PenstockError:
     advice = _ADVICE.get(state) or _ADVICE.get(state[:2])
     return PermanentError(
         f"the warehouse could not {doing}: {words(error)} ({state})" + (f". {advice}" if advice else "")
+    )
+
+
+def down(error: psycopg.Error, doing: str) -> DestinationDownError:
+    """The server as a whole is at fault: it could not be connected to, or lets nobody write."""
+    state = f" ({error.sqlstate})" if error.sqlstate else ""
+    advice = _ADVICE.get((error.sqlstate or "")[:2]) or (
+        "Look whether the server is up, has room on its disk and connections left, and lets this role in with the "
+        "secret's password from the functions' security groups"
+    )
+    return DestinationDownError(
+        WAREHOUSE, f"it could not {doing}: {words(error)}{state}. Nothing of it was kept. {advice}"
     )
 
 
