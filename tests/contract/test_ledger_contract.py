@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +13,10 @@ from tests.contract.warehouses import PostgresKit, dataset_of, load, rejects
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.warehouse import FakeWarehouse
 
+from penstock.model.arrivals import Arrival, Location
 from penstock.model.datasets import Dataset
 from penstock.model.outcomes import Verdict
+from penstock.model.streams import ByteStream
 from penstock.ports import Warehouse
 
 CLEAN = b"id,name,delay\n1,one,-5\n2,,\n"
@@ -187,3 +191,81 @@ def test_rows_are_counted_by_their_arrival(there: Any, store: FakeObjectStore) -
     assert dict(warehouse.rows_by_arrival(dataset)) == {two.id: 2, one.id: 1}
     assert dict(warehouse.rows_by_arrival(dataset, datetime(2020, 1, 1, tzinfo=UTC))) == {two.id: 2, one.id: 1}
     assert dict(warehouse.rows_by_arrival(dataset, datetime(2100, 1, 1, tzinfo=UTC))) == {}
+
+
+# ── retries ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def retried(arrival: Arrival, times: int = 1) -> Arrival:
+    """As an operator's retry plans it."""
+    lies = Location(f"failed/things/{arrival.id}-a.csv", (arrival.version_id,))
+    return replace(arrival, location=lies, retry=times)
+
+
+class _Anywhere(FakeObjectStore):
+    """A store in which a retried arrival's bytes are still where they came."""
+
+    @contextmanager
+    def open(self, arrival: Arrival) -> Iterator[ByteStream]:
+        with super().open(replace(arrival, location=None)) as stream:
+            yield stream
+
+
+def test_a_quarantine_of_a_lesser_retry_does_not_bind(there: Any) -> None:
+    store = _Anywhere()
+    dataset, warehouse = made(there)
+    arrival = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
+    load(warehouse, dataset, store, arrival)
+    tolerant = dataset.model_copy(update={"max_reject_ratio": 0.5})
+
+    before = dict(warehouse.outcomes(tolerant, [retried(arrival)]))
+    outcome = load(warehouse, tolerant, store, retried(arrival))[arrival.id]
+    again = load(warehouse, tolerant, store, retried(arrival), retried(arrival, 2))[arrival.id]
+
+    assert before == {}
+    assert (outcome.verdict, outcome.rows, outcome.rejects) == (Verdict.LOADED, 2, 1)
+    assert again == outcome
+    assert there.count(dataset) == 2
+    assert [one.line for one in rejects(warehouse, dataset, retried(arrival))] == [3]
+
+
+def test_a_retry_that_fails_again_is_decided_once(there: Any) -> None:
+    store = _Anywhere()
+    dataset, warehouse = made(there)
+    arrival = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
+    load(warehouse, dataset, store, arrival)
+
+    warehouse.quarantine(dataset, [retried(arrival)], "given up")
+    late = load(warehouse, dataset.model_copy(update={"max_reject_ratio": 0.5}), store, retried(arrival))[arrival.id]
+
+    assert (late.verdict, late.reason, late.rejects) == (Verdict.QUARANTINED, "given up", 0)
+    assert rejects(warehouse, dataset, retried(arrival)) == []
+    assert there.count(dataset) == 0
+
+
+def test_a_retry_of_what_is_loaded_adds_nothing(there: Any) -> None:
+    store = _Anywhere()
+    dataset, warehouse = made(there)
+    arrival = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
+    load(warehouse, dataset, store, arrival)
+
+    warehouse.quarantine(dataset, [retried(arrival)], "given up")
+    outcome = load(warehouse, dataset, store, retried(arrival))[arrival.id]
+
+    assert outcome.verdict is Verdict.LOADED
+    assert there.count(dataset) == 2
+
+
+def test_a_retried_version_does_not_replace_a_later_one(there: Any) -> None:
+    store = _Anywhere()
+    dataset, warehouse = made(there, on_overwrite="replace")
+    older = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
+    later = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
+    load(warehouse, dataset, store, older)
+    load(warehouse, dataset, store, later)
+
+    outcome = load(warehouse, dataset.model_copy(update={"max_reject_ratio": 0.5}), store, retried(older))[older.id]
+
+    assert (outcome.verdict, outcome.replaced) == (Verdict.QUARANTINED, ())
+    assert "later version" in outcome.reason
+    assert there.count(dataset) == 2

@@ -40,7 +40,7 @@ def write_reason_where_it_lies(store: ObjectStore, arrival: Arrival, plan: str, 
 
 
 def leave_history(store: ObjectStore, arrival: Arrival, plan: str, settled: str, rejects: str) -> None:
-    """After a retry: what lies beside the arrival's old place says what holds now. Done twice it is the same.
+    """After a retry: what lies beside the arrival's old place says what holds from now on. Done twice it is the same.
 
     A reason says where its file has gone, and stays as history; rejects that are none any more are emptied. Neither is
     deleted: no role may delete anything but a version that it has moved. `rejects` is the key of those that hold.

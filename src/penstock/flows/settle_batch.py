@@ -40,7 +40,7 @@ def settle_batch(
 ) -> dict[str, int]:
     """`{"processed", "failed", "put_back"}`, in files. The branches are their outcomes as the state machine has them.
 
-    Raises TransientError while a destination can't be asked: nothing is settled then, and nobody's attempts are used.
+    A destination that is down opens its breaker, and the batch is put back without an attempt being counted.
     """
     batch = read_batch(store, plan, number)
     settling = _begun(store, plan, number)
@@ -63,9 +63,10 @@ def settle_batch(
 def _carry_out(store: ObjectStore, leases: Leases, plan: str, batch: Batch, settling: _Settling) -> None:
     arrivals = {arrival.id: arrival for arrival in batch.arrivals}
     settled = [one for one in settling.batch.arrivals if one.settlement is not Settlement.PUT_BACK]
-    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])
+    # Before the moves: once a file has left failed/, no other retry would come by and finish this.
     for one in settled:
         leave_history(store, arrivals[one.arrival], plan, one.settled_key, settling.rejects.get(one.arrival, ""))
+    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])
     # After the moves: an arrival whose attempts were forgotten while it still lay in incoming/ would begin anew.
     leases.put_back(settling.attempts)
     leases.forget([one.arrival for one in settled])
@@ -90,6 +91,7 @@ class _Settling:
                     "not_before": attempt.not_before.isoformat(),
                     "reason": attempt.reason,
                     "run": attempt.run,
+                    "crashes": attempt.crashes,
                 }
                 for attempt in self.attempts
             ],
