@@ -1,0 +1,203 @@
+"""What must be true at rest, judged from what was put alone: Python's csv module, and no code of Penstock's."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.faults.schedules.producers import DATASETS
+from tests.faults.schedules.world import MOST_ATTEMPTS, ViolationError, World
+
+Row = tuple[str, str]
+
+GIVEN_UP = "Given up after"
+UNINDEXED = "Its rows are loaded, its documents are not complete"
+
+
+@dataclass(slots=True)
+class Expected:
+    """Of one arrival."""
+
+    folder: str
+    loaded: bool = False
+    """It is in the table, or, without one, in the index; not replaced since."""
+    was_loaded: bool = False
+    root: str = "failed"
+    rows: list[Row] = field(default_factory=list)
+    rejects: int = 0
+    unindexed: bool = False
+
+
+def check(world: World) -> None:
+    """Raises ViolationError."""
+    settled = _places(world)
+    expected = _expected(world, settled)
+    for arrival, content in world.puts:
+        one, (key, there) = expected[arrival.id], settled[arrival.id]
+        _hold(there == content, f"{key}: the bytes of {arrival.key} changed")
+        _hold(key.startswith(f"{one.root}/"), f"{arrival.key} {arrival.version_id} is at {key}, not in {one.root}/")
+    for name, dataset in DATASETS.items():
+        here = {id_: one for id_, one in expected.items() if one.folder == name}
+        if dataset.table:
+            _rows(world, name, here)
+        if dataset.index:
+            _documents(world, name, here)
+    _leases(world)
+    _rejects(world, expected)
+
+
+def parsed(content: bytes) -> tuple[list[Row], int] | None:
+    """The valid rows and how many others; None when the file as a whole can't be read."""
+    try:
+        lines = list(csv.reader(io.StringIO(content.decode()), strict=True))
+    except csv.Error:
+        return None
+    if not lines or lines[0] != ["id", "name"]:
+        return None
+    valid = [(row[0], row[1]) for row in lines[1:] if row[0].isdigit()]
+    return valid, len(lines) - 1 - len(valid)
+
+
+def _places(world: World) -> dict[str, tuple[str, bytes]]:
+    """Invariant 1: each arrival's one key."""
+    found: dict[str, tuple[str, bytes]] = {}
+    for root in ("processed/", "failed/"):
+        for key, content in world.store.everything(root).items():
+            if key.endswith((".reason.json", ".rejects.jsonl")):
+                continue
+            id_ = key.rpartition("/")[2][:32]
+            _hold(id_ not in found, f"{id_} is in two places: {found.get(id_)} and {key}")
+            found[id_] = (key, content)
+    for arrival, _ in world.puts:
+        _hold(arrival.id in found, f"{arrival.key} {arrival.version_id} ({arrival.id[:6]}) is lost")
+    _hold(len(found) == len(world.puts), "there is more than was put")
+    left = [key for key, versions in world.store._versions.items() if key.startswith("incoming/") and versions]
+    _hold(not left, f"left in incoming/: {left}")
+    return found
+
+
+def _expected(world: World, settled: dict[str, tuple[str, bytes]]) -> dict[str, Expected]:
+    """Versions of a key one after the other, as they were put."""
+    found: dict[str, Expected] = {}
+    there: dict[str, list[tuple[bytes, Expected]]] = {}
+    for arrival, content in world.puts:
+        folder = arrival.key.split("/")[1]
+        one = found[arrival.id] = Expected(folder)
+        dataset = DATASETS.get(folder)
+        reason = _reason(world, settled[arrival.id][0])
+        if reason.startswith(GIVEN_UP) or (dataset and not dataset.table and _failed_for_index(world, reason)):
+            _given_up(world, arrival.id)
+            continue
+        file = parsed(content)
+        if dataset is None or file is None:
+            continue
+        rows, rejects = file
+        earlier = there.setdefault(arrival.key, []) if dataset.table else []
+        if any(content == other for other, _ in earlier):
+            one.root = "processed"
+            continue
+        if earlier and dataset.on_overwrite == "refuse":
+            continue
+        if rejects > dataset.max_reject_ratio * (len(rows) + rejects):
+            continue
+        if dataset.on_overwrite == "replace":
+            for _, replaced in earlier:
+                replaced.loaded = False
+            earlier.clear()
+        one.unindexed = reason.startswith(UNINDEXED)
+        if one.unindexed:
+            _given_up(world, arrival.id)
+        one.loaded = one.was_loaded = True
+        one.root = "failed" if one.unindexed else "processed"
+        one.rows, one.rejects = rows, rejects
+        earlier.append((content, one))
+    return found
+
+
+def _failed_for_index(world: World, reason: str) -> bool:
+    """Of an index-only dataset: it was no fault of its rows."""
+    return bool(reason) and "rows were rejected" not in reason and ":" in reason and "Error" in reason
+
+
+def _given_up(world: World, arrival: str) -> None:
+    tried = world.leases.attempts.get(arrival, 0)
+    _hold(tried >= MOST_ATTEMPTS - 1, f"{arrival[:6]} was given up after {tried} attempts")
+
+
+def _reason(world: World, key: str) -> str:
+    if not key.startswith("failed/"):
+        return ""
+    document: dict[str, Any] = json.loads(world.store.content(f"{key}.reason.json"))
+    return str(document["reason"])
+
+
+def _rows(world: World, name: str, expected: dict[str, Expected]) -> None:
+    """Invariants 2 and 3."""
+    found = Counter(world.bench.rows(DATASETS[name]))
+    wanted = Counter((id_, row) for id_, one in expected.items() if one.loaded for row in one.rows)
+    _hold(not (missing := wanted - found), f"rows of {name} are missing: {_shown(missing)}")
+    _hold(not (extra := found - wanted), f"rows of {name} are too many: {_shown(extra)}")
+    arrivals = [arrival for arrival, _ in world.puts if arrival.id in expected]
+    ledger = world.bench.raw().outcomes(DATASETS[name], arrivals)
+    for arrival in arrivals:
+        one = expected[arrival.id]
+        _hold(arrival.id in ledger, f"the ledger knows nothing of {arrival.key} {arrival.version_id}")
+        if one.was_loaded:
+            counted = (ledger[arrival.id].rows, ledger[arrival.id].rejects)
+            _hold(counted == (len(one.rows), one.rejects), f"{arrival.key}: the ledger counts {counted}")
+
+
+def _documents(world: World, name: str, expected: dict[str, Expected]) -> None:
+    """Invariant 4: documents are the loaded rows."""
+    documents = world.search.documents.get(name, {})
+    if DATASETS[name].table is None:
+        # By content: the same bytes put again make the same documents, which carry the last one's id.
+        keys = {arrival.id: (arrival.key, content) for arrival, content in world.puts}
+        contents = {keys[id_]: one.rows for id_, one in expected.items() if one.loaded}
+        wanted = Counter(row for rows in contents.values() for row in rows)
+        found = Counter((str(one["id"]), one["name"]) for one in documents.values())
+        _hold(found == wanted, f"documents of {name}: {_shown(found)} where {_shown(wanted)} are wanted")
+        return
+    found_by = Counter((one["penstock_arrival"], (str(one["id"]), one["name"])) for one in documents.values())
+    complete = {id_: one for id_, one in expected.items() if not one.unindexed}
+    wanted_by = Counter((id_, row) for id_, one in complete.items() if one.loaded for row in one.rows)
+    loose = {id_ for id_, one in expected.items() if one.unindexed and one.loaded}
+    if loose and DATASETS[name].index and DATASETS[name].index.id_columns:  # type: ignore[union-attr]
+        return
+    _hold(not (missing := wanted_by - found_by), f"documents of {name} are missing: {_shown(missing)}")
+    extra = Counter({at: count for at, count in (found_by - wanted_by).items() if at[0] not in loose})
+    _hold(not extra, f"documents of {name} are too many: {_shown(extra)}")
+
+
+def _leases(world: World) -> None:
+    _hold(not world.leases.live_runs(), "a run is live for ever")
+    if not world.aborted and not world.seam.given_up:
+        # A settle that outlives its run can move what the next run's puts back in the same moment: TTL tidies that.
+        _hold(not world.leases.waiting(), f"attempts are remembered of what is settled: {world.leases.waiting()}")
+    for arrival, attempts in world.leases.attempts.items():
+        _hold(attempts <= 2 * MOST_ATTEMPTS, f"{attempts} attempts on {arrival[:6]}")
+
+
+def _rejects(world: World, expected: dict[str, Expected]) -> None:
+    """Invariant 3, for who mends a file: the lines that were not loaded lie beside the failed key."""
+    for key, content in world.store.everything("failed/").items():
+        if key.endswith(".rejects.jsonl"):
+            one = expected[key.rpartition("/")[2][:32]]
+            if one.was_loaded:
+                _hold(
+                    len(content.splitlines()) == one.rejects,
+                    f"{key}: {len(content.splitlines())} rejects where {one.rejects} are: {content!r}",
+                )
+
+
+def _shown(counted: Counter[Any]) -> str:
+    return ", ".join(f"{count} of {one}" for one, count in list(counted.items())[:3])
+
+
+def _hold(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ViolationError(otherwise)
