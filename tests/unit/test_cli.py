@@ -16,7 +16,22 @@ from penstock.cli import app
 from penstock.model.dataset_files import load_datasets
 from penstock.model.dataset_schema import SCHEMA_FILE, dataset_schema
 
-COMMANDS = ("demo", "up", "down", "put", "status", "runs", "run", "query", "search", "apply", "infer", "schema")
+COMMANDS = (
+    "demo",
+    "up",
+    "down",
+    "put",
+    "status",
+    "runs",
+    "run",
+    "query",
+    "search",
+    "reconcile",
+    "dead-letters",
+    "apply",
+    "infer",
+    "schema",
+)
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -53,6 +68,8 @@ def test_each_command_s_help_shows_an_example_and_the_json_option(command: str) 
         ("run", "last"),
         ("query", "SELECT 1"),
         ("search", "flights", "x"),
+        ("reconcile", "--datasets", str(REPOSITORY / "datasets")),
+        ("dead-letters", "redrive"),
         ("apply",),
         ("down",),
     ],
@@ -88,6 +105,20 @@ def test_a_refused_dataset_is_told_by_file_and_line(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert f"{tmp_path}/flights.yaml:2: prefix:" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--dataset", "flight"), "there is no dataset flight in"),
+        (("--since", "yesterday"), "--since yesterday is no time"),
+    ],
+)
+def test_reconcile_says_what_it_does_not_understand(arguments: tuple[str, ...], told: str) -> None:
+    result = run("reconcile", *arguments, "--datasets", str(REPOSITORY / "datasets"))
+
+    assert result.exit_code == 1
+    assert told in result.stderr
 
 
 def test_schema_writes_the_schema_where_datasets_are_and_says_when_it_was_current(tmp_path: Path) -> None:

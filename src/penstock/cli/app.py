@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from penstock.cli import ask, describe, follow, stack, tour
+from penstock.cli import ask, dead_letters, describe, follow, reconcile, stack, tour
 from penstock.cli.failures import explained
 from penstock.cli.screen import complain
 
@@ -61,6 +61,7 @@ def _add(command: Callable[..., None], panel: str) -> None:
 
 
 _LAPTOP, _FILES, _ANSWERS, _DATASETS = "The laptop", "Files and runs", "What is loaded", "Datasets"
+_MENDING = "When something is wrong"
 
 _add(tour.demo, _LAPTOP)
 _add(stack.up, _LAPTOP)
@@ -71,6 +72,8 @@ _add(follow.runs, _FILES)
 _add(follow.run, _FILES)
 _add(ask.query, _ANSWERS)
 _add(ask.search, _ANSWERS)
+_add(reconcile.reconcile, _MENDING)
+_add(dead_letters.dead_letters, _MENDING)
 _add(describe.apply, _DATASETS)
 _add(describe.infer, _DATASETS)
 _add(describe.schema, _DATASETS)

@@ -29,7 +29,7 @@ from penstock.model.outcomes import LedgerEntry, Verdict
 from penstock.model.reconciliation import Disagreement, Kind, Reconciliation
 from penstock.ports import Clock, Leases, ObjectStore, Runs, RunStatus, SearchIndex, Warehouse
 
-__all__ = ["Kept", "Scope", "reconcile", "report_key", "what_is_read"]
+__all__ = ["Kept", "Scope", "checkable", "reconcile", "report_key", "what_is_read"]
 
 _RUNS = 1_000
 """How many runs are looked back on; more than can begin while this reads."""
@@ -70,11 +70,11 @@ def reconcile(
     ]
     in_flight = set(arrivals_of(store, live))
 
-    checkable = {name: _checkable(dataset, warehouse, search) for name, dataset in datasets.items() if scope.has(name)}
+    mine = {name: checkable(dataset, warehouse, search) for name, dataset in datasets.items() if scope.has(name)}
     report = Reconciliation(began, began, scope.since, checked={})
-    for name in checkable:
+    for name in mine:
         report.of(name)
-    facts = sort_on_disk(_facts(store, warehouse, search, datasets, checkable, scope, report))
+    facts = sort_on_disk(_facts(store, warehouse, search, datasets, mine, scope, report))
     first = next(facts, None)  # Everything is read by now.
     in_flight |= set(arrivals_of(store, [run for run in leases.runs(_RUNS) if run.id not in before]))
 
@@ -92,7 +92,7 @@ def reconcile(
         if seen.arrival in in_flight:
             checked.in_flight += 1
         elif scope.since is None or _is_since(seen, moved, scope.since):
-            report.add(judge.disagreements(seen, checkable.get(seen.dataset)))
+            report.add(judge.disagreements(seen, mine.get(seen.dataset)))
     report.ended = clock.now()
     return report
 
@@ -117,7 +117,7 @@ def what_is_read(bucket: str, datasets: Mapping[str, Dataset], scope: Scope) -> 
     yield f"read the {REJECTS} of each arrival that has fewer documents than rows"
 
 
-def _checkable(dataset: Dataset, warehouse: Warehouse | None, search: SearchIndex | None) -> Dataset:
+def checkable(dataset: Dataset, warehouse: Warehouse | None, search: SearchIndex | None) -> Dataset:
     """The dataset with those destinations that the stack has."""
     missing = {
         **({"table": None} if warehouse is None else {}),
@@ -134,7 +134,7 @@ def _facts(
     warehouse: Warehouse | None,
     search: SearchIndex | None,
     datasets: Mapping[str, Dataset],
-    checkable: Mapping[str, Dataset],
+    mine: Mapping[str, Dataset],
     scope: Scope,
     report: Reconciliation,
 ) -> Iterator[Fact]:
@@ -145,14 +145,14 @@ def _facts(
         else:
             yield from _settled(store, root, report)
     if warehouse is not None:
-        for dataset in _once(checkable, scope, _table):
+        for dataset in _once(mine, scope, _table):
             for entry in warehouse.ledger(dataset):
                 yield entry.arrival, "ledger", [*asdict(entry).values()]
             for arrival, rows in warehouse.rows_by_arrival(dataset, scope.since):
                 if arrival != _BEFORE_PENSTOCK:
                     yield arrival, "rows", [dataset.name, rows]
     if search is not None:
-        for dataset in _once(checkable, scope, _index):
+        for dataset in _once(mine, scope, _index):
             for arrival, documents in search.documents_by_arrival(_index(dataset)):
                 yield arrival, "documents", [dataset.name, documents]
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from penstock.adapters.clients import client_config
 from penstock.adapters.dynamodb import DynamoLeases
 from penstock.adapters.s3 import S3ObjectStore
+from penstock.adapters.stepfunctions import StepFunctionsRuns
 from penstock.model.errors import PermanentError
 
 if TYPE_CHECKING:
     from penstock.adapters.opensearch import OpenSearchIndex
+    from penstock.adapters.postgres import PostgresWarehouse
     from penstock.local.stack import LocalStack
 
 Role = Literal["owner", "loader"]
@@ -35,6 +37,8 @@ class Deployment:
     search_url: str = ""
     search_auth: Literal["aws", "none"] = "none"
     region: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The template's, as it was deployed."""
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
@@ -60,6 +64,20 @@ class Deployment:
         return DynamoLeases(self.client("dynamodb"), self.outputs["LeaseTable"])
 
     @cached_property
+    def runs(self) -> StepFunctionsRuns:
+        return StepFunctionsRuns(self.client("stepfunctions"), self.machine)
+
+    @cached_property
+    def warehouse(self) -> PostgresWarehouse | None:
+        """With the role that loads; None for a stack without one."""
+        conninfo = self.conninfo("loader")
+        if not conninfo:
+            return None
+        from penstock.adapters.postgres import PostgresWarehouse
+
+        return PostgresWarehouse(conninfo)
+
+    @cached_property
     def search(self) -> OpenSearchIndex | None:
         if not self.search_url:
             return None
@@ -77,6 +95,7 @@ def local_deployment(stack: LocalStack) -> Deployment:
         make_client=stack.client,
         conninfo=stack.warehouse_dsn,
         search_url=stack.search_url,
+        parameters=stack.parameters,
     )
 
 
@@ -120,6 +139,7 @@ def aws_deployment(name: str) -> Deployment:
         search_url=parameters.get("SearchUrl", ""),
         search_auth="none" if parameters.get("SearchAuth") == "none" else "aws",
         region=str(session.region_name),
+        parameters=parameters,
     )
 
 

@@ -1,0 +1,97 @@
+"""`penstock dead-letters`: what could not be delivered, and sending it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from penstock.cli.options import LOCAL, AsJson, OnAws, StackName
+from penstock.cli.screen import clock_time, count, emit, indented, screen
+from penstock.cli.target import deployment
+
+if TYPE_CHECKING:
+    from penstock.local.dead_letters import DeadLetter
+
+
+class Action(StrEnum):
+    LIST = "list"
+    REDRIVE = "redrive"
+
+
+def dead_letters(
+    action: Annotated[Action, typer.Argument(help="list shows them; redrive sends them again.")] = Action.LIST,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Say what redrive would do with each, and do nothing.")
+    ] = False,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Take at most so many.")] = 100,
+    stack: StackName = LOCAL,
+    aws: OnAws = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a queue, a rule, a topic or a function could not deliver, and why; or send it again.
+
+    No file is ever lost by it: what is in incoming/ is listed every minute. First mend what the letters name.
+
+    [dim]$ penstock dead-letters
+    $ penstock dead-letters redrive --dry-run[/dim]
+    """
+    from penstock.local import dead_letters as queues
+
+    target = deployment(stack, aws=aws)
+    if action is Action.LIST or dry_run:
+        letters = queues.read(target, limit)
+        if as_json:
+            emit({"waiting": queues.waiting(target), "dead_letters": [letter.to_json() for letter in letters]})
+        else:
+            _show(letters, queues.waiting(target), would=action is Action.REDRIVE)
+        return
+    moved = queues.move_arrivals(target)
+    done, left = queues.redrive(target, limit)
+    if as_json:
+        emit(
+            {
+                "moved_by_sqs": moved or 0,
+                "redriven": [letter.to_json() for letter in done],
+                "left": [letter.to_json() for letter in left],
+            }
+        )
+        return
+    console = screen()
+    if moved:
+        console.print(f"SQS moves {count(moved)} messages back into the arrivals queue")
+    for letter in done:
+        console.print(f"{letter.source}: {letter.then}", markup=False)
+    if left:
+        console.print("\nleft where they are:")
+        _letters(left, would=False)
+    if not (moved or done or left):
+        console.print("There are no dead letters.")
+
+
+def _show(letters: Sequence[DeadLetter], waiting: Mapping[str, int], *, would: bool) -> None:
+    console = screen()
+    if not letters:
+        console.print("There are no dead letters.")
+        return
+    _letters(letters, would=would)
+    total = max(sum(waiting.values()), len(letters))
+    more = f", the first {count(len(letters))} shown (--limit)" if total > len(letters) else ""
+    console.print(f"[dim]{count(total)} dead letter{'s' if total != 1 else ''}{more}[/]")
+    if not would:
+        console.print("Mend what they name, then: penstock dead-letters redrive")
+
+
+def _letters(letters: Sequence[DeadLetter], *, would: bool) -> None:
+    console = screen()
+    for letter in letters:
+        console.print(f"[bold]{clock_time(letter.sent)}[/]  {escape(letter.source)}", soft_wrap=True)
+        if letter.why:
+            console.print(indented(escape(letter.why), by=2))
+        if letter.redrive is None:
+            console.print(indented(f"[yellow]{escape(letter.then)}[/]", by=2))
+        elif would:
+            console.print(indented(f"would {escape(letter.then)}", by=2))
