@@ -34,6 +34,12 @@ test: check ## All checks and all tests
 format: $(VENV)/.dev ## Format the code, and fix what ruff can fix
 	@$(BIN)/ruff check --fix --exit-zero
 	@$(BIN)/ruff format
+.PHONY: faults
+faults: $(VENV)/.dev ## Break it at every point where it waits, one at a time; writes docs/faults.md
+	@$(BIN)/python -m tests.faults.all $(ARGS)
+.PHONY: soak
+soak: $(VENV)/.dev ## 5,000 files from three producers while workers are killed
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 .PHONY: bench
 bench: $(VENV)/.dev .venv-dlt/.installed ## Measure Penstock beside its floor and beside dlt
 	@$(BIN)/python -m benchmarks.run $(ARGS)

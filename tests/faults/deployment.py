@@ -1,0 +1,183 @@
+"""The whole template on this machine, its functions wrapped so that their calls are recorded and broken.
+
+What differs from the template, and only that: Tasks and functions time out after seconds; no notification and no
+schedule starts a listing, so that a case's runs are its own (the campaign sends what they would have sent; a failed
+run still asks for a listing by itself); the functions' `app.py` are loaded through `worker.install`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tests.faults.kinds import Fault, Point
+from tests.faults.worker import busy
+
+from penstock.local.deployment import Deployment, local_deployment
+from penstock.local.stack import LocalStack
+
+REPOSITORY = Path(__file__).parents[2]
+DATASETS = Path(__file__).with_name("datasets")
+PASSWORD = "0f-the-l0ader"
+"""What no state, event or log may show."""
+TASK_SECONDS = 4
+FUNCTION_SECONDS = 12
+DELAY_SECONDS = 5.5
+"""Past the Task's timeout, before the function's: the step is repeated while the first try goes on and ends."""
+
+_STUB = """
+import sys
+sys.path.insert(0, {repository!r})
+from tests.faults.worker import install
+handler = install({folder!r}, {function!r}, {app!r})
+"""
+
+
+@dataclass
+class FaultyStack:
+    stack: LocalStack
+    folder: Path
+    ahead: float = 0.0
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        return local_deployment(self.stack)
+
+    def client(self, service: str) -> Any:
+        return self.deployment.client(service)
+
+    def advance(self, seconds: float) -> None:
+        """Penstock's clock goes on by so much; what waits for a time need not be waited for."""
+        self.ahead += seconds
+        replacement = self.folder / "clock.new"
+        replacement.write_text(str(self.ahead))
+        replacement.rename(self.folder / "clock")
+
+    def arm(self, case: str, point: Point, fault: Fault) -> None:
+        seconds = 1.0 if point.function == "list_incoming" else DELAY_SECONDS
+        armed = {**point.to_json(), "fault": fault, "case": case, "seconds": seconds}
+        replacement = self.folder / "armed.new"
+        replacement.write_text(json.dumps(armed))
+        replacement.rename(self.folder / "armed.json")
+
+    def heal(self) -> None:
+        (self.folder / "armed.json").unlink(missing_ok=True)
+
+    def made(self, case: str) -> bool:
+        return (self.folder / f"made-{case}").exists()
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[list[Point]]:
+        found: list[Point] = []
+        points = self.folder / "points"
+        points.touch()
+        try:
+            yield found
+        finally:
+            lines = points.read_text().splitlines()
+            points.unlink()
+            found += dict.fromkeys(Point(*json.loads(line)) for line in lines)
+
+    def list_incoming(self, *, wait: bool = True) -> dict[str, Any] | None:
+        """As the schedule asks for it: what it answers, or None when it died or failed."""
+        event = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+        answer = self.client("lambda").invoke(
+            FunctionName=self.function("ListIncoming"),
+            InvocationType="RequestResponse" if wait else "Event",
+            Payload=json.dumps(event),
+        )
+        if not wait or "FunctionError" in answer:
+            return None
+        said: dict[str, Any] = json.loads(answer["Payload"].read())
+        return said
+
+    def ask_for_a_listing(self) -> None:
+        """By a message to the arrivals queue, as the schedule does."""
+        event = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+        queue = self.deployment.outputs["ArrivalsQueueUrl"]
+        self.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+
+    def left(self) -> int:
+        """Object versions in `incoming/`; a page of them at most."""
+        found = self.client("s3").list_object_versions(Bucket=self.deployment.bucket, Prefix="incoming/")
+        return len(found.get("Versions", []))
+
+    def executions(self) -> list[str]:
+        client = self.client("stepfunctions")
+        pages = client.get_paginator("list_executions").paginate(stateMachineArn=self.deployment.machine)
+        return [execution["executionArn"] for page in pages for execution in page["executions"]]
+
+    def function(self, logical: str) -> str:
+        return self._functions[logical]
+
+    @cached_property
+    def _functions(self) -> dict[str, str]:
+        found = self.client("cloudformation").describe_stack_resources(StackName=self.stack.name)["StackResources"]
+        return {
+            one["LogicalResourceId"]: one["PhysicalResourceId"]
+            for one in found
+            if one["ResourceType"] == "AWS::Lambda::Function"
+        }
+
+    def running(self) -> bool:
+        executions = self.client("stepfunctions").list_executions(
+            stateMachineArn=self.deployment.machine, statusFilter="RUNNING"
+        )["executions"]
+        return bool(executions)
+
+    def await_quiet(self, seconds: float = 60) -> bool:
+        """Until no run is RUNNING and no invocation goes on, also none that was given up on."""
+        deadline = time.monotonic() + seconds
+        while self.running() or any(busy(self.folder)):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.03)
+        return True
+
+
+@contextlib.contextmanager
+def faulty_stack(name: str = "faults", *, notified: bool = False) -> Iterator[FaultyStack]:
+    """With `notified` S3's notifications start listings, as deployed, and nothing times out before its time."""
+    with tempfile.TemporaryDirectory(prefix="penstock-faults-") as base:
+        folder = Path(base) / "control"
+        (folder / "busy").mkdir(parents=True)
+        (folder / "clock").write_text("0")
+        template = _template(Path(base) / "deployed", folder, notified)
+        with LocalStack.temporary(name, template=template, datasets=DATASETS, wait_scale=0.01) as stack:
+            secrets = stack.client("secretsmanager")
+            arn = stack.parameters["WarehouseSecretArn"]
+            secret = json.loads(secrets.get_secret_value(SecretId=arn)["SecretString"])
+            secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({**secret, "password": PASSWORD}))
+            yield FaultyStack(stack, folder)
+
+
+def _template(root: Path, folder: Path, notified: bool) -> Path:
+    """A folder with the template and what it names, wrapped."""
+    root.mkdir()
+    text = (REPOSITORY / "template.yaml").read_text()
+    text = text.replace("ScheduleExpression: rate(1 minute)", "ScheduleExpression: rate(1 day)")
+    if not notified:
+        text = re.sub(r"\n      NotificationConfiguration:\n(?:        .*\n)+", "\n", text)
+        text = re.sub(r"\n      Timeout: \d+", f"\n      Timeout: {FUNCTION_SECONDS}", text)
+    (root / "template.yaml").write_text(text)
+    (root / "statemachines").mkdir()
+    for source in (REPOSITORY / "statemachines").glob("*.yaml"):
+        machine = source.read_text()
+        if not notified:
+            machine = re.sub(r"(\n +TimeoutSeconds): \d+", rf"\1: {TASK_SECONDS}", machine)
+        (root / "statemachines" / source.name).write_text(machine)
+    (root / "pipeline").symlink_to(REPOSITORY / "pipeline")
+    for app in (REPOSITORY / "functions").glob("*/app.py"):
+        stub = root / "functions" / app.parent.name / "app.py"
+        stub.parent.mkdir(parents=True)
+        named = {"folder": str(folder), "function": app.parent.name, "app": str(app), "repository": str(REPOSITORY)}
+        stub.write_text(_STUB.format(**named))
+    return root / "template.yaml"

@@ -1,0 +1,155 @@
+"""5,000 files from three producers, while Lambda workers are killed at random: `python -m tests.faults.soak`.
+
+A tenth of the files are put again as they are, a tenth are overwritten, two in a hundred are bad. S3's notifications
+and a tick of the schedule start listings, as deployed. Penstock's clock runs ten times as fast as the machine's, so
+that leases of killed listings and times of put-back files pass sooner. It has to end by itself, with every row
+accounted for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import psutil
+from tests.faults.checker import leaked_in_logs, wrong
+from tests.faults.deployment import FaultyStack, faulty_stack
+from tests.faults.scenarios import File, Put, csv_of, jsonl_of
+
+CASE = "soak"
+PRODUCERS = 3
+SPEED = 10
+TICK_SECONDS = 6.0
+"""A minute on Penstock's clock."""
+
+
+def files_of(producer: int, count: int, random_: random.Random) -> list[File]:
+    """`count` PUTs in their order, of keys that are this producer's own."""
+    puts: list[File] = []
+    while len(puts) < count:
+        number = len(puts)
+        name = f"{producer}-{number}"
+        kind = random_.random()
+        if kind < 0.02:
+            puts.append(File(f"incoming/strict/{CASE}/{name}.csv", csv_of(CASE, name, 2, bad=1), "strict", failed=True))
+        elif kind < 0.22 and puts and not puts[-1].failed:
+            before = puts[-1]
+            if kind < 0.12:
+                puts.append(replace(before, duplicate=True, replaced=False))
+            elif before.dataset == "readings" and not before.duplicate:
+                puts[-1] = replace(before, replaced=True)
+                puts.append(File(before.key, csv_of(CASE, name, 3), "readings"))
+        elif kind < 0.8:
+            puts.append(File(f"incoming/readings/{CASE}/{name}.csv", csv_of(CASE, name, 5), "readings"))
+        else:
+            puts.append(File(f"incoming/people/{CASE}/{name}.jsonl", jsonl_of(CASE, name, 4), "people"))
+    return puts
+
+
+def put_all(faulty: FaultyStack, files: Sequence[File]) -> list[Put]:
+    s3, bucket = faulty.client("s3"), faulty.deployment.bucket
+    return [
+        Put(file, bucket, s3.put_object(Bucket=bucket, Key=file.key, Body=file.body)["VersionId"]) for file in files
+    ]
+
+
+class Killer:
+    """Kills a worker of this stack's own MiniStack from time to time, until it is told to stop."""
+
+    def __init__(self, faulty: FaultyStack, every: float, random_: random.Random) -> None:
+        [self._ministack] = [engine.pid for engine in faulty.stack.status() if engine.name == "ministack"]
+        self._every = every
+        self._random = random_
+        self._stopped = threading.Event()
+        self.killed = 0
+
+    def run(self) -> None:
+        while not self._stopped.wait(self._random.expovariate(1 / self._every)):
+            workers = []
+            for child in psutil.Process(self._ministack).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if "lambda_worker" in " ".join(child.cmdline()):
+                        workers.append(child)
+            if workers:
+                with contextlib.suppress(psutil.Error, ProcessLookupError):
+                    os.kill(self._random.choice(workers).pid, signal.SIGKILL)
+                    self.killed += 1
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+def soak(count: int, every: float, most: float, seed: int) -> dict[str, object]:
+    """What it did, and what was wrong. `every` is the mean of the seconds between two kills."""
+    random_ = random.Random(seed)  # noqa: S311 - no secret
+    with faulty_stack("soak", notified=True) as faulty:
+        killer = Killer(faulty, every, random.Random(seed))  # noqa: S311
+        killing = threading.Thread(target=killer.run)
+        killing.start()
+        began = last_tick = time.monotonic()
+        try:
+            with ThreadPoolExecutor(PRODUCERS) as pool:
+                shares = [count // PRODUCERS + (n < count % PRODUCERS) for n in range(PRODUCERS)]
+                files = [files_of(n, share, random_) for n, share in enumerate(shares)]
+                putting = [pool.submit(put_all, faulty, mine) for mine in files]
+                while True:
+                    time.sleep(0.5)
+                    faulty.advance(0.5 * (SPEED - 1))
+                    if time.monotonic() - last_tick > TICK_SECONDS:
+                        last_tick = time.monotonic()
+                        faulty.ask_for_a_listing()
+                        if all(put.done() for put in putting) and _at_rest(faulty):
+                            break
+                    if time.monotonic() - began > most:
+                        break
+                puts = [put for done in putting for put in done.result()]
+        finally:
+            killer.stop()
+            killing.join()
+        seconds = time.monotonic() - began
+        quiet = faulty.await_quiet()
+        executions = faulty.executions()
+        troubles = wrong(faulty, CASE, puts, executions) + leaked_in_logs(faulty)
+        if not quiet:
+            troubles.insert(0, "6: runs or invocations go on")
+    return {
+        "files": len(puts),
+        "duplicates": sum(put.file.duplicate for put in puts),
+        "overwritten": sum(put.file.replaced for put in puts),
+        "bad": sum(put.file.failed for put in puts),
+        "killed": killer.killed,
+        "runs": len(executions),
+        "seconds": round(seconds, 1),
+        "seed": seed,
+        "wrong": troubles[:20],
+    }
+
+
+def _at_rest(faulty: FaultyStack) -> bool:
+    return not faulty.left() and not faulty.running()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=5_000)
+    parser.add_argument("--every", type=float, default=1.5, help="mean seconds between two kills")
+    parser.add_argument("--minutes", type=float, default=20.0, help="give up after so long")
+    parser.add_argument("--seed", type=int, default=20131001)
+    given = parser.parse_args(arguments)
+    found = soak(given.files, given.every, given.minutes * 60, given.seed)
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    return 1 if found["wrong"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
