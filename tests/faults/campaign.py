@@ -170,7 +170,7 @@ def campaign(
         cases = cases_of(points)
         yield {"points": {name: len(found) for name, found in points.items()}, "cases": len(cases)}
         if chosen:
-            cases = [case for case in cases if case.name == chosen]
+            cases = [case for case in cases if f"{case.name}/".startswith(chosen)]
         mine = [case for case in cases if crc32(case.name.encode()) % share[1] == share[0]]
         for case in mine[:count]:
             if time.monotonic() > until:
@@ -182,7 +182,7 @@ def campaign(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="one case, by the name that a failure shows")
+    parser.add_argument("--only", default="", help="one case, by the name that a failure shows, or those that begin so")
     parser.add_argument("--share", default="1/1", help="2/3: the second third of the cases")
     parser.add_argument("--minutes", type=float, default=55.0, help="begin no case after so long")
     parser.add_argument("--count", type=int, help="at most so many cases")

@@ -32,10 +32,10 @@ for by the campaign, as the schedule does, so that a case's runs are its own.
 | fault | what is done |
 |---|---|
 | kill before, kill after | SIGKILL of the worker before the call, or after it was answered |
-| fail once | the call is not made, and fails as when the service can't be reached; a statement finds its connection cut |
+| fail once | the call is not made, and fails as when nobody can be reached; a statement finds its connection cut |
 | fail always | the same at each try, until the first runs that met it are over; then it is healed |
 | do twice | the call is made twice; not a statement of a transaction or a read of a stream, which are made once |
-| delay | past the Task's timeout, so the step is repeated while the first try goes on to its end; past a listing's lease |
+| delay | past the Task's timeout: the step is repeated while the first try goes on to its end; past a listing's lease |
 | lose reply | the call is made, and fails as when its answer got lost |
 
 Scenarios: *overwritten* (a CSV that is overwritten, one with gzip, one with a rejected row; table, index and kickoff),
