@@ -10,7 +10,7 @@ from datetime import timedelta
 from penstock import wiring
 from penstock.flows.list_incoming import Limits, list_incoming
 from penstock.handler import Answer, Context, Event, lambda_handler, logger
-from penstock.metrics import publish_backlog
+from penstock.metrics import publish_backlog, publish_breakers
 from penstock.triggers import Trigger, triggers_of
 
 
@@ -32,4 +32,5 @@ def handler(event: Event, context: Context) -> Answer:
     )
     if listing.listed:
         publish_backlog(settings.stack, listing)
+        publish_breakers(settings.stack, listing.down)
     return {"listed": listing.listed, "plans": list(listing.plans)}

@@ -1,10 +1,14 @@
-"""The backlog as CloudWatch metrics, by a line in the log (Embedded Metric Format): no call, and no permission."""
+"""What CloudWatch is told, as metrics, by a line in the log (Embedded Metric Format): no call, and no permission."""
 
 from __future__ import annotations
+
+from collections.abc import Container
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from penstock.flows.list_incoming import Listing
+from penstock.model.breakers import DESTINATIONS
+from penstock.model.reconciliation import Reconciliation
 
 NAMESPACE = "Penstock"
 
@@ -19,6 +23,28 @@ def publish_backlog(stack: str, listing: Listing) -> None:
     _publish({"Stack": stack}, sum(b.files for b in backlogs), sum(b.bytes for b in backlogs), oldest)
     for dataset, backlog in listing.backlog.items():
         _publish({"Stack": stack, "Dataset": dataset}, backlog.files, backlog.bytes, backlog.oldest_age(listing.at))
+
+
+def publish_breakers(stack: str, down: Container[str]) -> None:
+    """`BreakerOpen`, 1 or 0 for each destination."""
+    for destination in DESTINATIONS:
+        metrics = EphemeralMetrics(namespace=NAMESPACE, service="")
+        metrics.add_dimension(name="Stack", value=stack)
+        metrics.add_dimension(name="Destination", value=destination)
+        metrics.add_metric(name="BreakerOpen", unit=MetricUnit.Count, value=int(destination in down))
+        metrics.flush_metrics()
+
+
+def publish_disagreements(stack: str, found: Reconciliation) -> None:
+    """`Disagreements`, in files, for the stack and for each dataset: zeros too, so that an alarm sees it mended."""
+    per_dataset = {name: checked.disagreements for name, checked in found.checked.items()}
+    for dataset, disagreements in {"": found.total, **per_dataset}.items():
+        metrics = EphemeralMetrics(namespace=NAMESPACE, service="")
+        metrics.add_dimension(name="Stack", value=stack)
+        if dataset:
+            metrics.add_dimension(name="Dataset", value=dataset)
+        metrics.add_metric(name="Disagreements", unit=MetricUnit.Count, value=disagreements)
+        metrics.flush_metrics()
 
 
 def _publish(dimensions: dict[str, str], files: int, size: int, oldest: float) -> None:

@@ -1,7 +1,8 @@
 """The seams. A use case knows these Protocols and nothing of what stands behind them.
 
 Adapters raise `TransientError` when the same call may succeed later (of a destination that is down as a whole,
-`DestinationDownError`) and `PermanentError` when it can't; they let no client's own exception through. Each has one contract suite (`tests/contract/`) that its fake and its real adapter pass.
+`DestinationDownError`) and `PermanentError` when it can't; they let no client's own exception through. Each has one
+contract suite (`tests/contract/`) that its fake and its real adapter pass.
 """
 
 from __future__ import annotations
@@ -148,6 +149,8 @@ class Attempt:
     reason: str
     run: str = ""
     """The run that the last attempt was part of."""
+    crashes: int = 0
+    """In how many of the attempts the worker died."""
 
 
 class Leases(Protocol):

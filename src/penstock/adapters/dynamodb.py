@@ -207,6 +207,7 @@ class DynamoLeases:
                                 "not_before": attempt.not_before.isoformat(),
                                 "reason": attempt.reason,
                                 "run": attempt.run,
+                                "crashes": attempt.crashes,
                                 "expires_at": int((attempt.not_before + KEPT).timestamp()),
                             }
                         )
@@ -307,4 +308,5 @@ def _attempt(item: Mapping[str, Any]) -> Attempt:
         not_before=datetime.fromisoformat(item["not_before"]),
         reason=item["reason"],
         run=item["run"],
+        crashes=int(item.get("crashes", 0)),
     )

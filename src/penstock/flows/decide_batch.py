@@ -22,9 +22,10 @@ from penstock.flows.deciding import (
 )
 from penstock.flows.set_aside import write_reason, write_reason_where_it_lies, write_rejects
 from penstock.model.arrivals import FAILED, PROCESSED, UNCLAIMED, Arrival, settled_key
+from penstock.model.breakers import needs, tripped
 from penstock.model.dataset_files import dataset_of
 from penstock.model.datasets import Dataset
-from penstock.model.errors import TransientError
+from penstock.model.errors import SEARCH, DestinationDownError, PermanentError, TransientError
 from penstock.model.outcomes import IndexOutcome, LoadOutcome, SettledArrival, Settlement, Verdict
 from penstock.model.plans import Batch, indexed_key
 from penstock.ports import Attempt, Clock, Leases, ObjectStore, SearchIndex, Warehouse
@@ -66,10 +67,18 @@ class Desk:
         dataset = self._usable(batch.dataset)
         if dataset is None:
             return [self._without_dataset(plan, batch.dataset, arrival) for arrival in batch.arrivals]
-        return [
-            self._carry(plan, arrival, told, decide(told))
-            for arrival, told in zip(batch.arrivals, self._ask(plan, batch, dataset), strict=True)
-        ]
+        try:
+            self._meet(dataset)
+            decided = [
+                self._carry(plan, arrival, told, decide(told))
+                for arrival, told in zip(batch.arrivals, self._ask(plan, batch, dataset), strict=True)
+            ]
+        except DestinationDownError as down:
+            self._trip(plan, down)
+            return [self._spared(plan, arrival, str(down)) for arrival in batch.arrivals]
+        for destination in needs(dataset) & self.leases.breakers().keys():
+            self.leases.close_breaker(destination)
+        return decided
 
     def _usable(self, name: str) -> Dataset | None:
         """The dataset as this stack can work it: without a search index, one with a table still has its table."""
@@ -77,6 +86,45 @@ class Desk:
         if dataset and dataset.table and self.destinations.search is None:
             return dataset.model_copy(update={"index": None})
         return dataset
+
+    # ── destinations that are down ──────────────────────────────────────────────────────────────────────────────────
+
+    def _meet(self, dataset: Dataset) -> None:
+        """Raises DestinationDownError when a branch found its destination down, or the index is down now.
+
+        The warehouse is asked for its ledger anyway. The index is asked something small when its branch failed: what
+        looks like a file's fault may be that nothing answers.
+        """
+        for branch in (self.warehouse_branch, self.search_branch):
+            if branch.down in needs(dataset):
+                raise DestinationDownError(branch.down, branch.down_reason)
+        if self.search_branch.reason and dataset.index and self.destinations.search:
+            try:
+                self.destinations.search.count(dataset.index.name, "")
+            except DestinationDownError:
+                raise
+            except TransientError as slow:
+                raise DestinationDownError(SEARCH, str(slow)) from slow
+            except PermanentError:
+                pass  # It answers, and the branch has said what is wrong.
+
+    def _trip(self, plan: str, down: DestinationDownError) -> None:
+        standing = self.leases.breakers().get(down.destination)
+        breaker = tripped(standing, down.destination, plan, self.clock.now(), shortened(str(down)))
+        if breaker != standing:
+            self.leases.open_breaker(breaker)
+
+    def _spared(self, plan: str, arrival: Arrival, reason: str) -> Decided:
+        """Put back as it was, no attempt counted. Nothing plans it before the breaker lets it."""
+        if arrival.location:
+            return self._left(plan, arrival, f"Not tried: {shortened(reason)} Retry it when that is mended.")
+        return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=shortened(reason)))
+
+    def _left(self, plan: str, arrival: Arrival, reason: str) -> Decided:
+        """A retried one stays in `failed/`, where it lies."""
+        write_reason_where_it_lies(self.store, arrival, plan, reason)
+        key = arrival.lies.key
+        return Decided(SettledArrival(arrival.id, arrival.key, Settlement.FAILED, reason=reason, settled_key=key))
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -95,6 +143,8 @@ class Desk:
                 attempts=waiting[arrival.id].attempts if arrival.id in waiting else 0,
                 most_attempts=self.most_attempts,
                 retried=arrival.location is not None,
+                alone=len(batch.arrivals) == 1,
+                crashes=waiting[arrival.id].crashes if arrival.id in waiting else 0,
             )
 
         lost = [arrival for arrival in batch.arrivals if undecided(told(arrival)) and told(arrival).is_last]
@@ -125,7 +175,9 @@ class Desk:
     def _carry(self, plan: str, arrival: Arrival, told: Told, decision: Decision) -> Decided:
         dataset, reason = told.dataset, shortened(decision.reason)
         if decision.settlement is Settlement.PUT_BACK:
-            attempt = Attempt(arrival.id, told.attempts + 1, not_before(self.clock.now(), told.attempts), reason, plan)
+            crashes = told.crashes + (told.warehouse.crashed or told.search.crashed)
+            later = not_before(self.clock.now(), told.attempts)
+            attempt = Attempt(arrival.id, told.attempts + 1, later, reason, plan, crashes)
             return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason), attempt)
         documents = self._documents(arrival, told, decision)
         rejects = write_rejects(self.store, self.destinations.warehouse, dataset, arrival, told.load, told.indexed)
@@ -169,11 +221,7 @@ class Desk:
             reason = "The datasets were deployed anew while the run went on: planned again by those there are now."
             if arrival.location:
                 reason = f"This stack has no dataset {name} for it. Deploy the datasets, then retry it again."
-                write_reason_where_it_lies(self.store, arrival, plan, reason)
-                lies = arrival.location.key
-                return Decided(
-                    SettledArrival(arrival.id, arrival.key, Settlement.FAILED, reason=reason, settled_key=lies)
-                )
+                return self._left(plan, arrival, reason)
             return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason))
         reason = shortened(unclaimed_reason(arrival, (dataset.prefix for dataset in self.datasets.values())))
         write_reason(self.store, arrival, UNCLAIMED, "", plan, reason)

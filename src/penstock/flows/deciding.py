@@ -14,6 +14,7 @@ from typing import Any
 
 from penstock.model.arrivals import INCOMING, Arrival
 from penstock.model.datasets import Dataset
+from penstock.model.errors import down_in
 from penstock.model.outcomes import IndexOutcome, LoadOutcome, Settlement, Verdict
 
 _FIRST_WAIT = timedelta(seconds=30)
@@ -31,11 +32,19 @@ class Documents(StrEnum):
     DELETE = "delete"
 
 
+CRASHES = frozenset(("Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError", "States.Timeout"))
+"""What a branch ends in when its worker died: of it no file is known to be the cause, and any may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Branch:
     """How a branch of the batch ended: `reason` is empty when it is done."""
 
     reason: str = ""
+    crashed: bool = False
+    down: str = ""
+    """The destination that it found to be down, as its error said, and below why."""
+    down_reason: str = ""
 
     @classmethod
     def of(cls, outcome: Mapping[str, Any]) -> Branch:
@@ -43,7 +52,9 @@ class Branch:
         if outcome.get("status") == "done":
             return cls()
         error, cause = str(outcome.get("error") or "no outcome"), str(outcome.get("cause") or "")
-        return cls(shortened(f"{error}: {cause}" if cause else error))
+        reason = shortened(f"{error}: {cause}" if cause else error)
+        down = down_in(cause)
+        return cls(reason, error in CRASHES, down, cause.partition(": ")[2] if down else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +78,25 @@ class Told:
     most_attempts: int
     retried: bool = False
     """By an operator, from `failed/`: it has this one attempt, and is not put back into `incoming/`."""
+    alone: bool = True
+    """In its batch. What a batch as a whole ended in is no evidence against one file among others."""
+    crashes: int = 0
+    """In how many of the past attempts the worker died."""
 
     @property
     def is_last(self) -> bool:
-        return self.retried or self.attempts + 1 >= self.most_attempts
+        return self.retried or (self.alone and self.attempts + 1 >= self.most_attempts)
+
+    def why(self, branch: Branch) -> str:
+        """The branch's reason; of a file that is given up because it killed its workers, what to do about that."""
+        if not (branch.crashed and self.is_last):
+            return branch.reason
+        times = "once" if self.crashes == 0 else f"{self.crashes + 1} times"
+        return (
+            f"It crashed its worker {times}, at last alone in its batch ({branch.reason}). It may need more memory or "
+            "time than the function has: split the file, or raise MemorySize or Timeout of BeginLoad and IndexBatch in "
+            "template.yaml. Then put it again, or `penstock retry` it."
+        )
 
 
 def undecided(told: Told) -> bool:
@@ -82,7 +108,7 @@ def decide(told: Told) -> Decision:
     if told.dataset.table is None:
         return _by_index(told)
     if told.load is None:
-        reason = told.warehouse.reason or "The load ended and the load ledger has no row of this file."
+        reason = told.why(told.warehouse) or "The load ended and the load ledger has no row of this file."
         return Decision(Settlement.FAILED if told.is_last else Settlement.PUT_BACK, reason)
     return _by_ledger(told, told.load)
 
@@ -125,7 +151,7 @@ def _by_index(told: Told) -> Decision:
 
 def _search_trouble(told: Told) -> str:
     if told.search.reason:
-        return told.search.reason
+        return told.why(told.search)
     if told.indexed is None:
         return "The search branch ended and said nothing of this file."
     return told.indexed.reason

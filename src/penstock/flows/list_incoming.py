@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from penstock.flows.gate import Gate
 from penstock.flows.look_after_runs import Orphans, arrivals_of, look_after
 from penstock.flows.planning import Oldest, Room, choose, group
 from penstock.model.arrivals import INCOMING, UNCLAIMED, Arrival
@@ -65,6 +66,8 @@ class Listing:
     backlog: Mapping[str, Backlog] = field(default_factory=dict)
     """By dataset, all of them and `_unclaimed`: a metric of zero says more than none."""
     plans: tuple[str, ...] = ()
+    down: frozenset[str] = frozenset()
+    """Destinations whose breaker is open."""
 
 
 def list_incoming(
@@ -83,10 +86,10 @@ def list_incoming(
     plans: list[str] = []
     while True:
         holding = _Holding(leases, clock, lease)
-        backlog, plan = _list_once(store, leases, runs, clock, datasets, limits, holding)
+        backlog, plan, down = _list_once(store, leases, runs, clock, datasets, limits, holding)
         plans += [plan] if plan else []
         if not leases.release_listing(holding.lease):
-            return Listing(listed=True, at=clock.now(), backlog=backlog, plans=tuple(plans))
+            return Listing(listed=True, at=clock.now(), backlog=backlog, plans=tuple(plans), down=down)
         # Someone asked meanwhile, and may mean a file that came after its key was passed.
         lease = holding.lease
 
@@ -129,13 +132,14 @@ def _list_once(
     datasets: Mapping[str, Dataset],
     limits: Limits,
     holding: _Holding,
-) -> tuple[Mapping[str, Backlog], str | None]:
+) -> tuple[Mapping[str, Backlog], str | None, frozenset[str]]:
     # In this order: a run that is seen to be over has moved what it settled and put back the rest, so the reads of
     # put-back arrivals and of S3 that follow see all of that. The other way round a file could look free that is not.
     live, over = look_after(leases, runs, clock)
     leased = arrivals_of(store, live).keys()
     waiting = dict(leases.waiting())
     now = clock.now()
+    gate = Gate(leases.breakers(), datasets, {run.id for run in live}, now)
     orphans = Orphans(arrivals_of(store, [run for run in over if run.status is not RunStatus.SUCCEEDED]), waiting, now)
 
     room = Room(
@@ -150,7 +154,8 @@ def _list_once(
         dataset = dataset_of(datasets, arrival.key)
         name = dataset.name if dataset else UNCLAIMED
         backlog[name].add(arrival)
-        orphans.see(arrival)
+        if not gate.shut(name):  # Else it may be the destination that ended its run badly, and no attempt is counted.
+            orphans.see(arrival)
         # Versions of one key are worked in order, one at a time: those behind the first wait, whatever keeps that one.
         first, previous = arrival.key != previous, arrival.key
         if first and leased.isdisjoint((arrival.id, arrival.key)) and _is_due(waiting.get(arrival.id), now):
@@ -161,13 +166,17 @@ def _list_once(
     for run in over:
         leases.end_run(run.id, run.status, now)
 
-    chosen = choose({name: heap.in_order() for name, heap in oldest.items()}, room)
+    chosen = choose(gate.admit({name: heap.in_order() for name, heap in oldest.items()}), room)
     attempts = {arrival: attempt.attempts for arrival, attempt in waiting.items()}
     batches = group(chosen, {name: dataset.batch for name, dataset in datasets.items()}, attempts)
+    down = frozenset(gate.breakers)
     if not batches:
-        return backlog, None
+        return backlog, None, down
     holding.keep()
-    return backlog, start_run(store, leases, runs, clock, limits, holding.lease, batches)
+    plan = start_run(store, leases, runs, clock, limits, holding.lease, batches)
+    for breaker in gate.probed_by(plan, (batch.dataset for batch in batches)):
+        leases.open_breaker(breaker)
+    return backlog, plan, down
 
 
 def _is_due(attempt: Attempt | None, now: datetime) -> bool:

@@ -76,6 +76,7 @@ class Orphans:
             not_before=not_before(self.now, attempts - 1) if attempts else self.now,
             reason=f"Run {run.id} ended {run.status} and had not settled this file. `penstock run {run.id}` says why.",
             run=run.id,
+            crashes=before.crashes if before else 0,
         )
         self.waiting[arrival.id] = attempt
         self.attempts.append(attempt)
