@@ -10,7 +10,7 @@ import pytest
 from tests.template.deployment import deployed, of_type
 
 from penstock.flows.list_incoming import Listing
-from penstock.metrics import publish_backlog
+from penstock.metrics import publish_backlog, publish_breakers
 
 
 def alarms() -> dict[str, dict[str, Any]]:
@@ -33,6 +33,27 @@ def test_every_alarm_says_what_to_do_and_tells_the_topic() -> None:
         assert len(alarm["AlarmDescription"]) <= 1024, f"{name}: CloudWatch takes no more"
         assert alarm["AlarmActions"] == ["RunTopic"]
         assert alarm["OKActions"] == ["RunTopic"]
+
+
+def test_a_destination_that_is_down_rings_by_the_metric_that_a_listing_publishes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    alarms = of_type(deployed("all of it"), "AWS::CloudWatch::Alarm")
+    assert not {"WarehouseDownAlarm", "SearchDownAlarm"} & deployed("as it comes").keys()
+
+    publish_breakers("penstock", {"search"})
+
+    values = {}
+    for line in map(json.loads, capsys.readouterr().out.splitlines()):
+        [directive] = line["_aws"]["CloudWatchMetrics"]
+        values[directive["Namespace"], line["Stack"], line["Destination"]] = line["BreakerOpen"]
+    for name, expected in (("WarehouseDownAlarm", [0.0]), ("SearchDownAlarm", [1.0])):
+        dimensions = {one["Name"]: one["Value"] for one in alarms[name]["Dimensions"]}
+        assert alarms[name]["MetricName"] == "BreakerOpen"
+        assert values[alarms[name]["Namespace"], dimensions["Stack"], dimensions["Destination"]] == expected
+        assert "What to do:" in alarms[name]["AlarmDescription"]
+        assert len(alarms[name]["AlarmDescription"]) <= 1024
+        assert alarms[name]["AlarmActions"] == alarms[name]["OKActions"] == ["RunTopic"]
 
 
 def test_the_backlog_alarm_reads_the_metrics_that_a_listing_publishes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,6 +97,7 @@ def status(
                 "datasets": {name: found.to_json() for name, found in seen.datasets.items()},
                 "running": list(seen.running),
                 "waiting": [_attempt(attempt) for attempt in seen.waiting],
+                "down": [_breaker(breaker) for breaker in seen.breakers],
                 "notes": list(seen.notes),
             }
         )
@@ -180,6 +181,11 @@ def status_view(seen: Status) -> Any:
         )
     lines = ["", f"live runs: [cyan]{', '.join(seen.running)}[/]" if seen.running else "[dim]no run is live[/]"]
     lines += [
+        f"[bold red]{breaker.destination} is down[/] since {clock_time(breaker.opened)}, tried "
+        f"{breaker.failures} times, again from {clock_time(breaker.probe_at)} on: {breaker.reason}"
+        for breaker in seen.breakers
+    ]
+    lines += [
         f"[yellow]put back[/], {attempt.attempts} times, not before {clock_time(attempt.not_before)}: {attempt.reason}"
         for attempt in seen.waiting[:10]
     ]
@@ -209,6 +215,16 @@ def _attempt(attempt: Any) -> dict[str, Any]:
         "attempts": attempt.attempts,
         "not_before": attempt.not_before.isoformat(),
         "reason": attempt.reason,
+    }
+
+
+def _breaker(breaker: Any) -> dict[str, Any]:
+    return {
+        "destination": breaker.destination,
+        "since": breaker.opened.isoformat(),
+        "next_probe": breaker.probe_at.isoformat(),
+        "failures": breaker.failures,
+        "reason": breaker.reason,
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from penstock.local.deployment import Deployment
 from penstock.model.arrivals import FAILED, INCOMING, PROCESSED, UNCLAIMED
+from penstock.model.breakers import Breaker
 from penstock.model.dataset_files import dataset_of
 from penstock.model.datasets import Dataset
 from penstock.ports import Attempt
@@ -45,6 +46,8 @@ class Status:
     """Ids of the runs whose executions are RUNNING, the newest first."""
     waiting: Sequence[Attempt] = ()
     """Files that were put back and are not due yet."""
+    breakers: Sequence[Breaker] = ()
+    """Of the destinations that are down."""
     cut: bool = False
     """Whether there were more settled files than are counted."""
     notes: Sequence[str] = field(default=())
@@ -83,7 +86,8 @@ def observe(deployment: Deployment, datasets: Mapping[str, Dataset], counts: Cou
                 status = found.setdefault(name, DatasetStatus(name))
                 setattr(status, attribute, getattr(status, attribute) + 1)
     notes = (counts or Counts(deployment)).fill(found, datasets)
-    return Status(found, running, list(deployment.leases.waiting().values()), cut, notes)
+    waiting, breakers = deployment.leases.waiting(), deployment.leases.breakers()
+    return Status(found, running, list(waiting.values()), list(breakers.values()), cut, notes)
 
 
 def running_runs(deployment: Deployment) -> Iterator[str]:
