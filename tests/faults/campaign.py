@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -18,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from tests.faults.checker import leaked_in_logs, wrong
-from tests.faults.deployment import FaultyStack, faulty_stack
+from tests.faults.checker import leaked_in_logs, without_kick_off, wrong
+from tests.faults.deployment import REPOSITORY, FaultyStack, faulty_stack
 from tests.faults.kinds import Fault, Point
 from tests.faults.scenarios import SCENARIOS, Put
 
@@ -51,6 +52,8 @@ class Result:
     wrong: list[str] = field(default_factory=list)
     seconds: float = 0.0
     runs: int = 0
+    to_redrive: int = 0
+    """Runs that FAILED before they kicked off what follows: a redrive does, and nothing else."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -62,6 +65,7 @@ class Result:
             "wrong": self.wrong,
             "seconds": round(self.seconds, 2),
             "runs": self.runs,
+            "to_redrive": self.to_redrive,
         }
 
 
@@ -98,6 +102,7 @@ class Campaign:
         result = Result(case or Case(scenario, Point("", "", 0), Fault.FAIL_ONCE), made)
         result.wrong = played.trouble + wrong(self._faulty, played.name, played.puts, played.executions)
         result.runs = len(played.executions)
+        result.to_redrive = len(without_kick_off(self._faulty, played.executions))
         result.seconds = time.monotonic() - began
         return result
 
@@ -150,6 +155,8 @@ def cases_of(points: dict[str, list[Point]]) -> list[Case]:
                 by_kind[point.function, point.call, fault].append(Case(scenario, point, fault))
     ordered: list[Case] = []
     order = random.Random(20131001)  # noqa: S311 - a fixed order and no secret
+    for cases in by_kind.values():
+        order.shuffle(cases)
     while by_kind:
         turn = [cases.pop(0) for cases in by_kind.values()]
         order.shuffle(turn)
@@ -168,7 +175,11 @@ def campaign(
         scenarios = [chosen.split("/")[0]] if chosen else list(SCENARIOS)
         points = {scenario: runs.points(scenario) for scenario in scenarios}
         cases = cases_of(points)
-        yield {"points": {name: len(found) for name, found in points.items()}, "cases": len(cases)}
+        yield {
+            "revision": _revision(),
+            "points": {name: len(found) for name, found in points.items()},
+            "cases": len(cases),
+        }
         if chosen:
             cases = [case for case in cases if f"{case.name}/".startswith(chosen)]
         mine = [case for case in cases if crc32(case.name.encode()) % share[1] == share[0]]
@@ -178,6 +189,12 @@ def campaign(
             yield runs.run(case)
         if leaked := leaked_in_logs(faulty):
             raise AssertionError(f"{len(leaked)} lines of the logs: {leaked[:3]}")
+
+
+def _revision() -> str:
+    """The commit that the code is of, `+` where it was changed since; nothing outside a clone."""
+    wanted = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty=+"]
+    return subprocess.run(wanted, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

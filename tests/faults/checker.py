@@ -27,7 +27,34 @@ def wrong(faulty: FaultyStack, case: str, puts: Sequence[Put], executions: Seque
         *_documents(faulty, case, puts),
         *_states(faulty, executions),
         *_leases(faulty, puts),
+        *(
+            f"kickoff: run {run} loaded readings, succeeded and kicked nothing off"
+            for run, status in without_kick_off(faulty, executions).items()
+            if status == "SUCCEEDED"
+        ),
     ]
+
+
+def without_kick_off(faulty: FaultyStack, executions: Sequence[str]) -> dict[str, str]:
+    """The runs that settled loaded readings and kicked nothing off for them, each with the status it ended in.
+
+    One that FAILED says so: an alarm rings, and a redrive starts what is missing. One that SUCCEEDED says nothing.
+    """
+    found = {}
+    s3, bucket = faulty.client("s3"), faulty.deployment.bucket
+    for execution in executions:
+        run = execution.rpartition(":")[2]
+        loaded = False
+        for one in s3.list_objects_v2(Bucket=bucket, Prefix=f"plans/{run}/settled/").get("Contents", []):
+            settled = json.load(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"])
+            loaded |= settled["dataset"] == "readings" and any(arrival["rows"] for arrival in settled["arrivals"])
+        item = faulty.client("dynamodb").get_item(
+            TableName=faulty.deployment.outputs["LeaseTable"],
+            Key={"pk": {"S": "kick_off"}, "sk": {"S": f"{run}#readings"}},
+        )
+        if loaded and "Item" not in item:
+            found[run] = faulty.client("stepfunctions").describe_execution(executionArn=execution)["status"]
+    return found
 
 
 def _versions(faulty: FaultyStack, case: str) -> dict[str, list[Mapping[str, Any]]]:

@@ -57,6 +57,8 @@ def _summary(cases: Sequence[Mapping[str, Any]], totals: Sequence[Mapping[str, A
     points = {(case["scenario"], case["function"], case["call"], case["nth"]) for case in cases}
     known = max((sum(total["points"].values()) for total in totals), default=0)
     yield "## What was run\n"
+    if revisions := sorted({total["revision"] for total in totals if total.get("revision")}):
+        yield f"The code was that of {', '.join(revisions)}.\n"
     yield "| | |"
     yield "|---|---|"
     yield f"| points that the reference runs found | {known:,} |"
@@ -66,6 +68,8 @@ def _summary(cases: Sequence[Mapping[str, Any]], totals: Sequence[Mapping[str, A
     yield f"| of these, the fault was made | {len(reached):,} |"
     yield f"| all invariants held | {len(held):,} |"
     yield f"| something was wrong | {len(cases) - len(held):,} |"
+    redrive = [case for case in cases if case.get("to_redrive")]
+    yield f"| cases with a run that FAILED before its kickoff: only a redrive starts that | {len(redrive):,} |"
     yield f"| runs of the state machine in them | {sum(case['runs'] for case in cases):,} |"
     if left := _most(totals) - len(cases):
         yield f"\n{left:,} cases were **not** run: this campaign was cut short by its time."
