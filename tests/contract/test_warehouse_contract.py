@@ -531,6 +531,8 @@ def test_a_key_put_again_with_other_content(
     outcomes = kit.warehouse.outcomes(dataset, [first, second])
     assert outcomes[first.id].rows == 3
     assert outcomes[second.id].replaced == ((first.id,) if on_overwrite == "replace" else ())
+    later = kit.warehouse.outcomes(dataset, [first, second])
+    assert [later[one.id].is_replaced for one in (first, second)] == [on_overwrite == "replace", False]
 
 
 def test_refuse_quarantines_a_key_put_again_with_other_content(kit: Kit, store: FakeObjectStore) -> None:

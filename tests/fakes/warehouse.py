@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -71,7 +71,12 @@ class FakeWarehouse:
         self._answer()
         known = {arrival.id: self._ledger.get((_table(dataset), arrival.id)) for arrival in arrivals}
         superseded = {arrival.id for arrival in arrivals if self._superseded(dataset, arrival)}
-        return {arrival: outcome for arrival, outcome in known.items() if outcome and arrival not in superseded}
+        there = {loaded.arrival.id for loaded in self._tables.get(_table(dataset), [])}
+        return {
+            arrival: replace(outcome, is_replaced=outcome.verdict is Verdict.LOADED and arrival not in there)
+            for arrival, outcome in known.items()
+            if outcome and arrival not in superseded
+        }
 
     def duplicates(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
         self._answer()

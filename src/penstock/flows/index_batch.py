@@ -117,9 +117,11 @@ def _all(indexing: _Indexing, arrivals: Sequence[Arrival]) -> dict[str, IndexOut
 
 
 def _withheld(warehouse: Warehouse, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
-    """Ids of those of which the load ledger wants no documents."""
+    """Ids of those of which the load ledger wants no documents, or no more: their rows may have been replaced since."""
     found = warehouse.outcomes(dataset, arrivals) if arrivals else {}
-    return frozenset(id_ for id_, outcome in found.items() if outcome.verdict is not Verdict.LOADED)
+    return frozenset(
+        id_ for id_, outcome in found.items() if outcome.verdict is not Verdict.LOADED or outcome.is_replaced
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class LoadOutcome:
     """One row of the load ledger. `rows` were loaded, `rejects` were not; `reason` is empty unless quarantined.
 
     `replaced` are the ids of the arrivals whose rows this one's took the place of (`on_overwrite: replace`).
+    `is_replaced` says that another's rows have taken the place of this one's since.
     """
 
     verdict: Verdict
@@ -29,6 +30,7 @@ class LoadOutcome:
     rejects: int = 0
     reason: str = ""
     replaced: tuple[str, ...] = ()
+    is_replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from tests.fakes.object_store import FakeObjectStore
 from tests.faults.schedules.scheduler import Scheduler
 
 from penstock.model.arrivals import Arrival
-from penstock.model.errors import TransientError
+from penstock.model.errors import SEARCH, WAREHOUSE, DestinationDownError, TransientError
 from penstock.model.outcomes import IndexOutcome
 from penstock.model.streams import ByteStream
 from penstock.ports import Attempt, Document, Move, SearchIndex
@@ -48,10 +48,13 @@ class Seam:
         self.happened = 0
         self.given_up = 0
         self.down: dict[str, float] = {}
+        self.before: Callable[[str], None] = lambda _: None
+        """A test's own: called in the step that is about to make a call, with the call's name."""
 
     def call(self, name: str, function: Callable[[], Any]) -> Any:
         scheduler = self.scheduler
         scheduler.breathe()
+        self.before(name)
         fault = self._fault(name)
         if fault is Fault.NONE:
             return self._done(name, function)
@@ -84,7 +87,10 @@ class Seam:
     def _done(self, name: str, function: Callable[[], Any]) -> Any:
         if self.scheduler.now < self.down.get(name.partition(".")[0], 0.0):
             self.scheduler.note(f"{name}: down")
-            raise TransientError(f"{name}: the destination is down")
+            destination = name.partition(".")[0]
+            if destination in (WAREHOUSE, SEARCH):
+                raise DestinationDownError(destination, "it was told to be")
+            raise TransientError(f"{name} is throttled")
         if self.scheduler.trace is not None:
             self.scheduler.note(name)
         return function()

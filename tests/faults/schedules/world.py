@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache, partial
 from importlib import import_module
 from pkgutil import iter_modules
@@ -32,11 +32,13 @@ from penstock.flows.index_batch import index_batch
 from penstock.flows.kick_off import kick_off
 from penstock.flows.list_incoming import Limits, list_incoming
 from penstock.flows.load_batch import begin_load
+from penstock.flows.plan_of import read_plan
 from penstock.flows.settle_batch import settle_batch
 from penstock.flows.summarise_run import summarise_run
 from penstock.model.arrivals import INCOMING, Arrival
 from penstock.model.errors import PenstockError
-from penstock.model.plans import Plan, plan_key
+from penstock.model.outcomes import SettledBatch, Settlement
+from penstock.model.plans import Plan, plan_key, settled_batch_key, summary_key
 from penstock.ports import Attempt, ListingLease, RunRecord, RunStatus
 
 LIMITS = Limits(files=4, bytes=400, run=timedelta(hours=1))
@@ -67,6 +69,8 @@ class World:
         self.producers = Producers(choices)
         self.puts: list[tuple[Arrival, bytes]] = []
         self.running: dict[str, Run] = {}
+        self.violation: ViolationError | None = None
+        """What was seen inside a step, where raising it would look like the step's own error."""
         self.aborted = 0
         self.outages = 0
         self._listings = 0
@@ -103,6 +107,8 @@ class World:
     def ended(self, plan: str, status: RunStatus) -> None:
         self.running.pop(plan, None)
         self.scheduler.note(f"run {plan} {status}")
+        if status is RunStatus.SUCCEEDED:
+            self._true_to_its_word(plan)
         self.runs.finish(plan, status)
         if status is not RunStatus.SUCCEEDED:
             self._later(1.0, self.listing)
@@ -118,9 +124,10 @@ class World:
         with self._ports() as (store, _, warehouse, _):
             return _small(begin_load(store, warehouse, DATASETS, plan, batch))
 
-    def index_batch(self, plan: str, batch: int) -> dict[str, Any]:
+    def index_batch(self, plan: str, batch: int, *, load_ended: bool = False) -> dict[str, Any]:
         with self._ports() as (store, _, warehouse, search):
-            return _small(index_batch(plan, batch, store, warehouse, search, DATASETS, self.clock))
+            given = (store, warehouse, search, DATASETS, self.clock)
+            return _small(index_batch(plan, batch, *given, load_ended=load_ended))
 
     def settle_batch(self, plan: str, batch: int, of_warehouse: Any, of_search: Any) -> dict[str, Any]:
         with self._ports() as (store, leases, warehouse, search):
@@ -160,8 +167,8 @@ class World:
 
     def turn(self) -> bool:
         going = self.scheduler.turn()
-        if self.leases.violation:
-            raise self.leases.violation
+        if violation := self.violation or self.leases.violation:
+            raise violation
         return going
 
     def heal(self) -> None:
@@ -180,6 +187,20 @@ class World:
             self.scheduler.now += max(60.0, wait.total_seconds())
             self.listing()
         raise ViolationError(f"stuck: after {ROUNDS} listings {[one.key for one in self.unsettled()]} are in incoming/")
+
+    def _true_to_its_word(self, plan: str) -> None:
+        """What a run that succeeded says has happened: invariant 1, and kickoffs at least once."""
+        summary = self.store.get_json(summary_key(plan))
+        for batch in read_plan(self.store, plan).batches:
+            settled = SettledBatch.from_json(self.store.get_json(settled_batch_key(plan, batch.number)))
+            moved = {one.arrival for one in settled.arrivals if one.settlement is not Settlement.PUT_BACK}
+            for arrival in batch.arrivals:
+                if arrival.id in moved and self.store._find(arrival):
+                    self.violation = ViolationError(f"{arrival.key} is said to be settled, and is in incoming/")
+        started = {(run, dataset) for run, dataset, _ in self.pipeline.started}
+        for wanted in summary["kick_offs"]:
+            if (wanted["plan"], wanted["dataset"]) not in started:
+                self.violation = ViolationError(f"run {plan} succeeded and kicked nothing off for {wanted['dataset']}")
 
     def unsettled(self) -> list[Arrival]:
         return list(self.store.arrivals(INCOMING))
@@ -232,6 +253,20 @@ class _WatchedLeases(FakeLeases):
                 self.violation = ViolationError(f"two live runs hold versions of {sorted(held & keys)}")
             held |= keys
 
+    def end_run(self, run: str, status: RunStatus, ended: datetime) -> None:
+        super().end_run(run, status, ended)
+        if status is RunStatus.SUCCEEDED:
+            return
+        waiting = self.waiting()
+        for arrival in Plan.from_json(self._store.get_json(plan_key(run))).arrivals:
+            counted = arrival.id in waiting and waiting[arrival.id].run >= run
+            if not counted and self._store._find(arrival) and not self.lenient():
+                self.violation = ViolationError(f"run {run} ended {status} and was no attempt on {arrival.key}")
+
+    def lenient(self) -> bool:
+        """A destination that is down uses up nobody's attempts."""
+        return bool(self.breakers())
+
     def forget(self, arrivals: Sequence[str]) -> None:
         super().forget(arrivals)
         for arrival in self._store.arrivals(INCOMING):
@@ -239,8 +274,15 @@ class _WatchedLeases(FakeLeases):
                 self.violation = ViolationError(f"the attempts on {arrival.key} are forgotten, and it is in incoming/")
 
     def put_back(self, attempts: Sequence[Attempt]) -> None:
+        waiting = self.waiting()
         super().put_back(attempts)
         for attempt in attempts:
+            before = waiting.get(attempt.arrival)
+            if before and attempt.run == before.run and attempt.attempts > before.attempts:
+                self.violation = ViolationError(f"run {attempt.run} counted an attempt on {attempt.arrival[:6]} twice")
+            begun = Plan.from_json(self._store.get_json(plan_key(attempt.run))).created
+            if attempt.attempts > 1 and attempt.not_before - begun < timedelta(seconds=20):
+                self.violation = ViolationError(f"{attempt.arrival[:6]} was put back to be tried again at once")
             self.attempts[attempt.arrival] = max(attempt.attempts, self.attempts.get(attempt.arrival, 0))
 
 

@@ -155,15 +155,17 @@ class Ledger:
             SELECT l.arrival, l.verdict, l.rows, l.rejects, l.reason, ARRAY(
                 SELECT r.arrival FROM penstock.load AS r
                 WHERE r.target = l.target AND r.replaced_by = l.arrival ORDER BY r.decided_at, r.arrival
-            )
+            ), l.replaced_by IS NOT NULL
             FROM penstock.load AS l JOIN unnest(%s::uuid[], %s::integer[]) AS a (arrival, retry) USING (arrival)
             WHERE l.target = %s AND (l.verdict <> 'quarantined' OR l.retry >= a.retry)
             """,
             ([arrival.id for arrival in arrivals], [arrival.retry for arrival in arrivals], self._target),
         )
         return {
-            arrival.hex: LoadOutcome(Verdict(verdict), rows, rejects, reason, tuple(old.hex for old in replaced))
-            for arrival, verdict, rows, rejects, reason, replaced in found
+            arrival.hex: LoadOutcome(
+                Verdict(verdict), rows, rejects, reason, tuple(old.hex for old in replaced), is_replaced
+            )
+            for arrival, verdict, rows, rejects, reason, replaced, is_replaced in found
         }
 
     def entries_after(self, arrival: str) -> Iterator[LedgerEntry]:

@@ -1,0 +1,150 @@
+"""Interleavings that have cost others files, and those that the random schedules found here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.conftest import Postgres
+from tests.faults.schedules.choices import Choices
+from tests.faults.schedules.oracle import check
+from tests.faults.schedules.producers import DATASETS
+from tests.faults.schedules.warehouses import Bench, FakeBench, PostgresBench
+from tests.faults.schedules.world import World, without_threads
+
+from penstock.model.datasets import Dataset
+
+FIRST, SECOND = b"id,name\n1,one\n2,two\n", b"id,name\n3,three\n"
+
+
+@pytest.fixture(autouse=True)
+def _in_one_thread() -> Iterator[None]:
+    with without_threads():
+        yield
+
+
+@pytest.fixture
+def on_postgres(postgres: Postgres) -> Iterator[PostgresBench]:
+    bench = PostgresBench(postgres.owner, postgres.loader)
+    yield bench
+    bench.close()
+
+
+def world_on(bench: Bench) -> World:
+    world = World(Choices(), bench)
+    world.scheduler.switching = False
+    return world
+
+
+def once_before(world: World, step: str, call: str, happens: Callable[[], object]) -> list[str]:
+    """Has it happen when a task of that step is about to make that call, the first time; when, for a test to see."""
+    happened: list[str] = []
+
+    def before(name: str) -> None:
+        task = world.scheduler.current
+        if not happened and task and task.name.startswith(step) and name.startswith(call):
+            happened.append(task.name)
+            happens()
+
+    world.seam.before = before
+    return happened
+
+
+def settle_all(world: World) -> None:
+    world.heal()
+    check(world)
+
+
+# ── awslabs/aws-lambda-redshift-loader #244: a file joins a batch between the read and the lock ─────────────────────
+
+
+@pytest.mark.parametrize("call", ["leases.acquire", "leases.live_runs", "leases.waiting", "store.arrivals",
+                                  "store.put_json", "leases.record_run", "runs.start", "leases.release"])  # fmt: skip
+@pytest.mark.parametrize("key", ["incoming/appended/a.csv", "incoming/appended/0.csv"])
+def test_a_file_that_comes_between_the_read_and_the_lease_is_not_lost(call: str, key: str) -> None:
+    world = world_on(FakeBench())
+    world.put("incoming/appended/a.csv", FIRST)
+    joined = once_before(world, "list_incoming", call, lambda: world.put(key, SECOND, events=()))
+
+    settle_all(world)
+
+    assert joined
+    assert len(world.puts) == 2
+
+
+@pytest.mark.parametrize("call", ["store.get_json", "warehouse.begin", "store.open"])
+def test_a_file_that_comes_while_its_key_is_loaded_is_loaded_after_it(on_postgres: PostgresBench, call: str) -> None:
+    world = world_on(on_postgres)
+    world.put("incoming/replaced/a.csv", FIRST)
+    joined = once_before(world, "begin_load", call, lambda: world.put("incoming/replaced/a.csv", SECOND, events=(0.0,)))
+
+    settle_all(world)
+
+    assert joined
+    assert sorted(row for _, row in on_postgres.rows(_dataset("replaced"))) == [("3", "three")]
+
+
+# ── a zombie: a Lambda that was given up on, and commits late ───────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("call", ["store.get_json", "warehouse.begin", "store.open"])
+@pytest.mark.parametrize("folder", ["appended", "replaced", "refused"])
+def test_a_load_that_was_given_up_on_and_commits_late_changes_nothing(
+    on_postgres: PostgresBench, call: str, folder: str
+) -> None:
+    world = world_on(on_postgres)
+
+    def given_up_on() -> None:
+        world.abort(next(iter(world.running)))
+        world.scheduler.sleep(600)  # At `store.open` inside its transaction, with its ledger rows inserted.
+
+    zombie = once_before(world, "begin_load", call, given_up_on)
+    world.put(f"incoming/{folder}/a.csv", FIRST)
+
+    settle_all(world)
+
+    assert zombie
+    assert sorted(row for _, row in on_postgres.rows(_dataset(folder))) == [("1", "one"), ("2", "two")]
+
+
+def test_a_load_that_was_given_up_on_loads_nothing_of_what_was_quarantined_meanwhile(
+    on_postgres: PostgresBench,
+) -> None:
+    world = world_on(on_postgres)
+    arrival = world.put("incoming/appended/a.csv", FIRST)
+
+    def given_up_on() -> None:
+        world.abort(next(iter(world.running)))
+        on_postgres.raw().quarantine(_dataset("appended"), [arrival], "an operator set it aside")
+        world.scheduler.sleep(600)
+
+    zombie = once_before(world, "begin_load", "warehouse.begin", given_up_on)
+    world.heal()
+
+    assert zombie
+    assert on_postgres.rows(_dataset("appended")) == []
+    assert len(list(world.store.keys("failed/appended/"))) == 2
+
+
+@pytest.mark.parametrize("call", ["store.open", "search.write", "warehouse.outcomes", "store.put_json"])
+@pytest.mark.parametrize("folder", ["appended", "replaced"])
+def test_an_indexing_that_was_given_up_on_and_writes_late_leaves_the_loaded_rows_documents(
+    call: str, folder: str
+) -> None:
+    world = world_on(FakeBench())
+
+    def given_up_on() -> None:
+        world.abort(next(iter(world.running)))
+        world.put(f"incoming/{folder}/a.csv", SECOND)
+        world.scheduler.sleep(600)
+
+    zombie = once_before(world, "index_batch", call, given_up_on)
+    world.put(f"incoming/{folder}/a.csv", FIRST)
+
+    settle_all(world)
+
+    assert zombie
+
+
+def _dataset(name: str) -> Dataset:
+    return DATASETS[name]
