@@ -20,6 +20,7 @@ from penstock.model.datasets import Dataset
 from penstock.model.documents import Document as Document
 from penstock.model.outcomes import IndexOutcome, LedgerEntry, LoadOutcome, Reject
 from penstock.model.plans import Batch
+from penstock.model.replays import Comparison, Known
 from penstock.model.streams import ByteStream
 
 
@@ -291,6 +292,38 @@ class Warehouse(Protocol):
 
         `since` leaves out rows that neither were loaded since nor belong to an arrival that was decided since.
         """
+        ...
+
+
+class Rebuild(Protocol):
+    """A second table beside a dataset's own: for the owner, and never for the role that loads.
+
+    `live` is the dataset, `rebuilt` the same one with the other table.
+    """
+
+    def known(self, dataset: Dataset) -> Sequence[Known]:
+        """What the load ledger of its table knows, in no order."""
+        ...
+
+    def prepare(self, rebuilt: Dataset) -> Sequence[str]:
+        """Creates the table where it isn't there, as the dataset has it; what was done, in words.
+
+        Raises PermanentError when a table is there that no replay has filled.
+        """
+        ...
+
+    def compare(self, live: Dataset, rebuilt: Dataset) -> Comparison: ...
+
+    def swap(self, live: Dataset, rebuilt: Dataset, now: datetime) -> str:
+        """Puts the rebuilt table in the live one's place, ledger and rights included, in one transaction.
+
+        The name under which the live one is kept. Raises PermanentError, and changes nothing, when the live ledger has
+        decided an arrival that the rebuilt one has not.
+        """
+        ...
+
+    def readers(self, live: Dataset) -> Sequence[str]:
+        """Views that a swap leaves with the old table."""
         ...
 
 

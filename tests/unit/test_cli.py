@@ -27,6 +27,8 @@ COMMANDS = (
     "query",
     "search",
     "reconcile",
+    "retry",
+    "replay",
     "dead-letters",
     "apply",
     "infer",

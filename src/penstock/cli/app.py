@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from penstock.cli import ask, dead_letters, describe, follow, reconcile, stack, tour
+from penstock.cli import ask, dead_letters, describe, follow, reconcile, replay, retry, stack, tour
 from penstock.cli.failures import explained
 from penstock.cli.screen import complain
 
@@ -73,6 +73,8 @@ _add(follow.run, _FILES)
 _add(ask.query, _ANSWERS)
 _add(ask.search, _ANSWERS)
 _add(reconcile.reconcile, _MENDING)
+_add(retry.retry, _MENDING)
+_add(replay.replay, _MENDING)
 _add(dead_letters.dead_letters, _MENDING)
 _add(describe.apply, _DATASETS)
 _add(describe.infer, _DATASETS)

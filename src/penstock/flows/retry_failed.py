@@ -20,7 +20,7 @@ from penstock.flows.list_incoming import LEASE, Limits, start_run
 from penstock.flows.look_after_runs import look_after
 from penstock.flows.planning import group
 from penstock.flows.set_aside import REASON, REJECTS, beside
-from penstock.model.arrivals import FAILED, Arrival, Location, arrival_id_of
+from penstock.model.arrivals import FAILED, Arrival, Location, arrival_id_of, is_settled
 from penstock.model.dataset_files import dataset_of
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError, TransientError
@@ -205,12 +205,12 @@ class Retrying:
         for version in self.store.arrivals(FAILED):
             if version.key in shown:
                 versions.setdefault(version.key, []).append(version)
-        companions = {beside(key, ending) for key in versions if _is_settled(key) for ending in (REASON, REJECTS)}
+        companions = {beside(key, ending) for key in versions if is_settled(key) for ending in (REASON, REJECTS)}
         return [
             _Place(found[-1], Location(key, tuple(one.version_id for one in found)))
             for key, found in versions.items()
             if key not in companions
-            and _is_settled(key)
+            and is_settled(key)
             and (beside(key, REASON) in shown or not key.endswith((REASON, REJECTS)))
         ]
 
@@ -254,11 +254,3 @@ class _Place:
 
     arrival: Arrival
     location: Location
-
-
-def _is_settled(key: str) -> bool:
-    try:
-        arrival_id_of(key)
-    except ValueError:
-        return False
-    return True

@@ -131,6 +131,15 @@ def arrival_id_of(settled: str) -> str:
     return candidate
 
 
+def is_settled(key: str) -> bool:
+    """Whether `settled_key` can have made it."""
+    try:
+        arrival_id_of(key)
+    except ValueError:
+        return False
+    return True
+
+
 def _ending(name: str) -> str:
     """The last one or two short endings of a file's name (`.csv.gz`): what tells readers its format."""
     parts = name.split(".")[1:][-2:]

@@ -1,0 +1,277 @@
+"""A table is built anew from `processed/`, compared with the live one, and put in its place: on the real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from tests.conftest import Postgres
+from tests.contract.warehouses import PostgresKit, dataset_of, load
+from tests.fakes.clock import FakeClock
+from tests.fakes.object_store import FakeObjectStore
+
+from penstock.adapters.postgres import PostgresRebuild, PostgresWarehouse
+from penstock.flows.replay_dataset import (
+    Loaded,
+    Window,
+    batches_of,
+    load_again,
+    rebuilt_dataset,
+    replayed,
+    swap,
+)
+from penstock.model.arrivals import FAILED, PROCESSED, Arrival, Location, settled_key
+from penstock.model.datasets import ColumnType, Dataset
+from penstock.model.errors import PermanentError
+from penstock.model.outcomes import Verdict
+from penstock.model.replays import Comparison
+from penstock.ports import Move
+
+GOOD = b"id,name,delay\n1,one,-5\n2,,\n"
+BAD = b"id,name,delay\nx,one,-5\n"
+
+
+@dataclass
+class World:
+    postgres: Postgres
+    kit: PostgresKit
+    live: Dataset
+    store: FakeObjectStore = field(default_factory=FakeObjectStore)
+    clock: FakeClock = field(default_factory=FakeClock)
+
+    def __post_init__(self) -> None:
+        self.kit.apply(self.live)
+        self.rebuild = PostgresRebuild(self.postgres.owner)
+        self.owner = PostgresWarehouse(self.postgres.owner)
+        self.rebuilt = rebuilt_dataset(self.live, "", [self.live])
+
+    def ingest(self, name: str, content: bytes) -> Arrival:
+        arrival = self.store.put(f"incoming/{self.live.prefix}{name}", content)
+        verdict = load(self.kit.warehouse, self.live, self.store, arrival)[arrival.id].verdict
+        root = FAILED if verdict is Verdict.QUARANTINED else PROCESSED
+        self.store.move([Move(arrival, settled_key(root, self.live.name, self.live.prefix, arrival))])
+        return arrival
+
+    def replay(self, window: Window = Window(), dataset: Dataset | None = None) -> tuple[Loaded, Comparison]:  # noqa: B008
+        rebuilt = dataset or self.rebuilt
+        arrivals = replayed(self.store, self.rebuild, self.live, window)
+        self.rebuild.prepare(rebuilt)
+        done = load_again(self.store, self.owner, rebuilt, batches_of(self.live, arrivals))
+        return done, self.rebuild.compare(self.live, rebuilt)
+
+    def swap(self, found: Comparison, *, accept: bool = False) -> str:
+        return swap(self.rebuild, self.clock, self.live, self.rebuilt, found, accept_differences=accept)
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        table = self.live.table
+        assert table
+        with psycopg.connect(self.postgres.owner) as connection:
+            statement = sql.SQL(query).format(live=sql.Identifier(table.schema_name, table.name))
+            answer = connection.execute(statement, values)
+            return answer.fetchall() if answer.description else []
+
+    def target(self, of: Arrival) -> list[tuple[Any, ...]]:
+        return self.ask("SELECT target, verdict FROM penstock.load WHERE arrival = %s ORDER BY target", of.id)
+
+    def close(self) -> None:
+        self.rebuild.close()
+        self.owner.close()
+        self.kit.close()
+
+
+@pytest.fixture
+def world(postgres: Postgres) -> Iterator[World]:
+    made = World(postgres, PostgresKit(postgres.owner, postgres.loader), dataset_of(max_reject_ratio=0.0))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def replacing(postgres: Postgres) -> Iterator[World]:
+    made = World(postgres, PostgresKit(postgres.owner, postgres.loader), dataset_of(on_overwrite="replace"))
+    yield made
+    made.close()
+
+
+def test_what_was_processed_becomes_the_same_table_again(world: World) -> None:
+    for day in range(3):
+        world.ingest(f"2026/{day}.csv", GOOD + b"%d,day,\n" % day)
+    world.ingest("2026/2.csv", GOOD + b"2,day,\n")
+    world.ingest("bad.csv", BAD)
+
+    done, found = world.replay()
+
+    assert (done.files, done.before, done.rows, done.duplicates) == (4, 0, 9, 1)
+    assert found.equal
+    assert (found.live_rows, found.rebuilt_rows, found.columns) == (9, 9, ("id", "name", "delay"))
+
+
+def test_a_replay_that_was_stopped_goes_on_where_it_was(world: World) -> None:
+    for day in range(4):
+        world.ingest(f"{day}.csv", GOOD)
+    one_each = world.live.model_copy(update={"batch": world.live.batch.model_copy(update={"max_files": 1})})
+    batches = batches_of(one_each, replayed(world.store, world.rebuild, world.live, Window()))
+    world.rebuild.prepare(world.rebuilt)
+    load_again(world.store, world.owner, world.rebuilt, batches[:2])
+
+    done, found = world.replay()
+
+    assert (len(batches), done.files, done.before) == (4, 4, 2)
+    assert found.equal
+
+
+def test_of_two_versions_of_a_key_the_later_one_is_left(replacing: World) -> None:
+    for content in (b"id,name,delay\n1,old,\n", b"id,name,delay\n1,new,\n"):
+        replacing.ingest("a.csv", content)
+
+    _, found = replacing.replay()
+
+    assert found.equal
+    assert replacing.kit.rows(replacing.rebuilt) == [(1, "new", None)]
+
+
+def test_rows_that_differ_are_counted_and_their_files_named(world: World) -> None:
+    arrival = world.ingest("a.csv", GOOD)
+    world.ingest("b.csv", GOOD)
+    world.ask("UPDATE {live} SET name = 'changed' WHERE id = 1 AND penstock_arrival = %s", arrival.id)
+
+    _, found = world.replay()
+
+    assert not found.equal
+    assert (found.differing, found.only_live, found.only_rebuilt) == (1, 1, 1)
+    assert [(one.arrival, one.key, one.live, one.rebuilt) for one in found.differences] == [
+        (arrival.id, arrival.key, 2, 2)
+    ]
+    with pytest.raises(PermanentError, match="--accept-differences"):
+        world.swap(found)
+
+
+def test_a_window_replays_a_part_and_can_take_no_place(world: World) -> None:
+    early, late = world.ingest("a.csv", GOOD), world.ingest("b.csv", GOOD)
+
+    done, found = world.replay(Window(since=late.modified, until=late.modified + timedelta(days=1)))
+
+    assert (done.files, found.differing, found.beyond, found.beyond_rows) == (1, 0, 1, 2)
+    with pytest.raises(PermanentError, match="1 files are in the ledger"):
+        world.swap(found, accept=True)
+    assert world.target(early) == [(f"public.{world.live.name}", "loaded")]
+
+
+def test_the_swapped_table_takes_the_place_of_the_old_one_with_its_ledger(world: World) -> None:
+    arrival, bad = world.ingest("a.csv", GOOD), world.ingest("bad.csv", BAD)
+    role = f"reader_{world.live.name}"
+    with psycopg.connect(world.postgres.superuser) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+    world.ask(f"GRANT SELECT ON {{live}} TO {role}")
+    world.ask(f"CREATE VIEW public.{world.live.name}_view AS SELECT id FROM {{live}}")
+    views = world.rebuild.readers(world.live)
+    _, found = world.replay()
+
+    kept = world.swap(found)
+    again = load(world.kit.warehouse, world.live, world.store, _settled(world, arrival))[arrival.id]
+    world.ingest("b.csv", GOOD)
+
+    live = f"public.{world.live.name}"
+    assert kept == f"{live}_before_20260115t100000"
+    assert [name.rpartition(".")[2] for name in views] == [f"{world.live.name}_view"]
+    assert again.rows == 2
+    assert world.target(arrival) == [(live, "loaded"), (kept, "loaded")]
+    assert world.target(bad) == [(live, "quarantined")]
+    assert world.ask("SELECT count(*) FROM {live}") == [(4,)]
+    assert world.ask(f"SELECT count(*) FROM {kept}") == [(2,)]
+    assert world.ask("SELECT has_table_privilege(%s, %s, 'SELECT')", role, live) == [(True,)]
+    assert world.ask("SELECT to_regclass(%s) IS NULL", f"{live}_replay") == [(True,)]
+
+
+def test_a_table_is_swapped_and_swapped_again(replacing: World) -> None:
+    replacing.ingest("a.csv", GOOD)
+    kept = []
+    for _ in range(2):
+        _, found = replacing.replay()
+        kept.append(replacing.swap(found))
+        replacing.clock.advance(timedelta(seconds=1))
+        replacing.kit.apply(replacing.live)
+
+    assert len(set(kept)) == 2
+    assert replacing.ask("SELECT count(*) FROM {live}") == [(2,)]
+
+
+def test_a_file_that_comes_while_the_tables_are_compared_stops_the_swap(world: World) -> None:
+    world.ingest("a.csv", GOOD)
+    _, found = world.replay()
+    late = world.ingest("b.csv", GOOD)
+
+    with pytest.raises(PermanentError, match="run the replay again"):
+        world.swap(found)
+    done, found = world.replay()
+    world.swap(found)
+
+    assert done.before == 1
+    assert (f"public.{world.live.name}", "loaded") in world.target(late)
+    assert world.ask("SELECT count(*) FROM {live}") == [(4,)]
+
+
+def test_a_warehouse_that_was_lost_is_built_from_the_keys_alone(world: World) -> None:
+    arrival = world.ingest("2026/a.csv", GOOD)
+    world.ask("TRUNCATE {live}")
+    world.ask("DELETE FROM penstock.load WHERE target = %s", f"public.{world.live.name}")
+
+    done, found = world.replay()
+
+    assert done.rows == 2
+    assert (found.live_rows, found.rebuilt_rows, found.differing) == (0, 2, 1)
+    assert world.kit.arrivals_of(world.rebuilt) == [arrival.id] * 2
+    assert found.differences[0].key == arrival.key
+
+
+def test_a_definition_that_changed_shows_what_it_changes(world: World) -> None:
+    world.live = world.live.model_copy(update={"max_reject_ratio": 0.5})
+    world.ingest("a.csv", b"id,name,delay\n1,one,5\n2,two,late\n")
+    columns = [
+        column.model_copy(update={"type": ColumnType.TEXT}) if column.name == "delay" else column
+        for column in world.live.columns
+    ]
+    wider = world.rebuilt.model_copy(update={"columns": tuple(columns)})
+
+    done, found = world.replay(dataset=wider)
+
+    assert (done.rows, found.equal) == (2, False)
+    assert (found.differing, found.only_live, found.only_rebuilt) == (1, 0, 1)
+
+
+def test_a_table_of_others_is_not_written_to(world: World) -> None:
+    world.ask(f"CREATE TABLE public.{world.live.name}_replay AS SELECT 1 AS id")
+
+    with pytest.raises(PermanentError, match="no replay has put there"):
+        world.replay()
+
+
+@pytest.mark.parametrize("into", ["Bad Name", "x; DROP TABLE y"])
+def test_what_is_no_table_s_name_is_refused(into: str) -> None:
+    with pytest.raises(PermanentError, match="--into"):
+        rebuilt_dataset(dataset_of(), into, [])
+
+
+def test_a_dataset_s_own_table_is_not_rebuilt_into() -> None:
+    live, other = dataset_of(), dataset_of()
+
+    with pytest.raises(PermanentError, match=other.name):
+        rebuilt_dataset(live, other.name, [live, other])
+
+
+def _settled(world: World, arrival: Arrival) -> Arrival:
+    key = settled_key(PROCESSED, world.live.name, world.live.prefix, arrival)
+    [version] = world.store.arrivals(key)
+    return replace(arrival, location=Location(key, (version.version_id,)))
+
+
+def test_times_are_of_when_a_file_came() -> None:
+    moment = datetime(2026, 1, 31, tzinfo=UTC)
+
+    assert Window(since=moment).has(moment)
+    assert not Window(until=moment).has(moment)
