@@ -110,6 +110,15 @@ class FaultyStack:
         found = self.client("s3").list_object_versions(Bucket=self.deployment.bucket, Prefix="incoming/")
         return len(found.get("Versions", []))
 
+    def count(self, prefix: str) -> int:
+        """Object versions below it."""
+        pages = (
+            self.client("s3")
+            .get_paginator("list_object_versions")
+            .paginate(Bucket=self.deployment.bucket, Prefix=prefix)
+        )
+        return sum(len(page.get("Versions", [])) for page in pages)
+
     def executions(self) -> list[str]:
         client = self.client("stepfunctions")
         pages = client.get_paginator("list_executions").paginate(stateMachineArn=self.deployment.machine)

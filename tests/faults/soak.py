@@ -108,6 +108,10 @@ def soak(count: int, every: float, most: float, seed: int) -> dict[str, object]:
                     if time.monotonic() - last_tick > TICK_SECONDS:
                         last_tick = time.monotonic()
                         faulty.ask_for_a_listing()
+                        left = faulty.count("incoming/")
+                        sys.stderr.write(
+                            f"{time.monotonic() - began:.0f} s: {left:,} in incoming/, {killer.killed} workers killed\n"
+                        )
                         if all(put.done() for put in putting) and _at_rest(faulty):
                             break
                     if time.monotonic() - began > most:
