@@ -42,6 +42,8 @@ class Settings(BaseModel):
     max_leased_bytes: int = Field(50 * 2**30, gt=0)
     run_seconds: int = Field(6 * 3600 + 900, gt=0)
     max_attempts: int = Field(5, gt=0)
+    processed_expiration_days: int = Field(0, ge=0)
+    failed_expiration_days: int = Field(0, ge=0)
     stack: str = "penstock"
 
     @classmethod

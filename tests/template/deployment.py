@@ -48,6 +48,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
         "PlansExpirationDays": "7",
     },
     "nothing expires": {"PlansExpirationDays": "0"},
+    "reconciled by hand": {"ReconcileSchedule": ""},
     "told by mail, protected": {"NotificationEmail": "ops@example.com", "DeletionProtection": "true"},
     "in a network": {"VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"},
     "arm64 on Python 3.12": {"PythonRuntime": "python3.12", "Architecture": "arm64"},

@@ -10,7 +10,8 @@ import pytest
 from tests.template.deployment import deployed, of_type
 
 from penstock.flows.list_incoming import Listing
-from penstock.metrics import publish_backlog, publish_breakers
+from penstock.metrics import publish_backlog, publish_breakers, publish_disagreements
+from penstock.model.reconciliation import Checked, Reconciliation
 
 
 def alarms() -> dict[str, dict[str, Any]]:
@@ -24,6 +25,8 @@ def test_what_can_go_wrong_rings() -> None:
         "ListingFailsAlarm",
         "ArrivalsWaitAlarm",
         "ArrivalsDeadLetterAlarm",
+        "UndeliveredAlarm",
+        "DisagreementsAlarm",
     }
 
 
@@ -75,6 +78,20 @@ def test_the_backlog_alarm_reads_the_metrics_that_a_listing_publishes(capsys: py
         ]
         for dimension in metric["Dimensions"]:
             assert published[dimension["Name"]] == dimension["Value"]
+
+
+def test_the_disagreements_alarm_reads_the_metric_that_reconcile_publishes(capsys: pytest.CaptureFixture[str]) -> None:
+    alarm = alarms()["DisagreementsAlarm"]
+    at = datetime.now(UTC)
+
+    publish_disagreements("penstock", Reconciliation(at, at, checked={"flights": Checked(disagreements=2)}))
+
+    whole, of_dataset = map(json.loads, capsys.readouterr().out.splitlines())
+    [directive] = whole["_aws"]["CloudWatchMetrics"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (directive["Namespace"], directive["Metrics"][0]["Name"])
+    assert [{one["Name"] for one in alarm["Dimensions"]}] == [set(one) for one in directive["Dimensions"]]
+    assert (whole["Stack"], whole["Disagreements"]) == (alarm["Dimensions"][0]["Value"], [2.0])
+    assert (of_dataset["Dataset"], of_dataset["Disagreements"]) == ("flights", [2.0])
 
 
 def test_the_backlog_rings_when_it_grows_or_does_not_fall_for_half_an_hour() -> None:
@@ -134,4 +151,5 @@ def test_an_address_is_subscribed_only_when_one_is_given() -> None:
         "TopicArn": "RunTopic",
         "Protocol": "email",
         "Endpoint": "ops@example.com",
+        "RedrivePolicy": {"deadLetterTargetArn": "UndeliveredQueue.Arn"},
     }

@@ -76,6 +76,7 @@ def test_plain_http_is_denied_to_everyone_on_bucket_queue_and_topic() -> None:
         ("LandingBucketPolicy", ["LandingBucket.Arn", "LandingBucket.Arn/*"]),
         ("ArrivalsQueuePolicy", "ArrivalsQueue.Arn"),
         ("RunTopicPolicy", "RunTopic"),
+        ("UndeliveredQueuePolicy", "UndeliveredQueue.Arn"),
     ):
         [deny] = [
             statement

@@ -140,7 +140,7 @@ assert penstock.__file__.startswith(sys.argv[2])
 """
     functions = sorted(path.parent for path in built.glob("*/app.py"))
 
-    assert len(functions) == 8
+    assert len(functions) == 9
     for function in functions:
         subprocess.run(
             [sys.executable, "-I", "-S", "-c", script, function, layer, runtime],

@@ -46,6 +46,7 @@ def test_a_warehouse_that_does_not_work_yet_is_not_offered() -> None:
         ("DataPipelineId", "df-0123456789ABCDEFGHIJ", "my-pipeline"),
         ("KickOffStateMachines", "after-load-*", "*-load"),
         ("NotificationEmail", "ops@example.com", "ops"),
+        ("ReconcileSchedule", "cron(0 3 * * ? *)", "daily"),
     ],
 )
 def test_a_pattern_takes_nothing_and_what_is_right_and_refuses_the_rest(
@@ -73,5 +74,8 @@ def test_what_an_operator_and_a_producer_need_is_an_output() -> None:
         "IngestStateMachineArn",
         "RunTopicArn",
         "ArrivalsQueueUrl",
+        "ArrivalsDeadLetterQueueUrl",
+        "UndeliveredQueueUrl",
+        "ReconcileFunction",
         "ListIncomingFunction",
     }

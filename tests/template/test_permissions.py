@@ -70,7 +70,20 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
     },
     "ApplyDatasetsRole": {
         ("secretsmanager:GetSecretValue", OWNER),
+        ("sqs:SendMessage", "UndeliveredQueue.Arn"),
         *SEARCHES - {("es:ESHttpDelete", f"{DOMAIN}/*")},
+    },
+    "ReconcileRole": {
+        LISTS_MISSING,
+        READS_PLANS,
+        LOADERS_SECRET,
+        ("s3:ListBucketVersions", BUCKET),
+        ("s3:GetObject", f"{BUCKET}/failed/*.rejects.jsonl"),
+        ("s3:PutObject", f"{BUCKET}/plans/reconcile/*"),
+        ("dynamodb:Query", "LeaseTable.Arn"),
+        ("dynamodb:Query", "LeaseTable.Arn/index/live"),
+        ("sqs:SendMessage", "UndeliveredQueue.Arn"),
+        *((f"es:ESHttp{verb}", f"{DOMAIN}/*") for verb in ("Get", "Post")),
     },
     "IngestStateMachineRole": {
         *(
@@ -105,6 +118,7 @@ MANAGED_BY_ROLE = {
     "SummariseRunRole": MANAGED,
     "KickOffRole": MANAGED,
     "ApplyDatasetsRole": MANAGED | IN_A_NETWORK,
+    "ReconcileRole": MANAGED | IN_A_NETWORK,
     "IngestStateMachineRole": {"AWSXrayWriteOnlyAccess"},
 }
 
@@ -163,7 +177,7 @@ def test_no_policy_is_left_without_statements_which_iam_would_refuse(variant: st
 def test_a_stack_without_warehouse_and_search_reaches_no_secret_no_domain_and_no_pipeline() -> None:
     services = {action.split(":")[0] for role in roles("as it comes").values() for action, _ in allowed(role)}
 
-    assert services == {"s3", "dynamodb", "states", "lambda", "sns", "logs"}
+    assert services == {"s3", "dynamodb", "states", "lambda", "sns", "sqs", "logs"}
 
 
 def test_only_the_deployment_reads_the_owners_secret() -> None:
@@ -190,10 +204,9 @@ def test_a_pattern_of_state_machines_is_as_wide_as_it_was_given() -> None:
     assert reachable["states:StartExecution"] == ARN.format("states", "stateMachine:after-load-*")
 
 
-def test_versions_are_listed_below_incoming_only() -> None:
-    [statement] = [
-        one for one in statements(roles("as it comes")["ListIncomingRole"]) if one["Action"] == "s3:ListBucketVersions"
-    ]
+@pytest.mark.parametrize("role", ["ListIncomingRole", "ReconcileRole"])
+def test_versions_are_listed_below_incoming_only(role: str) -> None:
+    [statement] = [one for one in statements(roles("as it comes")[role]) if one["Action"] == "s3:ListBucketVersions"]
 
     assert statement["Condition"] == {"StringLike": {"s3:prefix": "incoming/*"}}
 

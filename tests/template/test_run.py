@@ -20,6 +20,7 @@ FUNCTIONS = {
     "SummariseRun",
     "KickOff",
     "ApplyDatasets",
+    "Reconcile",
 }
 DEFINITION = REPOSITORY / "statemachines" / "ingest.asl.yaml"
 
@@ -70,7 +71,7 @@ def test_a_task_waits_longer_than_its_function_may_run() -> None:
         if placeholder:
             called[placeholder[1]] = task["TimeoutSeconds"]
 
-    assert called.keys() == FUNCTIONS - {"ListIncoming", "ApplyDatasets"}
+    assert called.keys() == FUNCTIONS - {"ListIncoming", "ApplyDatasets", "Reconcile"}
     for name, patience in called.items():
         assert patience > functions[name]["Timeout"], name
 
@@ -111,6 +112,7 @@ def test_only_the_deployment_is_given_the_owners_secret_and_only_what_needs_a_wa
         "SummariseRun": "",
         "KickOff": "",
         "ApplyDatasets": owner,
+        "Reconcile": loader,
     }
 
 
@@ -152,7 +154,7 @@ def test_what_talks_to_the_destinations_is_in_the_network_and_the_rest_is_not() 
 
     inside = {name for name, function in functions.items() if "VpcConfig" in function}
 
-    assert inside == {"BeginLoad", "PollLoad", "IndexBatch", "SettleBatch"}
+    assert inside == {"BeginLoad", "PollLoad", "IndexBatch", "SettleBatch", "Reconcile"}
     assert functions["BeginLoad"]["VpcConfig"] == {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
     assert not [f for f in of_type(deployed("warehouse"), "AWS::Lambda::Function").values() if "VpcConfig" in f]
 

@@ -255,6 +255,24 @@ def test_apply_datasets_called_by_hand_raises_what_goes_wrong(stack: Stack) -> N
         handler_of("apply_datasets")({}, FakeContext())
 
 
+def test_reconcile_publishes_how_many_files_disagree_and_leaves_a_report(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrival = stack.plan()
+    handler_of("begin_load")(event("begin-load.json"), FakeContext())
+
+    answer = handler_of("reconcile")(event("reconcile-schedule.json"), FakeContext())
+
+    assert answer["disagreements"] == 1
+    report = stack.store.get_json(answer["report"])
+    assert [(one["arrival"], one["kind"]) for one in report["disagreements"]] == [(arrival.id, "not_settled")]
+    published = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
+    assert {one.get("Dataset"): one["Disagreements"] for one in published} == {
+        None: [1.0],
+        **{name: [float(name == "flights")] for name in DATASETS},
+    }
+
+
 @pytest.mark.parametrize(
     "function", ["begin_load", "poll_load", "index_batch", "settle_batch", "summarise_run", "kick_off"]
 )

@@ -52,7 +52,7 @@ class Scope:
 def reconcile(
     store: ObjectStore,
     leases: Leases,
-    runs: Runs,
+    runs: Runs | None,
     warehouse: Warehouse | None,
     search: SearchIndex | None,
     clock: Clock,
@@ -60,13 +60,17 @@ def reconcile(
     scope: Scope,
     kept: Kept,
 ) -> Reconciliation:
-    """Writes nothing. A destination that the stack does not have (None) is not compared."""
+    """Writes nothing. A destination that the stack does not have (None) is not compared.
+
+    Without `runs` a run goes on until a listing has seen it end.
+    """
     began = clock.now()
     before = {run.id for run in leases.runs(_RUNS)}
     live = [
         run
         for run in leases.live_runs()
-        if began < run.expires and runs.status(run.execution) in (RunStatus.RUNNING, RunStatus.MISSING)
+        if began < run.expires
+        and (runs is None or runs.status(run.execution) in (RunStatus.RUNNING, RunStatus.MISSING))
     ]
     in_flight = set(arrivals_of(store, live))
 

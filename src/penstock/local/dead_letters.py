@@ -159,7 +159,7 @@ def _letter(deployment: Deployment, queue: str, message: Mapping[str, Any]) -> D
         document = None
     document = document if isinstance(document, dict) else {}
     if queue == "arrivals":
-        source, why, then, again = _of_arrivals(deployment, body, attributes)
+        source, why, then, again = _of_arrivals(deployment, body)
     elif "RULE_ARN" in told:
         source, why, then, again = _of_rule(deployment, body, told)
     elif "functionArn" in document.get("requestContext", {}):
@@ -185,12 +185,10 @@ _Told = tuple[str, str, str, Callable[[], Any] | None]
 """Source, why, then, and what sends it again."""
 
 
-def _of_arrivals(deployment: Deployment, body: str, attributes: Mapping[str, Any]) -> _Told:
+def _of_arrivals(deployment: Deployment, body: str) -> _Told:
     asked = triggers_of({"Records": [{"eventSource": "aws:sqs", "body": body}]})
-    kinds = ", ".join(f"{kind}" for kind in asked)
-    tries = int(attributes.get("ApproximateReceiveCount", 1))
-    why = f"received {tries} times, and each listing failed: ListIncoming's log says why"
-    return f"the arrivals queue ({kinds})", why, "ask for a listing again", _to_arrivals(deployment, body)
+    why = "each listing that it asked for failed: ListIncoming's log says why"
+    return f"the arrivals queue ({', '.join(asked)})", why, "ask for a listing again", _to_arrivals(deployment, body)
 
 
 def _of_rule(deployment: Deployment, body: str, told: Mapping[str, str]) -> _Told:
