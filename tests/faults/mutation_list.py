@@ -1,0 +1,241 @@
+"""The protections that keep rows from being lost or doubled, each with what takes it out, and who has to notice.
+
+`mutating` replaces `old`, which must be there exactly once, by `new`. A test of the list holds it to the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MEMORY, POSTGRES = "random schedules", "random schedules on PostgreSQL"
+NAMED = "tests/faults/schedules/test_named.py"
+_OBJECTS = "tests/contract/test_object_store_contract.py"
+_LEASES = "tests/contract/test_leases_contract.py"
+_WAREHOUSE = "tests/contract/test_warehouse_contract.py"
+_LEDGER = "tests/contract/test_ledger_contract.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    module: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """`by` are tried in turn until one catches it: random schedules, or what pytest is to run."""
+
+    what: str
+    patches: tuple[Patch, ...]
+    by: tuple[str, ...] = (MEMORY, NAMED)
+
+
+def _one(what: str, module: str, old: str, new: str, *by: str) -> Mutation:
+    return Mutation(what, (Patch(module, old, new),), by or (MEMORY, NAMED))
+
+
+_FLOWS = "penstock.flows."
+_LOADS = "penstock.adapters.postgres."
+
+MUTATIONS = {
+    # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────────
+    "ledger-before-rows": _one(
+        "the ledger row commits before the rows, in a transaction of its own",
+        _LOADS + "warehouse",
+        "            if not claimed:\n                return LoadProgress()\n            outcomes =",
+        "            if not claimed:\n                return LoadProgress()\n"
+        '            session.connection.execute("COMMIT")\n            session.connection.execute("BEGIN")\n'
+        "            outcomes =",
+        POSTGRES,
+        NAMED,
+    ),
+    "claim-ignored": _one(
+        "a load works arrivals that the ledger gave to another",
+        _LOADS + "ledger",
+        "if arrival.id in mine}",
+        "}",
+        POSTGRES,
+        NAMED,
+    ),
+    "no-duplicate-check": Mutation(
+        "identical bytes under a key are loaded again",
+        (
+            Patch(
+                _LOADS + "load_file",
+                "if any((old.etag, old.size) == (arrival.etag, arrival.size) for old in earlier):",
+                "if False:",
+            ),
+            Patch(
+                "tests.fakes.warehouse",
+                "if any((one.arrival.etag, one.arrival.size) == (arrival.etag, arrival.size) for one in there):",
+                "if False:",
+            ),
+        ),
+        (MEMORY, POSTGRES),
+    ),
+    "replaced-rows-stay": _one(
+        "`replace` leaves the old version's rows",
+        _LOADS + "load_file",
+        "        if replaced:\n            self.session",
+        "        if False:\n            self.session",
+        POSTGRES,
+        NAMED,
+    ),
+    "undecided-is-processed": _one(
+        "settling before the warehouse has committed: what the ledger does not know counts as loaded",
+        _FLOWS + "deciding",
+        "        return Decision(Settlement.FAILED if told.is_last else Settlement.PUT_BACK, reason)",
+        "        return Decision(Settlement.PROCESSED, reason)",
+    ),
+    "quarantine-without-ledger": _one(
+        "a file is given up without a ledger row",
+        _FLOWS + "decide_batch",
+        "        if lost and self.destinations.warehouse:",
+        "        if False and self.destinations.warehouse:",
+    ),
+    # ── S3 ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+    "delete-newest": Mutation(
+        "a move deletes by key, not by version id",
+        (
+            Patch(
+                "tests.fakes.object_store",
+                "            self._versions[lies.key] = [",
+                "            self._versions[lies.key].pop()\n            _ = [",
+            ),
+        ),
+    ),
+    "delete-without-version": _one(
+        "the real adapter's DeleteObjects names no version",
+        "penstock.adapters.s3_moves",
+        '{"Key": key, "VersionId": version} for key, version in part',
+        '{"Key": key} for key, version in part',
+        _OBJECTS,
+    ),
+    "newest-first": _one(
+        "versions of a key are worked newest first",
+        "tests.fakes.object_store",
+        "            for version in tuple(self._versions.get(key, ())):",
+        "            for version in reversed(tuple(self._versions.get(key, ()))):",
+    ),
+    "newest-first-s3": Mutation(
+        "the real adapter lists the newest version first",
+        (
+            Patch(
+                "penstock.adapters.s3",
+                "                yield from reversed(held)\n                held = []",
+                "                yield from held\n                held = []",
+            ),
+            Patch("penstock.adapters.s3", "        yield from reversed(held)\n\n", "        yield from held\n\n"),
+        ),
+        (_OBJECTS,),
+    ),
+    "versions-together": _one(
+        "a version is planned while the one before it is still worked",
+        _FLOWS + "list_incoming",
+        "        if first and leased.isdisjoint",
+        "        if leased.isdisjoint",
+    ),
+    # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    "no-lease-check": _one(
+        "what a live run holds is planned again",
+        _FLOWS + "list_incoming",
+        "leased.isdisjoint((arrival.id, arrival.key)) and ",
+        "",
+    ),
+    "no-fencing": Mutation(
+        "a run is recorded without looking at the listing lease's token",
+        (
+            Patch(
+                "tests.fakes.leases",
+                "(self._holder.token, self._holder.owner) != (lease.token, lease.owner):",
+                "False:",
+            ),
+        ),
+    ),
+    "no-fencing-dynamodb": _one(
+        "the same, in the real adapter",
+        "penstock.adapters.dynamodb",
+        '"ConditionExpression": "#token = :token AND #owner = :owner",',
+        '"ConditionExpression": "#token <= :token OR #token > :token OR #owner = :owner",',
+        _LEASES,
+    ),
+    "limits-of-one-run": _one(
+        "limits hold for each run, not for all that are live",
+        _FLOWS + "list_incoming",
+        "        files=limits.files - sum(run.files for run in live),",
+        "        files=limits.files,",
+    ),
+    "dead-run-keeps-leases": _one(
+        "a run that is over holds its leases until they expire",
+        _FLOWS + "look_after_runs",
+        "        if status is RunStatus.RUNNING and now < run.expires:",
+        "        if now < run.expires:",
+    ),
+    "unstarted-run-is-left": _one(
+        "a run that was recorded and not started is not started by the next listing",
+        _FLOWS + "look_after_runs",
+        "            runs.start(run.id, run.batches)\n",
+        "",
+    ),
+    # ── attempts ────────────────────────────────────────────────────────────────────────────────────────────────────
+    "end-run-first": _one(
+        "a dead run is ended before it is counted as an attempt",
+        _FLOWS + "list_incoming",
+        "    leases.put_back(orphans.attempts)\n    for run in over:\n",
+        "    for run in over:\n        leases.end_run(run.id, run.status, now)\n"
+        "    leases.put_back(orphans.attempts)\n    for run in ():\n",
+    ),
+    "no-wait": _one(
+        "what was put back is tried again at once",
+        _FLOWS + "deciding",
+        "    return now + wait_after(attempts)",
+        "    return now",
+    ),
+    "forget-before-move": _one(
+        "attempts are forgotten before the file has left incoming/",
+        _FLOWS + "settle_batch",
+        "    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])\n",
+        "    leases.forget([one.arrival for one in settled])\n"
+        "    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])\n",
+    ),
+    "decided-twice": _one(
+        "a settling that is repeated decides anew",
+        _FLOWS + "settle_batch",
+        "    settling = _begun(store, plan, number)\n",
+        "    settling = None\n",
+    ),
+    "settled-before-moves": _one(
+        "settled/ is written before the files are moved",
+        _FLOWS + "settle_batch",
+        "    _carry_out(store, leases, plan, batch, settling)\n",
+        "    store.put_json(settled_batch_key(plan, number), settling.batch.to_json())\n"
+        "    _carry_out(store, leases, plan, batch, settling)\n",
+    ),
+    # ── documents and kickoffs ──────────────────────────────────────────────────────────────────────────────────────
+    "no-converge": _one(
+        "replaced rows keep their documents",
+        _FLOWS + "converge_documents",
+        "    for replaced in load.replaced:\n        search.delete_arrival(dataset.index.name, replaced)\n",
+        "",
+    ),
+    "late-documents-stay": _one(
+        "an indexing that comes late does not look at the ledger again",
+        _FLOWS + "index_batch",
+        "    for late in _withheld(warehouse, dataset, [one for one in arrivals if one.id in outcomes]):",
+        "    for late in frozenset[str]():",
+    ),
+    "quarantined-documents-stay": _one(
+        "a quarantined file keeps its documents",
+        _FLOWS + "deciding",
+        "        return Decision(Settlement.FAILED, load.reason, Documents.DELETE if indexed else Documents.LEAVE)",
+        "        return Decision(Settlement.FAILED, load.reason)",
+    ),
+    "kick-off-noted-first": _one(
+        "a kickoff is noted before it is started",
+        _FLOWS + "kick_off",
+        "    reference = pipeline_of(dataset).start(plan, name, dataset.kick_off.parameters)\n",
+        '    leases.finish_kick_off(plan, name, "")\n'
+        "    reference = pipeline_of(dataset).start(plan, name, dataset.kick_off.parameters)\n",
+    ),
+}
