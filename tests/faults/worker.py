@@ -3,7 +3,8 @@
 Every call of boto3, psycopg and OpenSearch's client goes through here, so that the points are found and not listed. A
 deployment's functions are wrapped by `install`; Penstock itself knows nothing of it. `folder` is how campaign and
 workers talk: `armed.json` holds the fault to be made, `clock` the seconds by which Penstock's clock is ahead, `points`
-what was recorded, `busy` a file for each invocation that goes on.
+what was recorded, `poison` a file that kills each worker of a function who opens it, `busy` a file for each invocation
+that goes on.
 """
 
 from __future__ import annotations
@@ -70,6 +71,13 @@ class _Tape:
         except FileExistsError:
             return None
         return armed
+
+    def open_file(self, key: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if (self._folder / "poison").read_text() == f"{self._function} {key}":
+                with (self._folder / "poisoned").open("a") as killed:
+                    killed.write("x")
+                _die()
 
     def _record(self, line: bytes) -> None:
         try:
@@ -160,6 +168,8 @@ def _wrap_boto(tape: _Tape) -> None:
 
     @functools.wraps(call_api)
     def calling(self: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if operation == "GetObject" and parameters["Key"].startswith("incoming/"):
+            tape.open_file(parameters["Key"])
         return tape.through(
             _aws_call(self.meta.service_model.service_name, operation, parameters),
             lambda: call_api(self, operation, parameters),
