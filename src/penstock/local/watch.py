@@ -116,7 +116,7 @@ class Counts:
         return notes
 
     def _rows(self, found: Mapping[str, DatasetStatus], datasets: Mapping[str, Dataset]) -> None:
-        tables = [dataset.name for dataset in datasets.values() if dataset.table]
+        tables = {dataset.name: dataset.table.qualified for dataset in datasets.values() if dataset.table}
         if not tables or not (conninfo := self._deployment.conninfo("loader")):
             return
         import psycopg
@@ -124,8 +124,8 @@ class Counts:
         if self._connection is None:
             self._connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=5)
         sums = dict(self._connection.execute(LOADED_ROWS).fetchall())
-        for name in tables:
-            found[name].rows = int(sums.get(name, 0))
+        for name, target in tables.items():
+            found[name].rows = int(sums.get(target, 0))
 
     def _documents(self, found: Mapping[str, DatasetStatus], datasets: Mapping[str, Dataset]) -> None:
         for name, documents in self.documents(datasets).items():
@@ -163,6 +163,7 @@ class LatestCounts(Counts):
 
 
 LOADED_ROWS = """
-    SELECT dataset, sum(rows) FROM penstock.load WHERE verdict = 'loaded' AND replaced_by IS NULL GROUP BY dataset
+    SELECT target, sum(rows) FROM penstock.load WHERE verdict = 'loaded' AND replaced_by IS NULL GROUP BY target
 """
-"""What the load ledger says: a sum over files, where counting a table would read all of it."""
+"""What the load ledger says of each table: a sum over files, where counting a table would read all of it. A table that
+a replay builds or has put aside has a ledger of its own."""

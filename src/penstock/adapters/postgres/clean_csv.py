@@ -22,14 +22,18 @@ def copy_csv(session: Session, stream: ByteStream, dataset: Dataset) -> int:
     repair use, can't tell the two apart, and one file must not mean two things.
     """
     columns, chunks = csv_body(stream, dataset)
-    if _copy_takes(dataset):
-        null = sql.SQL("NULL {}, FORCE_NULL ({})").format(dataset.null_markers[0], names(columns))
-        target = identifier(table_of(dataset))
-        return _copy(session, target, columns, _options(dataset.csv, null), chunks)
+    if copy_takes(dataset):
+        return _copy(session, copy_statement(dataset, columns), chunks)
     return _copy_by_text(session, dataset, columns, chunks)
 
 
-def _copy_takes(dataset: Dataset) -> bool:
+def copy_statement(dataset: Dataset, columns: Sequence[Column]) -> sql.Composed:
+    """What takes a clean file whose columns are in this order."""
+    null = sql.SQL("NULL {}, FORCE_NULL ({})").format(dataset.null_markers[0], names(columns))
+    return _statement(identifier(table_of(dataset)), columns, _options(dataset.csv, null))
+
+
+def copy_takes(dataset: Dataset) -> bool:
     """COPY knows one null marker, and none with a delimiter, quote or line end in it."""
     refused = {dataset.csv.delimiter, dataset.csv.quote, "\r", "\n"}
     return len(dataset.null_markers) == 1 and not refused & set(dataset.null_markers[0])
@@ -42,7 +46,7 @@ def _copy_by_text(session: Session, dataset: Dataset, columns: Sequence[Column],
     texts = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(column.name)) for column in columns)
     connection.execute(sql.SQL("CREATE TEMPORARY TABLE penstock_text ({}) ON COMMIT DROP").format(texts))
     as_is = sql.SQL("FORCE_NOT_NULL ({})").format(names(columns))
-    _copy(session, stage, columns, _options(dataset.csv, as_is), chunks)
+    _copy(session, _statement(stage, columns, _options(dataset.csv, as_is)), chunks)
     markers = sql.SQL(", ").join(map(sql.Literal, dataset.null_markers))
     values = sql.SQL(", ").join(
         sql.SQL("CASE WHEN {0} NOT IN ({1}) THEN {0}::{2} END").format(
@@ -65,14 +69,11 @@ def _options(dialect: Csv, null: sql.Composable) -> sql.Composable:
     )
 
 
-def _copy(
-    session: Session,
-    target: sql.Identifier,
-    columns: Sequence[Column],
-    options: sql.Composable,
-    chunks: Iterator[bytes],
-) -> int:
-    statement = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(target, names(columns), options)
+def _statement(target: sql.Identifier, columns: Sequence[Column], options: sql.Composable) -> sql.Composed:
+    return sql.SQL("COPY {} ({}) FROM STDIN ({})").format(target, names(columns), options)
+
+
+def _copy(session: Session, statement: sql.Composed, chunks: Iterator[bytes]) -> int:
     with session.connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
             for chunk in chunks:
