@@ -200,7 +200,10 @@ def test_more_rejects_than_allowed_quarantine_the_file_whole(kit: Kit, store: Fa
 
     outcomes = load(kit.warehouse, dataset, store, arrival)
 
-    reason = "1 of 2 rows was rejected (0 allowed): line 3, column delay: invalid input syntax for type smallint"
+    reason = (
+        "1 of 2 rows was rejected (0 allowed): line 3, column delay: invalid input syntax for type smallint. "
+        "Mend the file, or raise max_reject_ratio of the dataset"
+    )
     assert outcomes == {arrival.id: LoadOutcome(Verdict.QUARANTINED, rejects=1, reason=reason)}
     assert kit.rows(dataset) == []
     assert [reject.line for reject in rejects(kit.warehouse, dataset, arrival)] == [3]

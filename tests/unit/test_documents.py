@@ -84,12 +84,17 @@ def test_a_texts_value_has_its_columns_type(type_: str, text: str, json_value: s
     ],
 )
 def test_a_value_that_is_not_of_its_columns_type_is_left_to_the_index_to_judge(type_: str, text: str) -> None:
-    assert json.loads(document(dataset(("c", type_)), text).source)["c"] == text
+    assert json.loads(document(dataset(("c", type_), table=None), text).source)["c"] == text
+
+
+@pytest.mark.parametrize(("type_", "text"), [("integer", "0x1F"), ("double", "NaN"), ("date", "Jan 5, 2023")])
+def test_where_a_warehouse_judges_a_row_has_its_document_whatever_an_index_takes(type_: str, text: str) -> None:
+    assert json.loads(document(dataset(("c", type_)), text).source)["c"] is None
 
 
 @pytest.mark.parametrize("value", [1.5, True, ["x"], {"a": 1}])
 def test_a_json_value_is_not_bent_to_its_columns_type(value: Any) -> None:
-    assert json.loads(document(dataset(("c", "integer")), value).source)["c"] == value
+    assert json.loads(document(dataset(("c", "integer"), table=None), value).source)["c"] == value
 
 
 def test_null_is_null() -> None:
@@ -128,7 +133,8 @@ def test_a_value_that_json_cannot_hold_is_a_reject() -> None:
     for _ in range(500):
         deep = [deep]
 
-    assert isinstance(made(dataset(("c", "json")), deep), Reject)
+    assert isinstance(made(dataset(("c", "json"), table=None), deep), Reject)
+    assert json.loads(document(dataset(("c", "json")), deep).source)["c"] is None
 
 
 def test_without_id_columns_the_id_is_the_arrivals_and_the_rows_ordinal() -> None:

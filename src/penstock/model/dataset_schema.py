@@ -46,9 +46,9 @@ def write_schema(folder: Path) -> tuple[Path, bool]:
 
 def _size(field: dict[str, Any]) -> None:
     # pydantic writes a bound that stands behind a validator as `gt` or `le`, which are no words of JSON Schema.
-    number = {"type": field.pop("type"), "exclusiveMinimum": field.pop("gt")}
-    if (most := field.pop("le", None) or field.pop("maximum", None)) is not None:
-        number["maximum"] = most
+    words = {"gt": "exclusiveMinimum", "ge": "minimum", "le": "maximum"}
+    bounds = {words.get(name, name): field.pop(name) for name in (*words, *words.values()) if name in field}
+    number = {"type": field.pop("type"), **bounds}
     units = {"type": "string", "pattern": "^ *[0-9]+ *([kKmMgG][iI]?)?[bB]? *$", "examples": ["256 MiB"]}
     field["anyOf"] = [number, units]
 

@@ -148,9 +148,9 @@ class FileLimits(_Model):
     max_ratio: Annotated[int, Field(gt=1)] = Field(
         500, description="Most bytes that each compressed byte may unpack to, in a file that unpacks to over 64 MiB."
     )
-    max_row: Annotated[Size, Field(le=256 * 2**20)] = Field(
+    max_row: Annotated[Size, Field(ge=2**20, le=256 * 2**20)] = Field(
         16 * 2**20,
-        description="The longest row, in bytes, at most 256 MiB: what bounds a reader's memory.",
+        description="The longest row, in bytes, 1 to 256 MiB: what bounds a reader's memory.",
     )
 
 

@@ -19,8 +19,8 @@ from penstock.model.rows import Row
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
 _BOOLEANS = {
-    **dict.fromkeys(("t", "true", "y", "yes", "on", "1"), True),
-    **dict.fromkeys(("f", "false", "n", "no", "off", "0"), False),
+    **dict.fromkeys(("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"), True),
+    **dict.fromkeys(("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"), False),
 }
 
 
@@ -41,8 +41,10 @@ MakeDocument = Callable[[int, Row], Document | Reject]
 def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> MakeDocument:
     """What makes the documents of one arrival. The dataset has an index.
 
-    A field is null where the row's value is. A value that is not of its column's type is left as its text: the index
-    judges it, so that there is one judge and the reason is the index's own.
+    A field is null where the row's value is. There is one judge of values. Without a table it is the index: a value
+    that is not of its column's type is left as it is, and the reason is the index's own. With a table it is the
+    warehouse, which takes some that no index does (`NaN`, `infinity`, `Jan 5, 2023`): the row is loaded, so it has its
+    document, with null in that field. The documents of rows that the warehouse refuses are taken out at settling.
     """
     columns = dataset.document_columns
     places = {column.name: place for place, column in enumerate(dataset.columns)}
@@ -58,6 +60,7 @@ def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> M
     all_columns = tuple(range(len(dataset.columns)))
     required_values = _taker([place for place, _ in required])
     take = _taker(all_columns if in_order else wanted)
+    lenient = [(place, _LENIENT[column.type]) for place, column in enumerate(columns)] if dataset.table else []
     identify = _identity(dataset, arrival)
     tail = b"," + orjson.dumps({LINEAGE[0]: arrival.id, LINEAGE[1]: loaded_at})[1:]
 
@@ -75,6 +78,9 @@ def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> M
                     values[place] = convert(value)
                 except ValueError:
                     continue
+        for place, fit in lenient:
+            if values[place] is not None and not isinstance(values[place], _KEPT[columns[place].type]):
+                values[place] = fit(values[place])
         fields = dict(zip(names, values, strict=True))
         try:
             source = orjson.dumps(fields)
@@ -82,6 +88,9 @@ def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> M
             try:
                 source = orjson.dumps({name: _writable(value) for name, value in fields.items()})
             except orjson.JSONEncodeError:
+                if lenient:
+                    source = orjson.dumps({name: _shallow(value) for name, value in fields.items()})
+                    return Document(identify(ordinal, row), source[:-1] + tail, row.line, row.raw)
                 return rejected(row, "a value is nested too deep to be written as JSON")
         return Document(identify(ordinal, row), source[:-1] + tail, row.line, row.raw)
 
@@ -153,10 +162,9 @@ def _finite(text: str) -> float:
 
 
 def _numeric(text: str) -> Any:
-    """All its digits, which a float would not keep."""
-    if _JSON_NUMBER.fullmatch(text):
-        return orjson.Fragment(text)
-    return _finite(text)
+    """All its digits, which a float would not keep; within a double's range, as an index compares it."""
+    number = _finite(text)
+    return orjson.Fragment(text) if _JSON_NUMBER.fullmatch(text) else number
 
 
 def _boolean(text: str) -> bool:
@@ -190,3 +198,49 @@ _CONVERTERS: dict[ColumnType, Callable[[str], Any]] = {
     ColumnType.UUID: str.lower,
     ColumnType.JSON: _json,
 }
+
+
+def _shallow(value: Any) -> Any:
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return _writable(value) if isinstance(value, int) else None
+    return value
+
+
+def _nothing(_value: Any) -> None:
+    return None
+
+
+def _truth(value: Any) -> bool | None:
+    return bool(value) if value in (0, 1) else None
+
+
+def _words(value: Any) -> str | None:
+    """As the warehouse keeps it: the JSON of what is no text."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        return None
+
+
+_ANY = (object,)
+_KEPT: dict[ColumnType, tuple[type, ...]] = {
+    **dict.fromkeys((ColumnType.SMALLINT, ColumnType.INTEGER, ColumnType.BIGINT), (int,)),
+    **dict.fromkeys((ColumnType.REAL, ColumnType.DOUBLE), (int, float)),
+    ColumnType.NUMERIC: (int, float, orjson.Fragment),
+    ColumnType.BOOLEAN: (bool,),
+    ColumnType.DATE: (date,),
+    ColumnType.TIMESTAMP: (datetime,),
+    ColumnType.TIMESTAMPTZ: (datetime,),
+    ColumnType.UUID: (str,),
+    ColumnType.JSON: _ANY,
+    ColumnType.TEXT: (str,),
+}
+"""What an index takes for a field of that type."""
+_LENIENT: dict[ColumnType, Callable[[Any], Any]] = {
+    **dict.fromkeys(ColumnType, _nothing),
+    ColumnType.BOOLEAN: _truth,
+    ColumnType.TEXT: _words,
+}
+"""What the document holds where the value is something else, of a row that the warehouse may take all the same."""

@@ -8,6 +8,8 @@ physical line on which it begins, and an operator's words for what is wrong.
 from __future__ import annotations
 
 import csv
+import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from penstock.model.streams import ByteStream
 
 _BLOCK = 2**18
 _UTF8_BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b\x08"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -66,7 +69,8 @@ def header_columns(names: Sequence[str], dataset: Dataset) -> tuple[Column, ...]
         # What stands there is data, most likely, and a message carries none.
         raise BadFileError(
             f"the first line names none of dataset {dataset.name}'s columns ({', '.join(known)}): "
-            "is the header missing? Then say csv: {header: false}"
+            "is the header missing, spelt otherwise, or of another delimiter? Mend the file, or say so in the dataset "
+            "(csv: header, delimiter)"
         )
     problems = [f"column {name} is missing" for name in known if name not in found]
     problems += [f"column {_shown(name)} is not in the dataset" for name in found if name not in known]
@@ -117,7 +121,7 @@ def _csv_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
                         fields = in_order(fields)
                     yield Row(begins, text, tuple(map(null, fields, fields)))
                 elif fields:
-                    yield Row(begins, text, (), f"{len(fields)} columns where {width} were expected")
+                    yield Row(begins, text, (), _width_words(len(fields), width))
                 begins += len(taken)
                 taken.clear()
         except csv.Error as error:
@@ -126,6 +130,11 @@ def _csv_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
             taken.clear()
         else:
             return
+
+
+def _width_words(found: int, expected: int) -> str:
+    columns = "column" if found == 1 else "columns"
+    return f"{found} {columns} where {expected} were expected"
 
 
 def _header(reader: Iterator[list[str]]) -> list[str]:
@@ -153,6 +162,10 @@ def _json_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
         try:
             value = loads(raw)
         except orjson.JSONDecodeError as error:
+            if "infinity" in error.msg and (wide := _with_wide_numbers(raw)) is not None:
+                empty = False
+                yield Row(line, raw, tuple(map(wide.get, names)))
+                continue
             if text := raw.rstrip():
                 if empty and text.startswith("["):
                     raise BadFileError(_AN_ARRAY) from None
@@ -234,8 +247,13 @@ class _Lines:
     def _begin(self, chunk: bytes) -> bytes:
         while len(chunk) < _BLOCK and (more := self._stream.read(_BLOCK - len(chunk))):
             chunk += more
+        if chunk.startswith(_GZIP):
+            raise BadFileError(
+                "the file is gzip, and neither its name nor its dataset says so: name it .gz, or say compression: gzip."
+                " Where one does, it was compressed twice: send it compressed once"
+            )
         if chunk.startswith(_UTF16_BOMS):
-            raise BadFileError("the file is UTF-16; write it as UTF-8")
+            raise BadFileError("the file is UTF-16 or UTF-32; write it as UTF-8")
         if self._encoding == "utf-8" and chunk.startswith(_UTF8_BOM):
             chunk = chunk[len(_UTF8_BOM) :]
         if b"\n" not in chunk and b"\r" in chunk:
@@ -273,6 +291,26 @@ def _csv_words(error: csv.Error) -> str:
     if "new-line character" in text:
         return "there is a carriage return outside quotes"
     return f"no valid CSV: {text}"
+
+
+def _with_wide_numbers(raw: str) -> dict[str, Any] | None:
+    """An object with numbers that no double holds, as their texts: a warehouse may hold them. None: no object."""
+    if "\\u" in raw:
+        return None  # The standard library takes half of a surrogate pair.
+    try:
+        value = json.loads(raw, parse_float=_narrow, parse_int=_narrow, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _narrow(text: str) -> Any:
+    number = orjson.loads(text) if len(text) < 300 and "e" not in text.lower() else float(text)
+    return text if number in (math.inf, -math.inf) else number
+
+
+def _refused(name: str) -> None:
+    raise ValueError(name)
 
 
 _AN_ARRAY = "the file is a JSON array over several lines; write each object on a line of its own, as `jq -c '.[]'` does"

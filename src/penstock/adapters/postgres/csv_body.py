@@ -33,8 +33,8 @@ def csv_body(stream: ByteStream, dataset: Dataset) -> tuple[tuple[Column, ...], 
     COPY could read other rows than the row reader.
     """
     first = filled(stream)
-    if not first or first.startswith(_UTF16_BOMS):
-        raise UnclearError
+    if not first or first.startswith(_UTF16_BOMS) or b"\0" in first:
+        raise UnclearError  # Also before the header is looked at: it would be blamed.
     if dataset.csv.encoding == "utf-8":
         first = first.removeprefix(_UTF8_BOM)
     columns = dataset.columns

@@ -58,6 +58,7 @@ def words(error: psycopg.Error) -> str:
 
 def without_values(message: str) -> str:
     """A data exception's text less the value it quotes: `invalid input syntax for type smallint`."""
+    message = re.sub(r'^"(.*)" is ', "value is ", message, flags=re.DOTALL)
     return re.sub(r':? *"(.*)"', "", message, flags=re.DOTALL)
 
 

@@ -71,7 +71,9 @@ class Judge:
         # The value itself is taken out of the text: the ledger's reasons and the logs quote no row.
         message = "(pg_input_error_info({0}, {1})).message" if self.soft else "penstock.input_error({0}, {1})"
         return sql.SQL(
-            "CASE WHEN {0} IS NULL THEN {2} ELSE regexp_replace(" + message + ", ':? *\".*\"', '') END"
+            "CASE WHEN {0} IS NULL THEN {2} ELSE regexp_replace(regexp_replace("
+            + message
+            + ", '^\"[^\n]*\" is ', 'value is '), ':? *\".*\"', '') END"
         ).format(value, _literal_type(column), REQUIRED)
 
 

@@ -24,6 +24,9 @@ from penstock.model.errors import BadFileError
 from penstock.model.outcomes import LoadOutcome, Verdict
 from penstock.ports import ObjectStore
 
+_TOO_DEEP = "54001"
+"""statement_too_complex: the server's stack is at its end."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileLoader:
@@ -89,6 +92,8 @@ class FileLoader:
         except psycopg.Error as error:
             if not is_row_fault(error):
                 raise
+            if error.sqlstate == _TOO_DEEP:
+                raise BadFileError("a row holds JSON that is nested too deep to be read. Mend the file") from None
             # Its rows fit the dataset's types, so it is a constraint or a trigger of the table that stands against one.
             raise BadFileError(
                 f"table {table_of(self.dataset).qualified} refuses a row of it: {words(error)}. "

@@ -156,4 +156,7 @@ def _insert(session: Session, dataset: Dataset) -> None:
 def _reason(bad: int, total: int, allowed: int, first: Reject) -> str:
     were = "was" if bad == 1 else "were"
     where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
-    return f"{bad} of {total} rows {were} rejected ({allowed} allowed): {where}: {first.reason}"
+    return (
+        f"{bad} of {total} rows {were} rejected ({allowed} allowed): {where}: {first.reason}. "
+        "Mend the file, or raise max_reject_ratio of the dataset"
+    )
