@@ -1,0 +1,146 @@
+"""What a file costs in requests, counted at the real adapters; docs/costs.md states these numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.contract.engines import client
+from tests.fakes.clock import FakeClock
+from tests.fakes.leases import FakeLeases
+from tests.fakes.object_store import FakeObjectStore
+from tests.fakes.runs import FakeRuns
+from tests.fakes.search_index import FakeSearchIndex
+from tests.fakes.warehouse import FakeWarehouse
+
+from penstock.adapters.dynamodb import DynamoLeases
+from penstock.adapters.s3 import S3ObjectStore
+from penstock.flows.decide_batch import Destinations
+from penstock.flows.index_batch import index_batch
+from penstock.flows.list_incoming import Limits, list_incoming
+from penstock.flows.load_batch import begin_load
+from penstock.flows.settle_batch import settle_batch
+from penstock.flows.summarise_run import summarise_run
+from penstock.model.datasets import Dataset
+
+THINGS = Dataset.model_validate(
+    {
+        "name": "things",
+        "prefix": "things/",
+        "format": "csv",
+        "columns": [{"name": "id", "type": "integer"}],
+        "table": "things",
+        "index": "things",
+    }
+)
+DATASETS = {"things": THINGS}
+LIMITS = Limits(1000, 10**9, timedelta(hours=1))
+DONE = {"status": "done"}
+
+
+@dataclass
+class Counted:
+    """The functions on the real adapters, and every request that they make."""
+
+    endpoint: str
+    bucket: str
+    table: str
+    clock: FakeClock = field(default_factory=FakeClock)
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.s3, dynamodb = (self._client(service) for service in ("s3", "dynamodb"))
+        self.store = S3ObjectStore(self.s3, self.bucket)
+        self.leases = DynamoLeases(dynamodb, self.table)
+        self.runs = FakeRuns()
+
+    def _client(self, service: str) -> Any:
+        made = client(service, self.endpoint)
+        made.meta.events.register("before-call", lambda model, **_: self.calls.update([f"{service} {model.name}"]))
+        return made
+
+    def put(self, keys: list[str]) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda key: self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"id\n1\n"), keys))
+        self.calls.clear()
+
+    def look(self) -> tuple[str, ...]:
+        listed = list_incoming(self.store, self.leases, self.runs, self.clock, DATASETS, LIMITS, "a listing")
+        return listed.plans
+
+    def run(self) -> None:
+        (plan,) = self.look()
+        warehouse, search = FakeWarehouse(), FakeSearchIndex()
+        begin_load(self.store, warehouse, DATASETS, plan, 0)
+        index_batch(plan, 0, self.store, warehouse, search, DATASETS, self.clock)
+        to = Destinations(warehouse, search)
+        settle_batch(self.store, self.leases, to, self.clock, DATASETS, plan, 0, DONE, DONE, 5)
+        summarise_run(self.store, DATASETS, plan)
+        self.runs.finish(plan)
+        self.look()
+
+
+@pytest.fixture
+def counted(aws: str, bucket: str, table: str) -> Counted:
+    return Counted(aws, bucket, table)
+
+
+def test_a_file_costs_two_reads_and_a_copy_and_nothing_in_dynamodb(counted: Counted) -> None:
+    counts = []
+    for files in (10, 30):
+        counted.put([f"incoming/things/{files}-{number}.csv" for number in range(files)])
+        counted.run()
+        counts.append(Counter(counted.calls))
+
+    few, many = counts
+    per_file = {call: (many[call] - few[call]) / 20 for call in many if many[call] != few[call]}
+    assert per_file == {"s3 GetObject": 2, "s3 CopyObject": 1}
+    print({call: few[call] - 10 * per_file.get(call, 0) for call in few})  # noqa: T201 - what a run costs beside
+
+
+def test_a_listing_asks_s3_for_nothing_but_what_is_incoming(counted: Counted) -> None:
+    asked: list[dict[str, str]] = []
+    counted.s3.meta.events.register(
+        "before-call.s3.ListObjectVersions", lambda params, **_: asked.append(params["query_string"])
+    )
+    counted.put(["incoming/things/a.csv"])
+
+    counted.run()
+
+    assert {query["prefix"] for query in asked} == {"incoming/"}
+
+
+def test_a_listing_costs_the_same_whatever_was_settled() -> None:
+    with_none, with_many = (_calls_of_a_listing(settled) for settled in (0, 10_000))
+
+    assert with_many == with_none
+    assert {call for call in with_many if call.startswith(("arrivals", "keys"))} == {"arrivals incoming/"}
+
+
+def _calls_of_a_listing(settled: int) -> Counter[str]:
+    store, calls = FakeObjectStore(), Counter[str]()
+    for number in range(settled):
+        store.put(f"{('processed', 'failed')[number % 2]}/things/{number}.csv", b"id\n1\n")
+    store.put("incoming/things/a.csv", b"id\n1\n")
+    ports: Any = [_CountedPort(port, calls) for port in (store, FakeLeases(), FakeRuns())]
+    assert list_incoming(*ports, FakeClock(), DATASETS, LIMITS, "a listing").plans
+    return calls
+
+
+class _CountedPort:
+    """Any port. A call that asks for a prefix is counted by it."""
+
+    def __init__(self, port: Any, calls: Counter[str]) -> None:
+        self._port = port
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*given: Any) -> Any:
+            self._calls[f"{name} {given[0]}" if name in ("arrivals", "keys") else name] += 1
+            return getattr(self._port, name)(*given)
+
+        return call
