@@ -32,6 +32,7 @@ COMMANDS = (
     "dead-letters",
     "apply",
     "infer",
+    "explain",
     "schema",
 )
 REPOSITORY = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from penstock.cli import ask, dead_letters, describe, follow, reconcile, replay, retry, stack, tour
+from penstock.cli import ask, dead_letters, describe, explain, follow, reconcile, replay, retry, stack, tour
 from penstock.cli.failures import explained
 from penstock.cli.screen import complain
 
@@ -78,6 +78,7 @@ _add(replay.replay, _MENDING)
 _add(dead_letters.dead_letters, _MENDING)
 _add(describe.apply, _DATASETS)
 _add(describe.infer, _DATASETS)
+_add(explain.explain, _DATASETS)
 _add(describe.schema, _DATASETS)
 
 
