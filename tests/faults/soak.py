@@ -19,12 +19,17 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import psutil
 from tests.faults.checker import leaked_in_logs, wrong
 from tests.faults.deployment import FaultyStack, faulty_stack
 from tests.faults.scenarios import File, Put, csv_of, jsonl_of
+
+from penstock.flows.reconcile import Kept, Scope, reconcile
+from penstock.model.dataset_files import load_datasets
+from penstock.model.reconciliation import Reconciliation
 
 CASE = "soak"
 PRODUCERS = 3
@@ -124,6 +129,9 @@ def soak(count: int, every: float, most: float, seed: int) -> dict[str, object]:
         quiet = faulty.await_quiet()
         executions = faulty.executions()
         troubles = wrong(faulty, CASE, puts, executions) + leaked_in_logs(faulty)
+        reconciled = _reconciled(faulty)
+        if reconciled.total:
+            troubles.append(f"reconcile: {reconciled.total} arrivals disagree, as {reconciled.disagreements[0]}")
         if not quiet:
             troubles.insert(0, "6: runs or invocations go on")
     return {
@@ -134,9 +142,27 @@ def soak(count: int, every: float, most: float, seed: int) -> dict[str, object]:
         "killed": killer.killed,
         "runs": len(executions),
         "seconds": round(seconds, 1),
+        "reconciled": sum(checked.arrivals for checked in reconciled.checked.values()),
         "seed": seed,
         "wrong": troubles[:20],
     }
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Penstock's, which is ahead of this machine's."""
+
+    ahead: float
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
+
+
+def _reconciled(faulty: FaultyStack) -> Reconciliation:
+    """What `penstock reconcile` says, beside the checker, which shares no code with it."""
+    of = faulty.deployment
+    clock, known = _Clock(faulty.ahead), load_datasets(faulty.stack.datasets)
+    return reconcile(of.store, of.leases, of.runs, of.warehouse, of.search, clock, known, Scope(), Kept(0, 0))
 
 
 def _at_rest(faulty: FaultyStack) -> bool:
