@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock.model.datasets import Dataset
 
-_PEOPLE = [
+_PEOPLE: list[dict[str, Any]] = [
     {"name": "id", "type": "integer", "required": True},
     {"name": "name", "type": "text"},
     {"name": "born", "type": "date"},
