@@ -141,9 +141,9 @@ class Judge:
             if seen.place in (PROCESSED, FAILED) and seen.dataset != UNCLAIMED:
                 yield _Found(
                     Kind.NO_LEDGER_ROW,
-                    f"It lies in {seen.place}, and the load ledger has no row of it: Penstock has not loaded it.",
-                    f"Copied there by hand? Put it below {INCOMING}{dataset.prefix}, and it is loaded. Was the ledger "
-                    f"restored? {rebuild}",
+                    f"It lies in {seen.place}, and the load ledger has no row of it.",
+                    f"Copied there by hand, and never loaded? Move it below {INCOMING}{dataset.prefix}. Else the "
+                    f"ledger has lost rows: do not put the file again, that would double its rows. {rebuild}",
                 )
             return
         if seen.rows != seen.expected_rows:

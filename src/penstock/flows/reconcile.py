@@ -10,10 +10,10 @@ reconcile sees it at rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import orjson
@@ -33,6 +33,9 @@ __all__ = ["Kept", "Scope", "checkable", "reconcile", "report_key", "what_is_rea
 
 _RUNS = 1_000
 """How many runs are looked back on; more than can begin while this reads."""
+
+_NAMES = tuple(one.name for one in fields(LedgerEntry))
+_VALUES = attrgetter(*_NAMES)
 
 _BEFORE_PENSTOCK = "0" * 32
 """The arrival of rows that were in a table before Penstock came to it."""
@@ -151,7 +154,7 @@ def _facts(
     if warehouse is not None:
         for dataset in _once(mine, scope, _table):
             for entry in warehouse.ledger(dataset):
-                yield entry.arrival, "ledger", [*asdict(entry).values()]
+                yield entry.arrival, "ledger", [*_VALUES(entry)]
             for arrival, rows in warehouse.rows_by_arrival(dataset, scope.since):
                 if arrival != _BEFORE_PENSTOCK:
                     yield arrival, "rows", [dataset.name, rows]
@@ -260,7 +263,7 @@ def _is_the_file(seen: Seen, key: str) -> bool:
 
 
 def _entry(what: list[Any]) -> LedgerEntry:
-    named = dict(zip((one.name for one in fields(LedgerEntry)), what, strict=True))
+    named = dict(zip(_NAMES, what, strict=True))
     decided = named["decided"]  # A text where it was on disk meanwhile.
     named["decided"] = decided if isinstance(decided, datetime) else datetime.fromisoformat(decided)
     return LedgerEntry(**{**named, "verdict": Verdict(named["verdict"])})
