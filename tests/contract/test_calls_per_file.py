@@ -126,8 +126,8 @@ def _calls_of_a_listing(settled: int) -> Counter[str]:
     for number in range(settled):
         store.put(f"{('processed', 'failed')[number % 2]}/things/{number}.csv", b"id\n1\n")
     store.put("incoming/things/a.csv", b"id\n1\n")
-    ports: Any = [_CountedPort(port, calls) for port in (store, FakeLeases(), FakeRuns())]
-    assert list_incoming(*ports, FakeClock(), DATASETS, LIMITS, "a listing").plans
+    store_, leases, runs = [_CountedPort(port, calls) for port in (store, FakeLeases(), FakeRuns())]
+    assert list_incoming(store_, leases, runs, FakeClock(), DATASETS, LIMITS, "a listing").plans
     return calls
 
 

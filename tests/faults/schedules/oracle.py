@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.schedules.producers import DATASETS
+from tests.faults.schedules.producers import DATASETS, POISON
 from tests.faults.schedules.world import MOST_ATTEMPTS, ViolationError, World
 
 Row = tuple[str, str]
@@ -92,6 +92,8 @@ def _expected(world: World, settled: dict[str, tuple[str, bytes]]) -> dict[str, 
         if reason.startswith(GIVEN_UP) or (dataset and not dataset.table and _failed_for_index(world, reason)):
             _given_up(world, arrival.id)
             continue
+        _hold(POISON not in content or not (dataset and dataset.table) or _is_duplicate(content, arrival.key, there),
+              f"{arrival.key} kills its workers, and was not given up")  # fmt: skip
         file = parsed(content)
         if dataset is None or file is None:
             continue
@@ -116,6 +118,10 @@ def _expected(world: World, settled: dict[str, tuple[str, bytes]]) -> dict[str, 
         one.rows, one.rejects = rows, rejects
         earlier.append((content, one))
     return found
+
+
+def _is_duplicate(content: bytes, key: str, there: dict[str, list[tuple[bytes, Expected]]]) -> bool:
+    return any(content == other for other, _ in there.get(key, []))
 
 
 def _failed_for_index(world: World, reason: str) -> bool:

@@ -34,6 +34,8 @@ DATASETS = {
 }
 FOLDERS = (*DATASETS, "unclaimed")
 NAMES = ("a", "b")
+POISON = b"poison"
+"""A file that holds it kills whatever worker loads it, as one that is too much for its memory does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Producers:
             # With declared ids each key has rows of its own, and every version of it has the same.
             number = 100 * NAMES.index(name) + place if folder == "keyed" else self.rows
             lines.append(b"%d,row %d" % (number, self.rows))
+        if kind == 6:
+            lines.append(b"%d,%b" % (self.rows + 1000, POISON))
         if kind == 3:
             lines.insert(2, b"x,no number")
         return b"\n".join(lines) + b"\n"

@@ -81,6 +81,13 @@ class Seam:
         task.dead = True
         raise Crash
 
+    def die(self) -> None:
+        """The worker is killed here."""
+        assert self.scheduler.current is not None
+        self.scheduler.note("the worker is killed by what it works")
+        self.scheduler.current.dead = True
+        raise Crash
+
     def through(self, port: Any, name: str) -> Any:
         return _Port(self, port, name)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import psycopg
 from tests.fakes.warehouse import FakeWarehouse
-from tests.faults.schedules.producers import DATASETS
+from tests.faults.schedules.producers import DATASETS, POISON
 from tests.faults.schedules.seams import Seam
 
 from penstock.adapters.postgres import PostgresSchema, PostgresWarehouse
 from penstock.adapters.postgres.connection import Limits
 from penstock.model.datasets import Dataset
+from penstock.model.plans import Batch
 from penstock.ports import Warehouse
 
 
@@ -43,7 +44,7 @@ class FakeBench:
     @contextmanager
     def client(self, seam: Seam, store: Any, raw_store: Any) -> Iterator[Any]:  # noqa: ARG002 - the real one's
         # Its `begin` is one step: what a transaction's locks keep apart, it could not.
-        yield _LoadingFrom(seam.through(self._warehouse, "warehouse"), raw_store)
+        yield _LoadingFrom(seam, seam.through(self._warehouse, "warehouse"), raw_store, raw_store)
 
     def raw(self) -> Warehouse:
         return self._warehouse
@@ -70,10 +71,10 @@ class PostgresBench:
         self._owner.execute("; ".join(f"DELETE FROM {table}" for table in ["penstock.load", *tables]))
 
     @contextmanager
-    def client(self, seam: Seam, store: Any, raw_store: Any) -> Iterator[Any]:  # noqa: ARG002 - the fake's
+    def client(self, seam: Seam, store: Any, raw_store: Any) -> Iterator[Any]:
         warehouse = self._free.pop() if self._free else self._new()
         try:
-            yield _LoadingFrom(seam.through(warehouse, "warehouse"), store)
+            yield _LoadingFrom(seam, seam.through(warehouse, "warehouse"), store, raw_store)
         except BaseException:
             warehouse.close()  # With whoever was killed goes its connection.
             raise
@@ -99,15 +100,17 @@ class PostgresBench:
 
 
 class _LoadingFrom:
-    def __init__(self, warehouse: Any, store: Any) -> None:
+    def __init__(self, seam: Seam, warehouse: Any, store: Any, raw_store: Any) -> None:
+        self._seam = seam
         self._warehouse = warehouse
+        self._raw_store = raw_store
         self._store = store
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._warehouse, name)
 
-    def begin(self, batch: Any, dataset: Dataset, _store: Any) -> Any:
+    def begin(self, batch: Batch, dataset: Dataset, _store: Any) -> Any:
+        versions = [self._raw_store._find(arrival) for arrival in batch.arrivals]
+        if any(version and POISON in version.data for version in versions):
+            self._seam.die()
         return self._warehouse.begin(batch, dataset, self._store)
-
-
-Datasets = Mapping[str, Dataset]
