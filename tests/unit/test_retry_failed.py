@@ -25,7 +25,7 @@ from penstock.flows.retry_failed import Retry, Retrying, Wanted
 from penstock.flows.settle_batch import settle_batch
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
-from penstock.model.errors import PermanentError, TransientError
+from penstock.model.errors import WAREHOUSE, DestinationDownError, PermanentError, TransientError
 from penstock.model.outcomes import Verdict
 from penstock.model.plans import Batch
 from penstock.ports import RunStatus
@@ -370,6 +370,20 @@ def test_a_destination_that_is_down_leaves_the_file_in_failed_and_the_ledger_say
     world.work()
 
     assert len(world.rows) == 1
+
+
+def test_a_retry_that_met_a_closed_door_changes_nothing_but_the_reason(world: World, failed: Arrival) -> None:
+    rejects = world.store.content(f"failed/things/2026/{failed.id}-a.csv.rejects.jsonl")
+    world.tolerate()
+    world.retry()
+
+    world.warehouse.fails = DestinationDownError(WAREHOUSE, "it is asleep")
+    world.work(load=DOWN, index=DOWN)
+    world.warehouse.fails = None
+
+    assert world.reason(failed)["reason"].startswith("Not tried: the warehouse is down: it is asleep")
+    assert world.store.content(f"failed/things/2026/{failed.id}-a.csv.rejects.jsonl") == rejects != b""
+    assert "1 of 2 rows" in world.outcome(failed).reason
 
 
 def test_a_load_that_was_given_up_on_and_commits_late_changes_nothing(world: World, failed: Arrival) -> None:

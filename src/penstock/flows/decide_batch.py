@@ -20,7 +20,7 @@ from penstock.flows.deciding import (
     unclaimed_reason,
     undecided,
 )
-from penstock.flows.set_aside import write_reason, write_reason_where_it_lies, write_rejects
+from penstock.flows.set_aside import REJECTS, beside, write_reason, write_reason_where_it_lies, write_rejects
 from penstock.model.arrivals import FAILED, PROCESSED, UNCLAIMED, Arrival, settled_key
 from penstock.model.breakers import needs, tripped
 from penstock.model.dataset_files import dataset_of
@@ -117,14 +117,15 @@ class Desk:
     def _spared(self, plan: str, arrival: Arrival, reason: str) -> Decided:
         """Put back as it was, no attempt counted. Nothing plans it before the breaker lets it."""
         if arrival.location:
-            return self._left(plan, arrival, f"Not tried: {shortened(reason)} Retry it when that is mended.")
+            return self._left(plan, arrival, f"Not tried: {shortened(reason)}. Retry it when that is mended.")
         return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=shortened(reason)))
 
     def _left(self, plan: str, arrival: Arrival, reason: str) -> Decided:
-        """A retried one stays in `failed/`, where it lies."""
+        """A retried one stays in `failed/`, where it lies, and so do its rejects."""
         write_reason_where_it_lies(self.store, arrival, plan, reason)
         key = arrival.lies.key
-        return Decided(SettledArrival(arrival.id, arrival.key, Settlement.FAILED, reason=reason, settled_key=key))
+        settled = SettledArrival(arrival.id, arrival.key, Settlement.FAILED, reason=reason, settled_key=key)
+        return Decided(settled, rejects=beside(key, REJECTS))
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
