@@ -197,6 +197,28 @@ def test_documents_by_key_may_be_fewer_than_rows_and_never_more() -> None:
     assert world.kinds() == {more.id: {Kind.DOCUMENTS}}
 
 
+def test_by_key_a_duplicates_documents_are_those_of_the_rows_it_repeats() -> None:
+    world = World(of=dataset(index={"name": "things", "id_columns": ["id"]}))
+    world.done("a.csv")
+    again = world.done("a.csv")
+
+    world.index(again, 2)
+
+    assert world.kinds() == {}
+
+
+def test_more_rows_than_a_rejects_file_tells_may_have_been_refused(world: World) -> None:
+    rows = b"".join(b"%d,x\n" % number for number in range(1500))
+    arrival = world.load("a.csv", b"id,name\n" + rows)
+    world.search.delete_arrival("things", arrival.id)
+    world.settle(arrival)
+
+    world.tell_rejects(arrival, "search", 999)
+    assert world.kinds() == {arrival.id: {Kind.DOCUMENTS}}
+    world.tell_rejects(arrival, "search", 1000)
+    assert world.kinds() == {}
+
+
 def test_a_dataset_without_a_table_is_compared_with_its_index_alone() -> None:
     world = World(of=dataset(table=None))
     good = world.load("good.csv")
@@ -295,6 +317,13 @@ def test_a_quarantined_file_among_the_processed(world: World) -> None:
 
 def test_a_file_that_is_loaded_and_still_in_incoming(world: World) -> None:
     arrival = world.load("a.csv")
+
+    assert world.kinds() == {arrival.id: {Kind.NOT_SETTLED}}
+
+
+def test_documents_of_what_is_not_settled_yet_are_not_counted_against_it(world: World) -> None:
+    arrival = world.load("a.csv")
+    world.search.delete_arrival("things", arrival.id)
 
     assert world.kinds() == {arrival.id: {Kind.NOT_SETTLED}}
 
@@ -428,6 +457,7 @@ def test_datasets_that_share_a_table_are_told_apart_by_the_ledger() -> None:
     mine, theirs = world.load("a.csv"), world.load("a.csv", of=other)
 
     assert world.kinds(scope=Scope("others")) == {theirs.id: {Kind.NOT_SETTLED}}
+    assert world.reconcile(scope=Scope("others")).checked.keys() == {"others"}
     assert {one.dataset for one in world.reconcile().disagreements} == {"things", "others"}
     assert world.kinds().keys() == {mine.id, theirs.id}
 
