@@ -174,10 +174,10 @@ def _documents(faulty: FaultyStack, case: str, puts: Sequence[Put]) -> Iterator[
 
 
 def _sources(faulty: FaultyStack, index: str, arrivals: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    url = f"{faulty.stack.search_url}/{index}"
+    urllib.request.urlopen(urllib.request.Request(f"{url}/_refresh", b"", method="POST")).close()  # noqa: S310
     for arrival in arrivals:
         query = {"size": 1000, "query": {"term": {"penstock_arrival": arrival}}}
-        url = f"{faulty.stack.search_url}/{index}"
-        urllib.request.urlopen(urllib.request.Request(f"{url}/_refresh", b"", method="POST")).close()  # noqa: S310
         request = urllib.request.Request(  # noqa: S310 - the stack's own index on the loopback
             f"{url}/_search", json.dumps(query).encode(), {"Content-Type": "application/json"}
         )
