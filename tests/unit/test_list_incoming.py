@@ -224,6 +224,19 @@ def test_a_run_that_ended_badly_was_an_attempt_on_what_it_left(world: World, sta
     assert attempts == {left.id: 1, back.id: 3}
 
 
+def test_what_a_run_moved_before_it_ended_badly_waits_for_nothing_any_more(world: World) -> None:
+    moved = world.store.put("incoming/flights/moved", b"1")
+    left = world.store.put("incoming/flights/left", b"1")
+    (plan,) = world.look().plans
+    world.leases.put_back([Attempt(one.id, 1, world.clock.now(), "asleep", "a run before") for one in (moved, left)])
+    world.store.move([Move(moved, "processed/flights/moved")])
+    world.end(plan, RunStatus.FAILED)
+
+    world.look()
+
+    assert world.leases.waiting().keys() == {left.id}
+
+
 def test_a_run_that_succeeded_counts_no_attempt(world: World) -> None:
     world.store.put("incoming/flights/a", b"1")
     (plan,) = world.look().plans

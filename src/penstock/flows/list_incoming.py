@@ -154,8 +154,8 @@ def _list_once(
         dataset = dataset_of(datasets, arrival.key)
         name = dataset.name if dataset else UNCLAIMED
         backlog[name].add(arrival)
-        if not gate.shut(name):  # Else it may be the destination that ended its run badly, and no attempt is counted.
-            orphans.see(arrival)
+        # Where the gate is shut it may be the destination that ended its run badly.
+        orphans.see(arrival, counts=not gate.shut(name))
         # Versions of one key are worked in order, one at a time: those behind the first wait, whatever keeps that one.
         first, previous = arrival.key != previous, arrival.key
         if first and leased.isdisjoint((arrival.id, arrival.key)) and _is_due(waiting.get(arrival.id), now):
@@ -163,6 +163,7 @@ def _list_once(
 
     # Attempts first: a run that has ended is not looked at again. Done twice, each is the same attempt.
     leases.put_back(orphans.attempts)
+    leases.forget(orphans.settled())
     for run in over:
         leases.end_run(run.id, run.status, now)
 

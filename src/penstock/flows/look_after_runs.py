@@ -62,10 +62,23 @@ class Orphans:
     """What is known of arrivals that were put back; what is found here is added."""
     now: datetime
     attempts: list[Attempt] = field(default_factory=list)
+    here: set[str] = field(default_factory=set)
+    """Ids of those of these runs' arrivals that are still in `incoming/`."""
 
-    def see(self, arrival: Arrival) -> None:
-        """Shown every arrival of a listing once."""
+    def settled(self) -> list[str]:
+        """Those that were put back once and are not here any more: their run moved them and died before it forgot them.
+
+        No other run will have them, so nobody else would. Asked when the whole of a listing was shown.
+        """
+        return [id_ for id_ in self.runs if id_ in self.waiting and id_ not in self.here]
+
+    def see(self, arrival: Arrival, *, counts: bool = True) -> None:
+        """Shown every arrival of a listing once; of one that does not count, no attempt is counted."""
         run = self.runs.get(arrival.id)
+        if run is not None:
+            self.here.add(arrival.id)
+        if not counts:
+            return
         before = self.waiting.get(arrival.id)
         if run is None or (before and before.run == run.id):
             return
