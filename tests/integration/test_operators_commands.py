@@ -98,3 +98,5 @@ def test_what_failed_is_mended_and_retried_once_and_the_table_is_replayed_and_sw
     assert eventually(lambda: max(ask(stack, "SELECT id FROM things")) == (9,))
     assert eventually(lambda: not keys(stack, "incoming/"))
     assert len(keys(stack, "processed/things/")) == 5
+    assert eventually(lambda: not run(stack, "status")["running"])
+    assert run(stack, "reconcile")["ok"]
