@@ -210,7 +210,6 @@ class Judge:
     def _documents(self, seen: Seen, dataset: Dataset) -> Iterator[_Found]:
         assert dataset.index is not None  # noqa: S101 - `_found` has looked
         name, by_key = dataset.index.name, bool(dataset.index.id_columns)
-        rebuild = f"Write them again from processed/: penstock replay --dataset {dataset.name}."
         known = bool(seen.ledger) if dataset.table else bool(seen.places) or bool(self.kept.processed)
         if not known:
             if seen.documents:
@@ -243,7 +242,7 @@ class Judge:
             yield _Found(
                 Kind.DOCUMENTS,
                 f"{seen.expected_rows:,} rows of it are loaded, and index {name} has {seen.documents:,} documents.",
-                f"Someone changed the index, or restored it. {rebuild}",
+                "Someone changed the index, or restored an old one: restore its newest snapshot. The rows are right.",
             )
 
     def _is_refused(self, seen: Seen, missing: int) -> bool:
