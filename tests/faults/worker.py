@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 from tests.faults.kinds import Fault
 
 Lost = Callable[[], BaseException]
@@ -138,7 +139,7 @@ def install(folder: str, function: str, app: str) -> Callable[[Any, Any], Any]:
     def handling(event: Any, context: Any) -> Any:
         from penstock import wiring
 
-        busy = home / "busy" / str(os.getpid())
+        busy = home / "busy" / _identity(os.getpid())
         busy.touch()
         tape.begin()
         wiring.forget_connections()  # Each invocation is the first of its worker: the secret, the connection.
@@ -274,11 +275,19 @@ def _wrap_search(tape: _Tape) -> None:
     setattr(Transport, "perform_request", performing)  # noqa: B010
 
 
+def _identity(pid: int) -> str:
+    """The process, and no later one of the same id; empty when it is gone."""
+    try:
+        return f"{pid}-{psutil.Process(pid).create_time()}"
+    except psutil.Error:
+        return ""
+
+
 def busy(folder: Path) -> Iterator[int]:
     """Ids of the processes in which an invocation goes on; one that was killed is none."""
     for found in (folder / "busy").iterdir():
-        pid = int(found.name)
-        if Path(f"/proc/{pid}").exists():
+        pid = int(found.name.partition("-")[0])
+        if _identity(pid) == found.name:
             yield pid
         else:
             found.unlink(missing_ok=True)
