@@ -22,6 +22,7 @@ from penstock.flows.list_incoming import LEASE, Limits, list_incoming
 from penstock.flows.load_batch import begin_load
 from penstock.flows.plan_of import read_plan
 from penstock.flows.retry_failed import Retry, Retrying, Wanted
+from penstock.flows.set_aside import write_reason
 from penstock.flows.settle_batch import settle_batch
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
@@ -164,6 +165,15 @@ def test_its_history_stays(world: World, failed: Arrival) -> None:
     assert world.reason(failed)["settled"] == f"processed/things/2026/{failed.id}-a.csv"
     assert world.reason(failed)["settled_by"] == last
     assert [arrival for arrival, outcome in world.warehouse.history if outcome.reason] == [failed.id, failed.id]
+
+
+def test_a_reason_that_is_written_twice_by_one_run_has_no_double_history(world: World, failed: Arrival) -> None:
+    [retried] = read_plan(world.store, world.retry().run).arrivals
+
+    for _ in range(2):
+        write_reason(world.store, retried, "things", "things/", "the run", "bad again")
+
+    assert [one["reason"] for one in world.reason(failed)["history"]] == [world.outcome(failed).reason]
 
 
 def test_rejects_that_hold_no_more_are_emptied_and_those_that_do_stay(world: World) -> None:
