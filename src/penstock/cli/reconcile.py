@@ -148,8 +148,8 @@ def _show(found: Reconciliation, where: str) -> None:
         return
     if found.total > len(told):
         console.print(f"[dim]and {count(found.total - len(told))} more files: see the report[/]")
-    files = f"{count(found.total)} file{'s' if found.total != 1 else ''}"
-    console.print(f"\n[bold red]{files} disagree[/], after {took}. The report: {where}", soft_wrap=True)
+    files = "1 file disagrees" if found.total == 1 else f"{count(found.total)} files disagree"
+    console.print(f"\n[bold red]{files}[/], after {took}. The report: {where}", soft_wrap=True)
 
 
 def _counts(found: Reconciliation) -> Any:
