@@ -36,6 +36,8 @@ format: $(VENV)/.dev ## Format the code, and fix what ruff can fix
 	@$(BIN)/ruff format
 .PHONY: faults
 faults: $(VENV)/.dev ## Break it at every point where it waits, one at a time; writes docs/faults.md
+	@$(BIN)/python -m tests.faults.schedules
+	@$(BIN)/python -m tests.faults.mutations
 	@$(BIN)/python -m tests.faults.all $(ARGS)
 .PHONY: soak
 soak: $(VENV)/.dev ## 5,000 files from three producers while workers are killed
@@ -43,6 +45,10 @@ soak: $(VENV)/.dev ## 5,000 files from three producers while workers are killed
 .PHONY: bench
 bench: $(VENV)/.dev .venv-dlt/.installed ## Measure Penstock beside its floor and beside dlt
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+.PHONY: corpus
+corpus: $(VENV)/.dev ## Write docs/bad-input.md from tests/corpus
+	@$(BIN)/python -m tests.corpus
 
 ##@ Check it
 .PHONY: check
