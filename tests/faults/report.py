@@ -48,13 +48,16 @@ def page_of(found: Sequence[Mapping[str, Any]]) -> str:
     """`found` are the lines of the campaign's results: a line of totals for each process, and one for each case."""
     cases = [line for line in found if "case" in line]
     totals = [line for line in found if "cases" in line]
-    return "\n".join([_HEAD, *_summary(cases, totals), *_table(cases), *_broken(cases)]) + "\n"
+    soaks = [line for line in found if "killed" in line]
+    notes = [f"{line['note']}\n" for line in found if "note" in line]
+    return "\n".join([_HEAD, *_summary(cases, totals), *notes, *_soaks(soaks), *_table(cases), *_broken(cases)]) + "\n"
 
 
 def _summary(cases: Sequence[Mapping[str, Any]], totals: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     reached = [case for case in cases if case["made"]]
     held = [case for case in cases if not case["wrong"]]
     points = {(case["scenario"], case["function"], case["call"], case["nth"]) for case in cases}
+    distinct = len({case["case"] for case in cases})
     known = max((sum(total["points"].values()) for total in totals), default=0)
     yield "## What was run\n"
     if revisions := sorted({total["revision"] for total in totals if total.get("revision")}):
@@ -71,8 +74,23 @@ def _summary(cases: Sequence[Mapping[str, Any]], totals: Sequence[Mapping[str, A
     redrive = [case for case in cases if case.get("to_redrive")]
     yield f"| cases with a run that FAILED before its kickoff: only a redrive starts that | {len(redrive):,} |"
     yield f"| runs of the state machine in them | {sum(case['runs'] for case in cases):,} |"
-    if left := _most(totals) - len(cases):
-        yield f"\n{left:,} cases were **not** run: this campaign was cut short by its time."
+    if (left := _most(totals) - distinct) > 0:
+        yield f"\n{distinct:,} different cases were run, and {left:,} were **not**: it was cut short by its time."
+    yield ""
+
+
+def _soaks(soaks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What `tests.faults.soak` printed, where it was put beside the campaign's results."""
+    if not soaks:
+        return
+    yield "## Soak\n"
+    yield "Three producers put duplicates, overwrites and bad files while workers are killed at random (`make soak`).\n"
+    yield "| files | duplicates | overwritten | bad | workers killed | runs | seconds | wrong |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for soak in soaks:
+        counts = ("files", "duplicates", "overwritten", "bad", "killed", "runs", "seconds")
+        wrong = "; ".join(soak["wrong"]) or "nothing"
+        yield f"| {' | '.join(f'{soak[name]:,}' for name in counts)} | {wrong} |"
     yield ""
 
 
