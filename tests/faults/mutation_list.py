@@ -204,6 +204,7 @@ MUTATIONS = {
         _FLOWS + "settle_batch",
         "    settling = _begun(store, plan, number)\n",
         "    settling = None\n",
+        NAMED,
     ),
     "settled-before-moves": _one(
         "settled/ is written before the files are moved",
@@ -211,6 +212,7 @@ MUTATIONS = {
         "    _carry_out(store, leases, plan, batch, settling)\n",
         "    store.put_json(settled_batch_key(plan, number), settling.batch.to_json())\n"
         "    _carry_out(store, leases, plan, batch, settling)\n",
+        NAMED,
     ),
     # ── documents and kickoffs ──────────────────────────────────────────────────────────────────────────────────────
     "no-converge": _one(

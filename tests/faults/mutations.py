@@ -45,7 +45,7 @@ def main() -> int:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for caught in pool.map(_caught, names):
             found.append(caught)
-            verdict = f"caught by {caught.by}, {_after(caught)}" if caught.by else "NOT CAUGHT"
+            verdict = f"caught by {caught.by} {_after(caught)}".rstrip() if caught.by else "NOT CAUGHT"
             print(f"{caught.name}: {verdict} in {caught.seconds:.0f} s", flush=True)  # noqa: T201
     if not given.names:
         _PAGE.write_text(_page(found))

@@ -41,6 +41,9 @@ for by the campaign, as the schedule does, so that a case's runs are its own.
 Scenarios: *overwritten* (a CSV that is overwritten, one with gzip, one with a rejected row; table, index and kickoff),
 *keyed* (JSON Lines with declared ids, and the same bytes put again), *indexed* (an index and no table), *refused* (a
 quarantined file beside a good one, and one that no dataset claims).
+
+Beside this, random schedules of several faults run in one process ([schedules.md](schedules.md)), and each protection
+is taken out to see who notices ([mutations.md](mutations.md)).
 """
 
 

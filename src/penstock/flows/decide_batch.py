@@ -135,17 +135,21 @@ class Desk:
         waiting = self.leases.waiting()
 
         def told(arrival: Arrival) -> Told:
+            before = waiting.get(arrival.id)
+            # Two settlings of one batch may meet, when one was given up on: this run's attempt is counted once.
+            counted = before is not None and before.run == plan
+            crashed = self.warehouse_branch.crashed or self.search_branch.crashed
             return Told(
                 dataset=dataset,
                 load=loads.get(arrival.id),
                 indexed=indexed.get(arrival.id),
                 warehouse=self.warehouse_branch,
                 search=self.search_branch,
-                attempts=waiting[arrival.id].attempts if arrival.id in waiting else 0,
+                attempts=before.attempts - counted if before else 0,
                 most_attempts=self.most_attempts,
                 retried=arrival.location is not None,
                 alone=len(batch.arrivals) == 1,
-                crashes=waiting[arrival.id].crashes if arrival.id in waiting else 0,
+                crashes=max(0, before.crashes - (counted and crashed)) if before else 0,
             )
 
         lost = [arrival for arrival in batch.arrivals if undecided(told(arrival)) and told(arrival).is_last]

@@ -5,15 +5,32 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import free_port
-from tests.faults.schedules.campaign import campaign, failure_of_seed
+from tests.faults.schedules.campaign import Tally, campaign, failure_of_seed
 from tests.faults.schedules.warehouses import FakeBench, PostgresBench
 
 from penstock.local.postgres import LOADER, OWNER, PostgresServer
+
+PAGE = Path(__file__).parents[3] / "docs" / "schedules.md"
+
+_HEAD = """# Random schedules
+
+*Written by `python -m tests.faults.schedules`, which `make faults` runs; don't edit it.*
+
+The flows themselves, on contract-tested fakes and a virtual clock, with the warehouse in memory or a real PostgreSQL.
+Before each port call another step may run, and the call may be killed before or after its effect, fail, lose its reply,
+be done twice, be delayed past a lease, or be given up on and go on as a zombie; destinations go down, runs are aborted,
+events come twice, late or never, producers overwrite keys, repeat them and send bad files. Then the faults end, the
+system runs on, and an oracle that knows only what was put (Python's csv module) checks that every arrival is in one
+place with its bytes, that rows and documents are those of the valid lines, once, and that nothing is left over.
+
+`python -m tests.faults.schedules --seed N` works one again, shrunk to the choices that matter, step by step. What the
+random order seldom reaches has named tests: `tests/faults/schedules/test_named.py`.
+"""
 
 
 def main() -> int:
@@ -35,7 +52,17 @@ def main() -> int:
         print(f"warehouse {name}, seeds from {given.first}: {tally}")  # noqa: T201
         for seed, failure in tally.failures:
             print(f"\nseed {seed}: {failure}")  # noqa: T201
+    PAGE.write_text(_page(given.first, tallies))
     return any(tally.failures for _, tally in tallies)
+
+
+def _page(first: int, tallies: Sequence[tuple[str, Tally]]) -> str:
+    lines = [_HEAD, "| warehouse | seeds from | schedules | faults in them | a second | |", "|---|---|---|---|---|---|"]
+    for name, tally in tallies:
+        held = f"seed {tally.failures[0][0]} FAILED" if tally.failures else "all invariants held"
+        rate = tally.schedules / tally.seconds
+        lines.append(f"| {name} | {first} | {tally.schedules:,} | {tally.faults:,} | {rate:.0f} | {held} |")
+    return "\n".join(lines) + "\n"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -82,6 +83,46 @@ def test_a_file_that_comes_while_its_key_is_loaded_is_loaded_after_it(on_postgre
 
     assert joined
     assert sorted(row for _, row in on_postgres.rows(_dataset("replaced"))) == [("3", "three")]
+
+
+# ── each function, killed once at each of its calls ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "step", ["list_incoming", "begin_load", "index_batch", "settle_batch", "summarise_run", "kick_off"]
+)
+@pytest.mark.parametrize("times", [1, 6], ids=["once", "until its run gives up"])
+def test_a_function_that_is_killed_at_any_of_its_calls_is_made_up_for(step: str, times: int) -> None:
+    at = 0
+    while killed_at_call(step, at, times):
+        at += 1
+
+    assert at >= 2
+
+
+def killed_at_call(step: str, at: int, times: int) -> bool:
+    """Whether an invocation of the step made so many calls; the first ones that did were killed there.
+
+    The files: one to load, one over it, one that kills its loaders.
+    """
+    world = world_on(FakeBench())
+    calls: Counter[str] = Counter()
+    killed: list[str] = []
+
+    def before(_: str) -> None:
+        task = world.scheduler.current
+        if task and task.name.startswith(step):
+            calls[task.name] += 1
+            if calls[task.name] == at + 1 and len(killed) < times:
+                killed.append(task.name)
+                world.seam.die()
+
+    world.seam.before = before
+    for content in (FIRST, SECOND):
+        world.put("incoming/replaced/a.csv", content)
+    world.put("incoming/appended/b.csv", b"id,name\n7,poison\n")
+    settle_all(world)
+    return bool(killed)
 
 
 # ── a zombie: a Lambda that was given up on, and commits late ───────────────────────────────────────────────────────

@@ -45,8 +45,8 @@ LIMITS = Limits(files=4, bytes=400, run=timedelta(hours=1))
 MOST_ATTEMPTS = 4
 OUTAGES = (20.0, 200.0, 1500.0)
 LISTINGS_AT_ONCE = 3
-ROUNDS = 80
-"""Listings after the last fault until which all must be settled."""
+ROUNDS = 40
+"""Listings after the last fault until which all must be settled: a minute apart, and less than a lease's backstop."""
 
 
 class ViolationError(AssertionError):
