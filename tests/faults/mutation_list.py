@@ -182,9 +182,9 @@ MUTATIONS = {
     "end-run-first": _one(
         "a dead run is ended before it is counted as an attempt",
         _FLOWS + "list_incoming",
-        "    leases.put_back(orphans.attempts)\n    for run in over:\n",
+        "    leases.put_back(orphans.attempts)\n",
         "    for run in over:\n        leases.end_run(run.id, run.status, now)\n"
-        "    leases.put_back(orphans.attempts)\n    for run in ():\n",
+        "    leases.put_back(orphans.attempts)\n",
     ),
     "no-wait": _one(
         "what was put back is tried again at once",
