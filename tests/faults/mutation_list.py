@@ -199,20 +199,13 @@ MUTATIONS = {
         "    leases.forget([one.arrival for one in settled])\n"
         "    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])\n",
     ),
-    "decided-twice": _one(
-        "a settling that is repeated decides anew",
-        _FLOWS + "settle_batch",
-        "    settling = _begun(store, plan, number)\n",
-        "    settling = None\n",
-        NAMED,
-    ),
-    "settled-before-moves": _one(
-        "settled/ is written before the files are moved",
-        _FLOWS + "settle_batch",
-        "    _carry_out(store, leases, plan, batch, settling)\n",
-        "    store.put_json(settled_batch_key(plan, number), settling.batch.to_json())\n"
-        "    _carry_out(store, leases, plan, batch, settling)\n",
-        NAMED,
+    "decided-twice": Mutation(
+        "a settling that is repeated decides anew, and counts its attempt again",
+        (
+            Patch(_FLOWS + "settle_batch", "    settling = _begun(store, plan, number)\n", "    settling = None\n"),
+            Patch(_FLOWS + "decide_batch", "counted = before is not None and before.run == plan", "counted = False"),
+        ),
+        (NAMED,),
     ),
     # ── documents and kickoffs ──────────────────────────────────────────────────────────────────────────────────────
     "no-converge": _one(
