@@ -162,6 +162,7 @@ def _list_once(
             oldest[name].add(arrival)
 
     # Attempts first: a run that has ended is not looked at again. Done twice, each is the same attempt.
+    holding.keep()
     leases.put_back(orphans.attempts)
     leases.forget(orphans.settled())
     for run in over:
