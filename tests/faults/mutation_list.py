@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 MEMORY, POSTGRES = "random schedules", "random schedules on PostgreSQL"
 NAMED = "tests/faults/schedules/test_named.py"
+_SUMMARY = (
+    "tests/unit/test_settle_batch.py"
+    "::test_a_summary_beside_a_settling_that_was_killed_anywhere_tells_and_kicks_off_only_what_was_moved"
+)
 _OBJECTS = "tests/contract/test_object_store_contract.py"
 _LEASES = "tests/contract/test_leases_contract.py"
 _WAREHOUSE = "tests/contract/test_warehouse_contract.py"
@@ -198,6 +202,17 @@ MUTATIONS = {
         "    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])\n",
         "    leases.forget([one.arrival for one in settled])\n"
         "    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])\n",
+    ),
+    "settled-before-move": _one(
+        "`settled/` is written before the moves",
+        _FLOWS + "settle_batch",
+        "    _carry_out(store, leases, plan, batch, settling)\n"
+        "    store.put_json(settled_batch_key(plan, number), settling.batch.to_json())\n",
+        "    store.put_json(settled_batch_key(plan, number), settling.batch.to_json())\n"
+        "    _carry_out(store, leases, plan, batch, settling)\n",
+        MEMORY,
+        NAMED,
+        _SUMMARY,
     ),
     "decided-twice": Mutation(
         "a settling that is repeated decides anew, and counts its attempt again",

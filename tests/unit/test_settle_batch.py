@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -21,12 +22,14 @@ from penstock.flows.decide_batch import Destinations
 from penstock.flows.index_batch import index_batch
 from penstock.flows.load_batch import begin_load
 from penstock.flows.settle_batch import settle_batch
+from penstock.flows.summarise_run import summarise_run
 from penstock.model.arrivals import UNCLAIMED, Arrival
 from penstock.model.breakers import tripped
 from penstock.model.datasets import Dataset
 from penstock.model.errors import DestinationDownError, PermanentError, TransientError
 from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
 from penstock.model.plans import Batch, Plan, plan_key, settled_batch_key
+from penstock.ports import Move
 
 PLAN = "20260115T100000-000-aaaaaaaa"
 DONE = {"status": "done"}
@@ -607,6 +610,47 @@ def test_settling_that_is_killed_anywhere_and_done_again_ends_the_same(
         if not crash.died:
             break
     assert deaths >= least
+
+
+class OneByOne:
+    """Moves an arrival at a time, as S3 does: it can die between two."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def move(self, moves: Sequence[Move]) -> None:
+        for move in moves:
+            self._store.move([move])
+
+
+def test_a_summary_beside_a_settling_that_was_killed_anywhere_tells_and_kicks_off_only_what_was_moved() -> None:
+    """Of a settling that gave up: the run goes on to its summary, and a kickoff would read what is not there."""
+    seen: set[tuple[int, bool]] = set()
+    for calls in range(1000):
+        for after in (False, True):
+            world = World(dataset(kick_off={"data_pipeline": True}))
+            arrivals = world.put("a.csv", GOOD), world.put("b.csv", GOOD)
+            plan = world.plan(*arrivals)
+            world.work(plan)
+            crash = Crashing(calls, after=after)
+            with suppress(Crash):
+                world.settle(plan, store=OneByOne(crash.through(world.store)), leases=crash.through(world.leases))
+
+            summary = summarise_run(world.store, world.datasets, plan)
+
+            moved = {one.id for one in arrivals} - {one.id for one in world.store.arrivals("incoming/")}
+            when = f"killed {'after' if after else 'before'} call {calls}, {len(moved)} of 2 moved"
+            if len(moved) < len(arrivals):
+                assert summary["subject"] == "Penstock: 0 of 2 files processed, 2 UNSETTLED", when
+            assert bool(summary["kick_offs"]) == summary["ok"], when
+            assert not summary["ok"] or len(moved) == len(arrivals), when
+            seen.add((len(moved), summary["ok"]))
+        if not crash.died:
+            break
+    assert seen == {(0, False), (1, False), (2, False), (2, True)}
 
 
 def test_an_operator_who_deletes_a_file_gets_a_permanent_error(world: World) -> None:
