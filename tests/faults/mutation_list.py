@@ -11,7 +11,7 @@ MEMORY, POSTGRES = "random schedules", "random schedules on PostgreSQL"
 NAMED = "tests/faults/schedules/test_named.py"
 _SUMMARY = (
     "tests/unit/test_settle_batch.py"
-    "::test_a_summary_beside_a_settling_that_was_killed_anywhere_tells_and_kicks_off_only_what_was_moved"
+    "::test_a_summary_beside_a_settling_that_was_killed_anywhere_calls_processed_only_what_was_moved"
 )
 _OBJECTS = "tests/contract/test_object_store_contract.py"
 _LEASES = "tests/contract/test_leases_contract.py"
