@@ -21,13 +21,15 @@ def handler(event: Event, context: Context) -> Answer:
     if set(triggers) == {Trigger.TEST}:
         return {"listed": False}  # S3 says that the notification is set up; nothing has arrived.
     settings = wiring.settings()
+    run = timedelta(seconds=settings.run_seconds)
+    limits = Limits(settings.max_leased_files, settings.max_leased_bytes, run, settings.max_attempts)
     listing = list_incoming(
         wiring.store(),
         wiring.leases(),
         wiring.runs(),
         wiring.clock(),
         wiring.datasets(),
-        Limits(settings.max_leased_files, settings.max_leased_bytes, timedelta(seconds=settings.run_seconds)),
+        limits,
         owner=context.aws_request_id,
     )
     if listing.listed:

@@ -1,4 +1,4 @@
-"""Sums up a run. `{"plan"}` → `{"subject", "message", "ok", "kick_offs": [{"plan", "dataset"}, …]}`."""
+"""Sums up a run. `{"plan", "run"}` → `{"subject", "message", "ok", "kick_offs": [{"plan", "dataset"}, …]}`."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from penstock.handler import Answer, Context, Event, lambda_handler, text
 
 @lambda_handler
 def handler(event: Event, _context: Context) -> Answer:
-    return summarise_run(wiring.store(), wiring.datasets(), text(event, "plan"))
+    return summarise_run(wiring.store(), wiring.datasets(), text(event, "plan"), str(event.get("run", "")))

@@ -115,10 +115,11 @@ class RunRecord:
     """What the lease table keeps of a run. Its arrivals are those of its plan: while it is live it leases them all."""
 
     id: str
-    """The plan's id, and the execution's name."""
+    """The execution's name: the plan's id, or `closing_id` of it; a closing has no batches and leases nothing."""
     execution: str
     """The execution's ARN: the owner of the leases."""
     started: datetime
+    """Not before then: a closing is recorded ahead of its time."""
     expires: datetime
     """The backstop: after it the leases are void even if Step Functions can't be asked."""
     batches: int
@@ -216,12 +217,15 @@ class Leases(Protocol):
 class Runs(Protocol):
     """The ingest state machine."""
 
-    def execution_of(self, plan: str) -> str:
-        """The ARN that the execution of a plan has or will have."""
+    def execution_of(self, run: str) -> str:
+        """The ARN that a run's execution has or will have."""
         ...
 
-    def start(self, plan: str, batches: int) -> None:
-        """Starts it, named by the plan's id. One that was started already, running or over, is left as it is."""
+    def start(self, run: str, batches: int) -> None:
+        """Starts it, named by the run's id, with the id of its plan (`plan_of_run`).
+
+        One that was started already, running or over, is left as it is.
+        """
         ...
 
     def status(self, execution: str) -> RunStatus: ...

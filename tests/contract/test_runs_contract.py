@@ -14,6 +14,7 @@ from tests.contract.engines import client
 from tests.fakes.runs import MACHINE, FakeRuns
 
 from penstock.adapters.stepfunctions import StepFunctionsRuns
+from penstock.model.plans import closing_id
 from penstock.ports import Runs, RunStatus
 
 ROLE = "arn:aws:iam::000000000000:role/any"
@@ -86,3 +87,16 @@ def test_the_input_carries_references_and_no_more(aws: str) -> None:
 
     started = states.describe_execution(executionArn=runs.execution_of("p-1"))
     assert json.loads(started["input"]) == {"plan": "p-1", "batches": [0, 1, 2]}
+
+
+def test_a_closing_is_a_run_of_its_plan_with_a_name_of_its_own_and_no_batches(aws: str) -> None:
+    states = client("stepfunctions", aws)
+    name = f"ingest-{uuid.uuid4().hex[:8]}"
+    machine = states.create_state_machine(name=name, definition=json.dumps(WAITS), roleArn=ROLE)["stateMachineArn"]
+    runs = StepFunctionsRuns(states, machine)
+
+    runs.start("p-1", 3)
+    runs.start(closing_id("p-1", 2), 0)
+
+    started = states.describe_execution(executionArn=runs.execution_of("p-1-closing-2"))
+    assert json.loads(started["input"]) == {"plan": "p-1", "batches": []}

@@ -14,13 +14,13 @@ class FakeRuns:
         self.executions: dict[str, RunStatus] = {}
         self.started: list[tuple[str, int]] = []
 
-    def execution_of(self, plan: str) -> str:
-        return execution_arn(self._machine, plan)
+    def execution_of(self, run: str) -> str:
+        return execution_arn(self._machine, run)
 
-    def start(self, plan: str, batches: int) -> None:
-        if self.execution_of(plan) not in self.executions:
-            self.executions[self.execution_of(plan)] = RunStatus.RUNNING
-            self.started.append((plan, batches))
+    def start(self, run: str, batches: int) -> None:
+        if self.execution_of(run) not in self.executions:
+            self.executions[self.execution_of(run)] = RunStatus.RUNNING
+            self.started.append((run, batches))
 
     def status(self, execution: str) -> RunStatus:
         return self.executions.get(execution, RunStatus.MISSING)

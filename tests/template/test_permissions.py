@@ -23,6 +23,7 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         ("s3:ListBucketVersions", BUCKET),
         ("s3:PutObject", f"{BUCKET}/plans/*"),
         ("dynamodb:UpdateItem", "LeaseTable.Arn"),
+        ("dynamodb:GetItem", "LeaseTable.Arn"),
         ("dynamodb:PutItem", "LeaseTable.Arn"),
         ("dynamodb:ConditionCheckItem", "LeaseTable.Arn"),
         ("dynamodb:BatchWriteItem", "LeaseTable.Arn"),

@@ -26,7 +26,9 @@ def test_each_batch_is_loaded_indexed_and_settled_and_the_run_is_announced(machi
     assert sorted(run.given(SETTLE), key=lambda given: given["batch"]) == [
         {"plan": "p-1", "batch": batch, "warehouse": DONE, "search": INDEXED} for batch in range(3)
     ]
-    assert run.given(SUM_UP) == [{"plan": "p-1"}]
+    (summed_up,) = run.given(SUM_UP)
+    assert summed_up["plan"] == "p-1"
+    assert summed_up["run"]  # The execution's name, by which a closing is told from the run that it closes.
     [announced] = run.given(ANNOUNCE)
     assert (announced["Subject"], announced["Message"]) == ("run p-1 is done", "2 processed, 1 failed")
     assert run.attempts(POLL) == run.attempts(INDEX_AFTER) == run.attempts(KICK_OFF) == 0

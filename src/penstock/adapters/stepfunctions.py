@@ -1,4 +1,4 @@
-"""Runs of the ingest state machine, each an execution that is named by its plan."""
+"""Runs of the ingest state machine, each an execution that is named by its plan; a closing by a number too."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import code_of, of_client_error, translated
+from penstock.model.plans import plan_of_run
 from penstock.ports import RunStatus
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ class StepFunctionsRuns:
         self._client = client
         self._machine = state_machine_arn
 
-    def execution_of(self, plan: str) -> str:
-        return execution_arn(self._machine, plan)
+    def execution_of(self, run: str) -> str:
+        return execution_arn(self._machine, run)
 
-    def start(self, plan: str, batches: int) -> None:
-        body = json.dumps({"plan": plan, "batches": list(range(batches))})
-        with translated(f"start the execution {plan} of {self._machine}"):
+    def start(self, run: str, batches: int) -> None:
+        body = json.dumps({"plan": plan_of_run(run)[0], "batches": list(range(batches))})
+        with translated(f"start the execution {run} of {self._machine}"):
             try:
-                self._client.start_execution(stateMachineArn=self._machine, name=plan, input=body)
+                self._client.start_execution(stateMachineArn=self._machine, name=run, input=body)
             except ClientError as error:
                 # One that runs with this input is answered with 200; this is one that is over. Either was started.
                 if code_of(error) != "ExecutionAlreadyExists":

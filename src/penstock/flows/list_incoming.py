@@ -5,6 +5,7 @@ S3 is the queue: what is in `incoming/` is not done. This may die at any line, a
 - before the plan is written, nothing has happened;
 - with the plan written and the run not recorded, an unread document lies in `plans/`; the next listing plans anew;
 - with the run recorded and not started, the next listing finds no execution of it, and starts it (`look_after`);
+- with the closing of a run recorded and the run not ended, the next listing ends it, and starts the closing;
 - a listing that lost its lease can't record a run: the same transaction checks the lease's token;
 - should an arrival be in two live runs all the same, the load ledger makes the second a no-op.
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from penstock.flows.close_again import closing_of
 from penstock.flows.gate import Gate
 from penstock.flows.look_after_runs import Orphans, arrivals_of, look_after
 from penstock.flows.planning import Oldest, Room, choose, group
@@ -37,6 +39,8 @@ class Limits:
     files: int
     bytes: int
     run: timedelta
+    closings: int = 5
+    """How often a run that ended badly is closed again at most."""
 
 
 @dataclass(slots=True)
@@ -145,7 +149,7 @@ def _list_once(
     room = Room(
         files=limits.files - sum(run.files for run in live),
         bytes=limits.bytes - sum(run.bytes for run in live),
-        empty=not live,
+        empty=not any(run.files for run in live),
     )
     backlog = {name: Backlog() for name in (*datasets, UNCLAIMED)}
     oldest = {name: Oldest(max(room.files, 0)) for name in backlog}
@@ -165,7 +169,13 @@ def _list_once(
     holding.keep()
     leases.put_back(orphans.attempts)
     leases.forget(orphans.settled())
+    known = {run.id for run in (*live, *over)}
     for run in over:
+        # First its closing, which the next listing starts: of a run that has ended nobody would know what it owes.
+        closing = closing_of(run, store, leases, runs, datasets, limits.closings, now, limits.run)
+        holding.keep()
+        if closing and closing.id not in known:
+            leases.record_run(holding.lease, closing)
         leases.end_run(run.id, run.status, now)
 
     chosen = choose(gate.admit({name: heap.in_order() for name, heap in oldest.items()}), room)

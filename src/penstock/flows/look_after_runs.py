@@ -18,6 +18,9 @@ def look_after(leases: Leases, runs: Runs, clock: Clock) -> tuple[list[RunRecord
     over: list[RunRecord] = []
     for run in leases.live_runs():
         now = clock.now()
+        if now < run.started:
+            live.append(run)  # A closing whose time has not come.
+            continue
         status = runs.status(run.execution)
         if status is RunStatus.MISSING and now < run.expires:
             # Whoever recorded it died before starting it, or is about to: starting it twice starts it once.
@@ -33,7 +36,7 @@ def look_after(leases: Leases, runs: Runs, clock: Clock) -> tuple[list[RunRecord
 def arrivals_of(store: ObjectStore, runs: Iterable[RunRecord]) -> dict[str, RunRecord]:
     """The run of each arrival id, and of each key of which it retries a version: the key's others wait until that ends.
 
-    A run whose plan is gone leases nothing: it can't work it either.
+    A run whose plan is gone leases nothing: it can't work it either. A closing has none of its own.
     """
     found: dict[str, RunRecord] = {}
     for run in runs:

@@ -129,7 +129,7 @@ class Retrying:
         chosen: dict[str, list[Failed]] = {}
         keys: set[str] = set()
         files = self.limits.files - sum(run.files for run in live)
-        size, empty = self.limits.bytes - sum(run.bytes for run in live), not live
+        size, empty = self.limits.bytes - sum(run.bytes for run in live), not any(run.files for run in live)
         # What was retried least comes first: one that fails each time keeps no other version of its key from a turn.
         for failed in sorted(found, key=lambda one: (one.arrival.retry, one.arrival.modified, one.arrival.lies.key)):
             arrival = failed.arrival

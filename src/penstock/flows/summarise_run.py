@@ -13,7 +13,7 @@ from typing import Any
 from penstock.flows.plan_of import read_plan
 from penstock.model.datasets import Dataset
 from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
-from penstock.model.plans import Plan, settled_batch_key, summary_key
+from penstock.model.plans import Plan, settled_batch_key, settling_key, summary_key
 from penstock.ports import ObjectStore
 
 _THREADS = 16
@@ -82,15 +82,18 @@ class _Run:
         ]
 
 
-def summarise_run(store: ObjectStore, datasets: Mapping[str, Dataset], plan: str) -> dict[str, Any]:
-    """`{"subject", "message", "ok", "kick_offs": [{"plan", "dataset"}]}`; not ok when a batch was left unsettled."""
+def summarise_run(store: ObjectStore, datasets: Mapping[str, Dataset], plan: str, run_id: str = "") -> dict[str, Any]:
+    """`run_id` is the run that asks, when it only closes the plan's run again.
+
+    `{"subject", "message", "ok", "kick_offs": [{"plan", "dataset"}]}`; not ok when a batch was left unsettled.
+    """
     read = read_plan(store, plan)
     run = _Run(read, _settled(store, read))
     answer = {
         "subject": _subject(run),
-        "message": _message(run),
+        "message": _closing(plan, run_id) + _message(run),
         "ok": not run.unsettled,
-        "kick_offs": [{"plan": plan, "dataset": name} for name in _to_kick_off(run, datasets)],
+        "kick_offs": [{"plan": plan, "dataset": name} for name in to_kick_off(store, datasets, read, run.settled)],
     }
     totals = {name: asdict(totals) for name, totals in sorted(run.datasets.items())}
     store.put_json(summary_key(plan), {**answer, "run": plan, "datasets": totals, "unsettled": run.unsettled})
@@ -109,17 +112,46 @@ def _settled(store: ObjectStore, plan: Plan) -> dict[int, SettledBatch]:
         return {number: batch for number, batch in zip(numbers, pool.map(read, numbers), strict=True) if batch}
 
 
-def _to_kick_off(run: _Run, datasets: Mapping[str, Dataset]) -> list[str]:
-    """The datasets that ask for it and of which something new was loaded or indexed."""
-    fresh = {
-        batch.dataset
-        for batch in run.settled.values()
-        for arrival in batch.arrivals
-        if arrival.settlement is not Settlement.PUT_BACK
-        and not arrival.duplicate
-        and (arrival.rows or (arrival.documents and arrival.settlement is Settlement.PROCESSED))
-    }
-    return sorted(name for name in fresh if name in datasets and datasets[name].kick_off)
+def to_kick_off(
+    store: ObjectStore,
+    datasets: Mapping[str, Dataset],
+    plan: Plan,
+    settled: Mapping[int, SettledBatch] | None = None,
+) -> list[str]:
+    """The datasets that ask for it and of which something new was loaded or indexed.
+
+    Also where a settling moved files and was not ended: no other run has those. What it didn't move, the next run has.
+    """
+    asking = {name for name, dataset in datasets.items() if dataset.kick_off}
+    if asking.isdisjoint(batch.dataset for batch in plan.batches):
+        return []
+    known = _settled(store, plan) if settled is None else settled
+    fresh = {batch.dataset for batch in known.values() if any(map(_is_fresh, batch.arrivals))}
+    for batch in plan.batches:
+        if batch.number not in known and batch.dataset in asking - fresh and _moved(store, plan, batch.number):
+            fresh.add(batch.dataset)
+    return sorted(fresh & asking)
+
+
+def _is_fresh(arrival: SettledArrival) -> bool:
+    if arrival.settlement is Settlement.PUT_BACK or arrival.duplicate:
+        return False
+    return bool(arrival.rows or (arrival.documents and arrival.settlement is Settlement.PROCESSED))
+
+
+def _moved(store: ObjectStore, plan: Plan, number: int) -> bool:
+    """Whether a settling that was begun and not ended has moved anything new."""
+    try:
+        begun = SettledBatch.from_json(store.get_json(settling_key(plan.id, number))["batch"])
+    except KeyError:
+        return False
+    return any(_is_fresh(one) and any(store.keys(one.settled_key)) for one in begun.arrivals)
+
+
+def _closing(plan: str, run_id: str) -> str:
+    if run_id in ("", plan):
+        return ""
+    return f"This is {run_id}: run {plan} ended badly, and is closed again to kick off what it had not.\n\n"
 
 
 def _subject(run: _Run) -> str:

@@ -12,7 +12,7 @@ from penstock.local.deployment import Deployment
 from penstock.local.history import History, history_of
 from penstock.model.errors import PermanentError
 from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
-from penstock.model.plans import Batch, Plan, plan_key, settled_batch_key, summary_key
+from penstock.model.plans import Batch, Plan, plan_key, plan_of_run, settled_batch_key, summary_key
 from penstock.ports import RunRecord, RunStatus
 
 
@@ -129,7 +129,8 @@ def find_run(deployment: Deployment, wanted: str) -> Run:
     if wanted == "last":
         return runs[0]
     named = [run for run in runs if run.id.startswith(wanted)]
-    exact = [run for run in named if run.id == wanted] or named
+    # A run that was closed again is meant itself, where its closings are not named.
+    exact = [run for run in named if run.id == wanted] or [run for run in named if not plan_of_run(run.id)[1]] or named
     if len(exact) != 1:
         what = "no run has an id that" if not exact else f"{len(exact)} runs have ids that"
         raise PermanentError(f"{what} begin{'s' if not exact else ''} with {wanted}. penstock runs lists them")
@@ -138,11 +139,12 @@ def find_run(deployment: Deployment, wanted: str) -> Run:
 
 def tell(deployment: Deployment, run: Run) -> RunStory:
     """All there is to know of it. Raises PermanentError when its plan has expired."""
+    plan_id, _ = plan_of_run(run.id)
     try:
-        plan = Plan.from_json(deployment.store.get_json(plan_key(run.id)))
+        plan = Plan.from_json(deployment.store.get_json(plan_key(plan_id)))
     except KeyError:
         raise PermanentError(f"the plan of run {run.id} is gone: it expired with the other plans") from None
-    stories = [BatchStory(batch, _settled(deployment, run.id, batch.number)) for batch in plan.batches]
+    stories = [BatchStory(batch, _settled(deployment, plan_id, batch.number)) for batch in plan.batches]
     execution = f"{deployment.machine.replace(':stateMachine:', ':execution:')}:{run.id}"
     client = deployment.client("stepfunctions")
     events = list(_events(client, execution))
@@ -151,8 +153,8 @@ def tell(deployment: Deployment, run: Run) -> RunStory:
         run,
         history_of(events, definition),
         stories,
-        _summary(deployment, run.id),
-        kick_offs(deployment, run.id),
+        _summary(deployment, plan_id),
+        kick_offs(deployment, plan_id),
         _error(events),
     )
 

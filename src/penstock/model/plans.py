@@ -71,6 +71,20 @@ class Plan:
         )
 
 
+_CLOSING = "-closing-"
+
+
+def closing_id(plan_id: str, number: int) -> str:
+    """The run that closes a run again: sums it up and kicks off what is missing, and works no batch."""
+    return f"{plan_id}{_CLOSING}{number}"
+
+
+def plan_of_run(run: str) -> tuple[str, int]:
+    """The id of the plan that a run is of, and which of its closings it is: 0 is the run that works the plan."""
+    plan, _, number = run.partition(_CLOSING)
+    return plan, int(number or 0)
+
+
 def plan_key(plan_id: str) -> str:
     return f"{PLANS}{plan_id}/plan.json"
 

@@ -38,7 +38,7 @@ from penstock.flows.summarise_run import summarise_run
 from penstock.model.arrivals import INCOMING, Arrival
 from penstock.model.errors import PenstockError
 from penstock.model.outcomes import SettledBatch, Settlement
-from penstock.model.plans import Plan, plan_key, settled_batch_key, summary_key
+from penstock.model.plans import Plan, plan_key, plan_of_run, settled_batch_key, summary_key
 from penstock.ports import Attempt, ListingLease, RunRecord, RunStatus
 
 LIMITS = Limits(files=4, bytes=400, run=timedelta(hours=1))
@@ -108,7 +108,7 @@ class World:
         self.running.pop(plan, None)
         self.scheduler.note(f"run {plan} {status}")
         if status is RunStatus.SUCCEEDED:
-            self._true_to_its_word(plan)
+            self._true_to_its_word(plan_of_run(plan)[0])
         self.runs.finish(plan, status)
         if status is not RunStatus.SUCCEEDED:
             self._later(1.0, self.listing)
@@ -182,6 +182,7 @@ class World:
             if not self.unsettled() and not self.leases.live_runs():
                 return
             due = [attempt.not_before for attempt in self.leases.waiting().values()]
+            due += [run.started for run in self.leases.live_runs()]
             now = self.clock.now()
             wait = min((one - now for one in due if one > now), default=timedelta(0))
             self.scheduler.now += max(60.0, wait.total_seconds())
@@ -220,13 +221,14 @@ class _StartedRuns(FakeRuns):
         super().__init__()
         self._world = world
 
-    def start(self, plan: str, batches: int) -> None:
+    def start(self, run: str, batches: int) -> None:
+        plan = run
         known = len(self.started)
-        super().start(plan, batches)
+        super().start(run, batches)
         if len(self.started) > known:
             world = self._world
             ended = lambda status: world.ended(plan, RunStatus(status))  # noqa: E731
-            world.running[plan] = Run(world.scheduler, world, plan, batches, ended)
+            world.running[plan] = Run(world.scheduler, world, plan_of_run(plan)[0], batches, ended)
 
 
 class _WatchedLeases(FakeLeases):
@@ -246,7 +248,7 @@ class _WatchedLeases(FakeLeases):
         if sum(one.bytes for one in live) > LIMITS.bytes and sum(one.files for one in live) > 1:
             self.violation = ViolationError(f"more than {LIMITS.bytes} bytes are leased")
         held: set[str] = set()
-        for one in live:
+        for one in (run for run in live if run.files):
             plan = Plan.from_json(self._store.get_json(plan_key(one.id)))
             keys = {arrival.key for arrival in plan.arrivals if self._store._find(arrival)}
             if held & keys:
@@ -255,7 +257,7 @@ class _WatchedLeases(FakeLeases):
 
     def end_run(self, run: str, status: RunStatus, ended: datetime) -> None:
         super().end_run(run, status, ended)
-        if status is RunStatus.SUCCEEDED:
+        if status is RunStatus.SUCCEEDED or plan_of_run(run)[1]:
             return
         waiting = self.waiting()
         for arrival in Plan.from_json(self._store.get_json(plan_key(run))).arrivals:
