@@ -75,7 +75,7 @@ def _summary(cases: Sequence[Mapping[str, Any]], totals: Sequence[Mapping[str, A
     yield f"| all invariants held | {len(held):,} |"
     yield f"| something was wrong | {len(cases) - len(held):,} |"
     redrive = [case for case in cases if case.get("to_redrive")]
-    yield f"| cases with a run that FAILED before its kickoff: only a redrive starts that | {len(redrive):,} |"
+    yield f"| cases with a run that FAILED before its kickoff, which a closing makes up for | {len(redrive):,} |"
     yield f"| runs of the state machine in them | {sum(case['runs'] for case in cases):,} |"
     if (left := _most(totals) - distinct) > 0:
         yield f"\n{distinct:,} different cases were run, and {left:,} were **not**: it was cut short by its time."
