@@ -20,7 +20,7 @@ def client(service: str) -> Any:
     own timeouts (60 s to connect) would eat a Lambda's whole time; an answer may take longer than a connection, since
     S3 copies 5 GB in one call.
     """
-    return boto3.client(service, config=client_config())  # type: ignore[call-overload]
+    return boto3.client(service, config=client_config())  # type: ignore[call-overload] # Its name is not a literal.
 
 
 def client_config() -> Config:

@@ -299,7 +299,7 @@ class OpenSearchIndex:
                 if error.status_code == 413:
                     raise _TooLargeError(f"writing to index {index}: it takes no request of this size") from error
                 raise
-        return answer["items"]  # type: ignore[no-any-return]
+        return answer["items"]  # type: ignore[no-any-return] # The client has Any.
 
 
 class _TooLargeError(PermanentError):

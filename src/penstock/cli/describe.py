@@ -59,6 +59,7 @@ def infer(
     from penstock.model.dataset_text import dataset_text
     from penstock.model.inference import infer_columns
 
+    # `format` is what the dataset calls it.
     format = Format.JSONL if {".jsonl", ".ndjson", ".json"} & set(file.suffixes) else Format.CSV  # noqa: A001
     compression = Compression.GZIP if file.suffix.lower() in (".gz", ".gzip") else Compression.NONE
     dialect = Csv(delimiter=delimiter.replace("\\t", "\t"), header=header)

@@ -40,4 +40,5 @@ def client(of: boto3.Session, service: str, endpoint: str) -> Any:
         max_pool_connections=32,
         s3={"addressing_style": "path"},
     )
+    # The overloads of `client` want a literal name.
     return of.client(service, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]

@@ -110,6 +110,7 @@ def aws_deployment(name: str) -> Deployment:
     session = boto3.Session()
 
     def make_client(service: str) -> Any:
+        # The overloads of `client` want a literal name.
         return session.client(service, config=client_config())  # type: ignore[call-overload]
 
     try:

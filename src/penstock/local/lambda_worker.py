@@ -52,8 +52,8 @@ def serve(paths: list[str]) -> None:
 
     import http.client
 
-    from awslambdaric import bootstrap  # type: ignore[import-untyped]
-    from awslambdaric.lambda_runtime_client import (  # type: ignore[import-untyped]
+    from awslambdaric import bootstrap  # type: ignore[import-untyped] # No types.
+    from awslambdaric.lambda_runtime_client import (  # type: ignore[import-untyped] # No types.
         InvocationRequest,
         LambdaRuntimeClient,
     )

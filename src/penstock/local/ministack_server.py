@@ -18,7 +18,7 @@ def main() -> None:
     # worker's delayed ACK of the head: 40 ms of nothing per invocation.
     http.server.BaseHTTPRequestHandler.disable_nagle_algorithm = True
 
-    from ministack.core import lambda_runtime  # type: ignore[import-untyped]
+    from ministack.core import lambda_runtime  # type: ignore[import-untyped] # No types.
 
     # After each invocation it waits up to 50 ms for a first log line, though the worker has written them all by then.
     drain = getattr(lambda_runtime.Worker, "_drain_stderr_bounded", None)
@@ -29,7 +29,7 @@ def main() -> None:
     if hasattr(provided, "_await_init"):
         name_exits_during_init(provided)
 
-    from ministack.app import main as serve  # type: ignore[import-untyped]
+    from ministack.app import main as serve  # type: ignore[import-untyped] # No types.
 
     serve()
 
@@ -47,7 +47,7 @@ def name_exits_during_init(worker: Any) -> None:
                 error.error_type = "Runtime.ExitError"  # type: ignore[attr-defined] # MiniStack answers with it.
             raise
 
-    worker._await_init = naming  # noqa: SLF001
+    worker._await_init = naming  # noqa: SLF001 - it has no other place for it
 
 
 if __name__ == "__main__":

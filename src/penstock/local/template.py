@@ -56,7 +56,7 @@ class LocalTemplate:
 
 def localise(template: Path, datasets: Path, bucket: str, parameters: Mapping[str, str]) -> LocalTemplate:
     """Reads `template` and what it names. Raises PermanentError, in SAM's own words where SAM refuses it."""
-    from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+    from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # No types.
 
     source: dict[str, Any] = yaml_parse(template.read_text())
     resources: dict[str, Any] = source["Resources"]
@@ -236,9 +236,9 @@ class _AddressedFromNowhere:
 
 
 def _sam(source: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    from samtranslator.model.exceptions import InvalidDocumentException  # type: ignore[import-untyped]
-    from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
-    from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+    from samtranslator.model.exceptions import InvalidDocumentException  # type: ignore[import-untyped] # No types.
+    from samtranslator.parser.parser import Parser  # type: ignore[import-untyped] # No types.
+    from samtranslator.translator.translator import Translator  # type: ignore[import-untyped] # No types.
 
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # It warns of metrics that it did not send home.
     # SAM would ask IAM for the ARNs of AWS's own policies.

@@ -41,6 +41,7 @@ _WIDER = {
 }
 
 
+# `format` is what the dataset calls it.
 def infer_columns(sample: str, format: Format, csv: Csv, null_markers: Sequence[str]) -> tuple[Column, ...]:  # noqa: A002
     """The columns of `sample`, in its order; a column without a value is text.
 
