@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from psycopg import sql
 
 from penstock.adapters.postgres.connection import Connection, Connections, Limits
-from penstock.adapters.postgres.ledger_schema import GRANTS, INPUT_ERROR, LEDGER
+from penstock.adapters.postgres.ledger_schema import GRANTS, INPUT_ERROR, LEDGER, MIGRATIONS
 from penstock.adapters.postgres.target_table import TargetTable, ensure_schema, exists
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
@@ -50,6 +50,12 @@ class PostgresSchema:
         new = not exists(connection, "penstock", "load")
         for statement in LEDGER:
             connection.execute(statement)
+        for migration in MIGRATIONS:
+            due = connection.execute(migration.due.encode()).fetchone()
+            if due and due[0]:
+                for statement in migration.statements:
+                    connection.execute(statement.encode())
+                done.append(migration.done)
         connection.execute(INPUT_ERROR)
         for grant in GRANTS:
             connection.execute(sql.SQL(grant).format(loader=sql.Identifier(self._loader)))
