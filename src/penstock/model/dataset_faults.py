@@ -1,4 +1,4 @@
-"""Turns what pydantic refuses in a dataset's file into sentences with file, line and path."""
+"""Turns what pydantic refuses in a dataset's or a view's file into sentences with file, line and path."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Location = tuple[int | str, ...]
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """One thing that is wrong with a dataset's file. `line` is from 1; `where` is the path in the YAML, or empty."""
+    """One thing that is wrong with a file. `line` is from 1; `where` is the path in the YAML, or empty."""
 
     path: Path
     line: int
@@ -33,13 +33,16 @@ class Fault:
         return f"{self.path}:{self.line}: {where}{self.text}"
 
 
-def faults_of(path: Path, error: ValidationError) -> Iterator[Fault]:
+def faults_of(path: Path, error: ValidationError, model: type[BaseModel] = Dataset) -> Iterator[Fault]:
+    """`model` is what the file was held against: its fields are named where one is misspelt."""
     root = _compose(path)
     for details in error.errors(include_url=False):
         # A check over the whole dataset says itself which part of it is at fault (`MisplacedError`).
         at = getattr(details.get("ctx", {}).get("error"), "at", ())
         location: _Location = (*details["loc"], *at)
-        yield Fault(path, _line(root, location), ".".join(str(part) for part in location), _text(details, location))
+        yield Fault(
+            path, _line(root, location), ".".join(str(part) for part in location), _text(details, location, model)
+        )
 
 
 def line_of(path: Path, *location: int | str) -> int:
@@ -86,16 +89,16 @@ def _line(node: yaml.Node | None, location: _Location) -> int:
     return line
 
 
-def _text(details: Any, location: _Location) -> str:
+def _text(details: Any, location: _Location, model: type[BaseModel]) -> str:
     value, kind = details["input"], details["type"]
     match kind:
         case "extra_forbidden":
-            known = _fields(location[:-1])
+            known = _fields(_annotation(model, location[:-1]))
             return f"is no field here{_meant(location[-1], known)}. The fields are {', '.join(known)}"
         case "missing":
             return "is missing"
         case "enum" | "literal_error":
-            choices = _choices(location)
+            choices = _choices(_annotation(model, location))
             return f"{value!r} is not one of {', '.join(choices)}{_meant(value, choices)}"
         case "value_error":
             return str(details["ctx"]["error"])
@@ -119,23 +122,21 @@ def _meant(value: Any, known: list[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _fields(location: _Location) -> list[str]:
-    model = _annotation(location)
+def _fields(model: Any) -> list[str]:
     if isinstance(model, type) and issubclass(model, BaseModel):
         return [field.alias or name for name, field in model.model_fields.items()]
     return []
 
 
-def _choices(location: _Location) -> list[str]:
-    annotation = _annotation(location)
+def _choices(annotation: Any) -> list[str]:
     if isinstance(annotation, EnumMeta):
         return [str(choice.value) for choice in typing.cast("Any", annotation)]
     return [str(choice) for choice in typing.get_args(annotation)]
 
 
-def _annotation(location: _Location) -> Any:
-    """The type that the models declare at `location`, without Optional, Annotated and the tuple around it."""
-    annotation: Any = Dataset
+def _annotation(model: type[BaseModel], location: _Location) -> Any:
+    """The type that `model` declares at `location`, without Optional, Annotated and the tuple around it."""
+    annotation: Any = model
     for part in location:
         if isinstance(part, int):
             continue

@@ -12,19 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from penstock.model.arrivals import INCOMING
-from penstock.model.dataset_faults import Fault, duplicate_keys, faults_of, line_of
+from penstock.model.dataset_faults import Fault, faults_of, line_of
 from penstock.model.datasets import Compression, Dataset
 from penstock.model.errors import DatasetError
 from penstock.model.inference import infer_columns
+from penstock.model.yaml_files import read_mapping
 
 MAX_SAMPLE_BYTES = 2**20
 """Most of a sample that is read, uncompressed."""
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load_datasets(folder: Path) -> dict[str, Dataset]:
@@ -68,7 +66,7 @@ def dataset_of(datasets: Mapping[str, Dataset], key: str) -> Dataset | None:
 
 
 def _read(path: Path, faults: list[Fault]) -> Dataset | None:
-    raw = _parse(path, faults)
+    raw = read_mapping(path, faults)
     if raw is None:
         return None
     try:
@@ -83,34 +81,6 @@ def _read(path: Path, faults: list[Fault]) -> Dataset | None:
     except (ValueError, OSError, EOFError, zlib.error) as error:
         faults.append(Fault(path, line_of(path, "sample"), "sample", str(error)))
     return None
-
-
-def _parse(path: Path, faults: list[Fault]) -> dict[str, Any] | None:
-    text = path.read_bytes()
-    try:
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            twice = duplicate_keys(node)
-            raw = None if twice else loader.construct_document(node) if node else {}
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        faults.append(Fault(path, mark.line + 1 if mark else 1, "", f"is no YAML: {error.problem or error.context}"))
-        return None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        faults.append(Fault(path, 1, "", f"is no YAML: {str(error).splitlines()[0]}"))
-        return None
-    if twice:
-        faults.extend(
-            Fault(path, line, where, f"stands here again; line {first} has it") for where, line, first in twice
-        )
-        return None
-    if not isinstance(raw, dict):
-        faults.append(Fault(path, 1, "", "is not a mapping of a dataset's fields, as name: flights"))
-        return None
-    return raw
 
 
 def _inferred(path: Path, dataset: Dataset) -> Any:

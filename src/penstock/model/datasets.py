@@ -7,12 +7,14 @@ what it refuses. Their JSON Schema (`datasets/dataset.schema.json`) is what edit
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from penstock.model.arrivals import UNCLAIMED
+from penstock.model.durations import Duration
 
 LINEAGE = ("penstock_arrival", "penstock_loaded_at")
 """Columns of every table and fields of every document: the arrival's id, and when the row was loaded."""
@@ -120,6 +122,14 @@ class Table(_Model):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            schema, dot, name = value.rpartition(".")
+            return {"schema": schema, "name": name} if dot else {"name": name}
+        return value
+
     @property
     def qualified(self) -> str:
         """`schema.name`, for people and for the load ledger; never put into SQL by hand."""
@@ -154,6 +164,35 @@ class FileLimits(_Model):
     )
 
 
+class Flush(_Model):
+    """Files wait until one of the three is reached; then all that wait go together."""
+
+    files: Annotated[int, Field(gt=0, le=10_000)] = Field(50, description="So many files wait.")
+    bytes: Size = Field(256 * 2**20, description="So many bytes wait, as they lie in S3.")
+    after: Duration = Field(timedelta(minutes=5), description="The oldest of them has waited so long, as 5m.")
+
+
+class Pace(_Model):
+    """How much of it all live runs together may lease: it adapts to the destinations within these bounds."""
+
+    min_files: Annotated[int, Field(gt=0)] = Field(
+        20, description="Files that may always be leased; also what is added after a run that was quick."
+    )
+    max_files: Annotated[int, Field(gt=0)] = Field(1000, description="Most files that may ever be leased.")
+    max_bytes: Size = Field(
+        2**30, description="Most bytes at max_files, as they lie in S3; proportionally fewer at a lesser pace."
+    )
+    within: Duration = Field(
+        timedelta(minutes=5), description="A run that takes longer halves what may be leased, as does one refused."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Pace:
+        if self.min_files > self.max_files:
+            raise MisplacedError("is more than max_files", "min_files")
+        return self
+
+
 class KickOff(_Model):
     """What to start when a run has loaded something of this dataset: one of the two."""
 
@@ -185,19 +224,14 @@ class Dataset(_Model):
     index: Index | None = None
     batch: BatchLimits = Field(default_factory=BatchLimits)
     limits: FileLimits = Field(default_factory=FileLimits)
+    flush: Flush | None = Field(None, description="Gather files and work them together. None: at once.")
+    pace: Pace | None = Field(None, description="Adapt to what the destinations take. None: the stack's limits alone.")
+    expect_every: Duration | None = Field(None, description="An alarm rings when nothing arrives for so long, as 1h.")
     kick_off: KickOff | None = None
     on_overwrite: OnOverwrite = Field(OnOverwrite.APPEND, description="What a key put again with other content does.")
     max_reject_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Share of a file's rows that may be rejected; above it the file is quarantined whole."
     )
-
-    @field_validator("table", mode="before")
-    @classmethod
-    def _short_table(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            schema, dot, name = value.rpartition(".")
-            return {"schema": schema, "name": name} if dot else {"name": name}
-        return value
 
     @field_validator("index", mode="before")
     @classmethod
