@@ -21,6 +21,8 @@ def dataset_schema() -> dict[str, Any]:
     _size(models["BatchLimits"]["properties"]["max_bytes"])
     _size(models["FileLimits"]["properties"]["max_uncompressed"])
     _size(models["FileLimits"]["properties"]["max_row"])
+    _size(models["Flush"]["properties"]["bytes"])
+    _size(models["Pace"]["properties"]["max_bytes"])
     _exactly_one(models["KickOff"], "data_pipeline", "state_machine")
     schema["anyOf"] = [{"required": ["table"]}, {"required": ["index"]}]
     return {
