@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.contract.test_leases_contract import MINUTE, NOW, attempt, held, run
 
 from penstock.adapters.dynamodb import KEPT, DynamoLeases
 from penstock.model.errors import TransientError
+from penstock.ports import Memo
 
 
 @pytest.fixture
@@ -85,3 +87,17 @@ def test_a_table_that_writes_nothing_is_not_asked_for_ever(dynamodb: Any, table:
         DynamoLeases(throttled, table).put_back([attempt("a")])  # type: ignore[arg-type]
 
     assert throttled.calls < 20
+
+
+@pytest.mark.parametrize("wrong", [{}, {"text": {"N": "7"}, "version": {"S": "x"}}, {"text": {"S": "{"}}])
+def test_a_memo_that_someone_changed_by_hand_is_replaced(
+    leases: DynamoLeases, dynamodb: Any, table: str, wrong: dict[str, Any]
+) -> None:
+    dynamodb.put_item(
+        TableName=table, Item={"pk": {"S": "memo"}, "sk": {"S": "flights"}, "live": {"S": "flights"}, **wrong}
+    )
+
+    kept = leases.keep_memo(replace(leases.memos()["flights"], text="mended"))
+
+    assert kept
+    assert leases.memos() == {"flights": Memo("flights", "mended", 1)}

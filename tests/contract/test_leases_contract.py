@@ -12,7 +12,7 @@ from tests.fakes.leases import FakeLeases
 from penstock.adapters.dynamodb import DynamoLeases
 from penstock.model.breakers import Breaker
 from penstock.model.errors import TransientError
-from penstock.ports import Attempt, Leases, ListingLease, RunRecord, RunStatus
+from penstock.ports import Attempt, Leases, ListingLease, Memo, RunRecord, RunStatus
 
 NOW = datetime(2026, 1, 15, 10, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -40,6 +40,7 @@ def run(number: int = 1) -> RunRecord:
         files=120,
         bytes=2**40,
         datasets={"flights": 100, "_unclaimed": 20},
+        sizes={"flights": 2**39, "_unclaimed": 2**39},
     )
 
 
@@ -268,3 +269,36 @@ def test_a_kickoff_can_be_claimed_until_it_was_finished(leases: Leases) -> None:
     assert leases.claim_kick_off("run", "flights") is False
     assert leases.claim_kick_off("run", "weather") is True
     assert leases.claim_kick_off("run-2", "flights") is True
+
+
+# ── memos ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_memo_is_kept_in_the_place_of_the_one_that_was_read(leases: Leases) -> None:
+    first = leases.keep_memo(Memo("flights", '{"files": 1}'))
+    leases.keep_memo(Memo("weather", "é"))
+
+    second = leases.keep_memo(Memo("flights", '{"files": 2}', version=1))
+
+    assert first is second is True
+    assert leases.memos() == {"flights": Memo("flights", '{"files": 2}', 2), "weather": Memo("weather", "é", 1)}
+
+
+def test_a_memo_that_another_has_changed_since_is_left_alone(leases: Leases) -> None:
+    leases.keep_memo(Memo("flights", "first"))
+    leases.keep_memo(Memo("flights", "second", version=1))
+
+    late = leases.keep_memo(Memo("flights", "late", version=1))
+    unaware = leases.keep_memo(Memo("flights", "unaware"))
+    of_one_lost = leases.keep_memo(Memo("weather", "was there once", version=3))
+
+    assert (late, unaware, of_one_lost) == (False, False, False)
+    assert leases.memos() == {"flights": Memo("flights", "second", 2)}
+
+
+def test_of_two_who_keep_a_memo_at_once_one_does(leases: Leases) -> None:
+    for version in range(3):
+        with ThreadPoolExecutor(2) as pool:
+            kept = list(pool.map(leases.keep_memo, [Memo("flights", text, version) for text in ("a", "b")]))
+
+        assert sorted(kept) == [False, True]

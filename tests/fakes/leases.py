@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from penstock.model.breakers import Breaker
 from penstock.model.errors import TransientError
-from penstock.ports import Attempt, ListingLease, RunRecord, RunStatus
+from penstock.ports import Attempt, ListingLease, Memo, RunRecord, RunStatus
 
 
 class FakeLeases:
@@ -17,6 +17,7 @@ class FakeLeases:
         self._runs: dict[str, RunRecord] = {}
         self._waiting: dict[str, Attempt] = {}
         self._breakers: dict[str, Breaker] = {}
+        self._memos: dict[str, Memo] = {}
         self.kick_offs: dict[tuple[str, str], str] = {}
 
     def acquire_listing(self, owner: str, now: datetime, lasting: timedelta) -> ListingLease | None:
@@ -70,6 +71,16 @@ class FakeLeases:
 
     def close_breaker(self, destination: str) -> None:
         self._breakers.pop(destination, None)
+
+    def memos(self) -> Mapping[str, Memo]:
+        return dict(self._memos)
+
+    def keep_memo(self, memo: Memo) -> bool:
+        standing = self._memos.get(memo.name)
+        if memo.version != (standing.version if standing else 0):
+            return False
+        self._memos[memo.name] = replace(memo, version=memo.version + 1)
+        return True
 
     def claim_kick_off(self, run: str, dataset: str) -> bool:
         return (run, dataset) not in self.kick_offs

@@ -6,6 +6,7 @@
 | arrival  | arrival id | attempts and not_before of one that was put back          | until it is settled          |
 | listing  | listing    | who lists; its token fences off whoever listed before     | never                        |
 | breaker  | destination| that a destination is down, and when it is tried again    | while it is open             |
+| memo     | its name   | what a listing leaves for the next                        | always                       |
 | kick_off | run#dataset| what a run kicked off for a dataset                       | never                        |
 
 The local secondary index `live` (pk, live) holds only items with that attribute and can be read consistently, so
@@ -18,15 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import code_of, translated
 from penstock.adapters.dynamodb_table import DynamoTable, packed
+from penstock.model.backfills import Claim
 from penstock.model.breakers import Breaker
 from penstock.model.errors import TransientError
-from penstock.ports import Attempt, ListingLease, RunRecord, RunStatus
+from penstock.ports import Attempt, ListingLease, Memo, RunRecord, RunStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -134,8 +137,10 @@ class DynamoLeases:
                 "files": run.files,
                 "bytes": run.bytes,
                 "datasets": dict(run.datasets),
+                "sizes": dict(run.sizes),
                 "status": run.status.value,
                 "expires_at": int((run.expires + KEPT).timestamp()),
+                **({"claim": run.claim.to_json()} if run.claim else {}),
             }
         )
         with translated(f"lease the files of run {run.id} in {self._table}"):
@@ -250,6 +255,29 @@ class DynamoLeases:
     def close_breaker(self, destination: str) -> None:
         self._items.write([{"DeleteRequest": {"Key": packed({"pk": "breaker", "sk": destination})}}])
 
+    # ── memos ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def memos(self) -> Mapping[str, Memo]:
+        return {item["sk"]: _memo(item) for item in self._items.live("memo")}
+
+    def keep_memo(self, memo: Memo) -> bool:
+        key = {"pk": "memo", "sk": memo.name, "live": memo.name}
+        with translated(f"keep the memo of {memo.name} in {self._table}"):
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=packed({**key, "text": memo.text, "version": memo.version + 1}),
+                    # With 0 also in the place of an item that someone gave a version which is no number.
+                    ConditionExpression="#version = :version" if memo.version else "NOT attribute_type(#version, :n)",
+                    ExpressionAttributeNames={"#version": "version"},
+                    ExpressionAttributeValues=packed({":version": memo.version} if memo.version else {":n": "N"}),
+                )
+            except ClientError as error:
+                if code_of(error) == _REFUSED:
+                    return False
+                raise
+        return True
+
     # ── kickoffs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def claim_kick_off(self, run: str, dataset: str) -> bool:
@@ -284,9 +312,11 @@ def _run(item: Mapping[str, Any]) -> RunRecord:
         files=int(item["files"]),
         bytes=int(item["bytes"]),
         datasets={name: int(files) for name, files in item["datasets"].items()},
+        sizes={name: int(size) for name, size in item.get("sizes", {}).items()},
         live="live" in item,
         status=RunStatus(item["status"]),
         ended=datetime.fromisoformat(item["ended"]) if "ended" in item else None,
+        claim=Claim.from_json(item["claim"]) if "claim" in item else None,
     )
 
 
@@ -299,6 +329,12 @@ def _breaker(item: Mapping[str, Any]) -> Breaker:
         reason=item["reason"],
         probe=item["probe"],
     )
+
+
+def _memo(item: Mapping[str, Any]) -> Memo:
+    """Of an item that someone changed by hand to make no sense: no text, and the version by which it is replaced."""
+    text, version = item.get("text"), item.get("version")
+    return Memo(item["sk"], text if isinstance(text, str) else "", int(version) if isinstance(version, Decimal) else 0)
 
 
 def _attempt(item: Mapping[str, Any]) -> Attempt:

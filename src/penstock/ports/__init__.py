@@ -14,6 +14,7 @@ from penstock.model.documents import Document as Document
 from penstock.ports.coordination import Attempt as Attempt
 from penstock.ports.coordination import Leases as Leases
 from penstock.ports.coordination import ListingLease as ListingLease
+from penstock.ports.coordination import Memo as Memo
 from penstock.ports.coordination import Pipeline as Pipeline
 from penstock.ports.coordination import RunRecord as RunRecord
 from penstock.ports.coordination import Runs as Runs

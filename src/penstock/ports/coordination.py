@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from penstock.model.backfills import Claim
 from penstock.model.breakers import Breaker
 
 
@@ -28,7 +29,10 @@ class RunRecord:
     """What the lease table keeps of a run. Its arrivals are those of its plan: while it is live it leases them all."""
 
     id: str
-    """The execution's name: the plan's id, or `closing_id` of it; a closing has no batches and leases nothing."""
+    """The execution's name: the plan's id, or `closing_id` of it; a closing has no batches and leases nothing.
+
+    A backfill's is `backfill_id`, by which `Runs` knows its machine.
+    """
     execution: str
     """The execution's ARN: the owner of the leases."""
     started: datetime
@@ -40,9 +44,13 @@ class RunRecord:
     bytes: int
     datasets: Mapping[str, int]
     """Files per dataset."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes per dataset."""
     live: bool = True
     status: RunStatus = RunStatus.RUNNING
     ended: datetime | None = None
+    claim: Claim | None = None
+    """What a backfill leases, which has no plan; its `files` and `bytes` are what it works at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,15 @@ class Attempt:
     """The run that the last attempt was part of."""
     crashes: int = 0
     """In how many of the attempts the worker died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """What a listing leaves for the next (`penstock.model.memos`). `version` grows with each that is kept, from 1."""
+
+    name: str
+    text: str
+    version: int = 0
 
 
 class Leases(Protocol):
@@ -120,6 +137,17 @@ class Leases(Protocol):
         """One that is closed already stays so."""
         ...
 
+    def memos(self) -> Mapping[str, Memo]:
+        """All of them, by name. One that can't be read is as one without text: the next that is kept mends it."""
+        ...
+
+    def keep_memo(self, memo: Memo) -> bool:
+        """Keeps it in the place of the one with its version, or of none with 0.
+
+        False when another stands there by now, which is left alone.
+        """
+        ...
+
     def claim_kick_off(self, run: str, dataset: str) -> bool:
         """True unless `finish_kick_off` was called for the two: a kickoff is at least once, and rarely more."""
         ...
@@ -128,7 +156,7 @@ class Leases(Protocol):
 
 
 class Runs(Protocol):
-    """The ingest state machine."""
+    """The ingest state machine, and that of backfills: a run's id says which it is of."""
 
     def execution_of(self, run: str) -> str:
         """The ARN that a run's execution has or will have."""
