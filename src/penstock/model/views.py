@@ -7,6 +7,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,15 @@ class View(BaseModel):
         if query.upper().split(None, 1)[:1] not in (["SELECT"], ["WITH"]):
             raise ValueError("is no SELECT: begin it with SELECT or WITH")
         return query
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A view as its last rebuild left it: `schema.name` quoted, rows, and how long the rebuild took."""
+
+    view: str
+    rows: int
+    seconds: float
 
 
 def load_views(folder: Path, datasets: Mapping[str, Dataset]) -> dict[str, View]:

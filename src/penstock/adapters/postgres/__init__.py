@@ -1,12 +1,13 @@
 """The warehouse on PostgreSQL 15 and later.
 
-`PostgresWarehouse` loads batches, as the role `penstock_loader`; `PostgresSchema` makes the tables, and
-`PostgresRebuild` makes them anew, as their owner.
+As the role `penstock_loader`, `PostgresWarehouse` loads batches and `PostgresViews` rebuilds views. As their owner,
+`PostgresSchema` makes the tables, `PostgresViewSchema` the views, and `PostgresRebuild` tables anew.
 """
 
 from penstock.adapters.postgres.connection import Limits
 from penstock.adapters.postgres.rebuild import PostgresRebuild
 from penstock.adapters.postgres.schema import PostgresSchema
+from penstock.adapters.postgres.views import PostgresViews, PostgresViewSchema
 from penstock.adapters.postgres.warehouse import PostgresWarehouse
 
-__all__ = ["Limits", "PostgresRebuild", "PostgresSchema", "PostgresWarehouse"]
+__all__ = ["Limits", "PostgresRebuild", "PostgresSchema", "PostgresViewSchema", "PostgresViews", "PostgresWarehouse"]

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from penstock.adapters.postgres.column_types import identifier, table_of
 from penstock.adapters.postgres.connection import Connection, Connections, Limits
+from penstock.adapters.postgres.rights import hand_on_rights
 from penstock.adapters.postgres.schema import PostgresSchema
 from penstock.adapters.postgres.target_table import exists
 from penstock.model.datasets import Dataset, Table
@@ -138,7 +139,7 @@ class PostgresRebuild:
                     "arrived since, are not settled yet, or have expired from processed/. Nothing was swapped; run "
                     "the replay again when no run is live"
                 )
-            _hand_on_rights(connection, old, new)
+            hand_on_rights(connection, old, new)
             for table, name in ((old, kept), (new, old.name)):
                 connection.execute(
                     sql.SQL("ALTER TABLE {} RENAME TO {}").format(identifier(table), sql.Identifier(name))
@@ -213,19 +214,6 @@ def _except(
     )
     row = connection.execute(statement, {"arrivals": list(arrivals)}).fetchone()
     return int(row[0]) if row else 0
-
-
-def _hand_on_rights(connection: Connection, old: Table, new: Table) -> None:
-    """Who may read or write the old table may do so with the new one."""
-    found = connection.execute(
-        "SELECT CASE WHEN a.grantee = 0 THEN '' ELSE r.rolname::text END, a.privilege_type"
-        " FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) AS a LEFT JOIN pg_roles AS r ON r.oid = a.grantee"
-        " WHERE c.oid = %s::regclass AND a.grantee <> c.relowner",
-        (identifier(old).as_string(),),
-    ).fetchall()
-    for role, right in found:
-        to = sql.Identifier(role) if role else sql.SQL("PUBLIC")
-        connection.execute(sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(right), identifier(new), to))
 
 
 def _one(connection: Connection, statement: str | sql.Composed, *values: object) -> int:
