@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Iterable
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
@@ -25,13 +25,14 @@ def publish_backlog(stack: str, listing: Listing) -> None:
         _publish({"Stack": stack, "Dataset": dataset}, backlog.files, backlog.bytes, backlog.oldest_age(listing.at))
 
 
-def publish_breakers(stack: str, down: Container[str]) -> None:
-    """`BreakerOpen`, 1 or 0 for each destination."""
+def publish_breakers(stack: str, down: Iterable[str]) -> None:
+    """`BreakerOpen`, 1 or 0 for each destination: 1 also where it is down for one dataset alone."""
+    shut = {name.partition("/")[0] for name in down}
     for destination in DESTINATIONS:
         metrics = EphemeralMetrics(namespace=NAMESPACE, service="")
         metrics.add_dimension(name="Stack", value=stack)
         metrics.add_dimension(name="Destination", value=destination)
-        metrics.add_metric(name="BreakerOpen", unit=MetricUnit.Count, value=int(destination in down))
+        metrics.add_metric(name="BreakerOpen", unit=MetricUnit.Count, value=int(destination in shut))
         metrics.flush_metrics()
 
 

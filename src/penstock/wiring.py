@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from penstock.model.datasets import Dataset
-from penstock.model.errors import PermanentError, TransientError
+from penstock.model.errors import WAREHOUSE, DestinationDownError, PermanentError
 
 if TYPE_CHECKING:
-    from penstock.adapters.postgres import PostgresSchema
+    from penstock.adapters.postgres import PostgresSchema, PostgresViews, PostgresViewSchema
+    from penstock.model.views import View
     from penstock.ports import Clock, Leases, ObjectStore, Pipeline, Runs, SearchIndex, Warehouse
 
 
@@ -38,6 +39,7 @@ class Settings(BaseModel):
     search_auth: Literal["aws", "none"] = "aws"
     topic_arn: str = ""
     data_pipeline_id: str = ""
+    rebuild_views_arn: str = ""
     max_leased_files: int = Field(5_000, gt=0)
     max_leased_bytes: int = Field(50 * 2**30, gt=0)
     run_seconds: int = Field(6 * 3600 + 900, gt=0)
@@ -116,7 +118,7 @@ def warehouse() -> Warehouse | None:
         return None
     from penstock.adapters.postgres import PostgresWarehouse
 
-    return PostgresWarehouse(_warehouse_conninfo())
+    return PostgresWarehouse(_warehouse_conninfo)
 
 
 @cache
@@ -127,6 +129,33 @@ def schema() -> PostgresSchema | None:
     from penstock.adapters.postgres import PostgresSchema
 
     return PostgresSchema(_warehouse_conninfo())
+
+
+@cache
+def views() -> PostgresViews | None:
+    """Those that the datasets' tables are made into."""
+    if settings().warehouse == "none":
+        return None
+    from penstock.adapters.postgres import PostgresViews
+
+    return PostgresViews(_warehouse_conninfo())
+
+
+@cache
+def view_schema() -> PostgresViewSchema | None:
+    """As `schema`, of views."""
+    if settings().warehouse == "none":
+        return None
+    from penstock.adapters.postgres import PostgresViewSchema
+
+    return PostgresViewSchema(_warehouse_conninfo())
+
+
+@cache
+def described_views() -> Mapping[str, View]:
+    from penstock.model.views import load_views
+
+    return load_views(settings().datasets, datasets())
 
 
 @cache
@@ -153,6 +182,8 @@ def pipeline(dataset: Dataset, function_arn: str) -> Pipeline:
         raise PermanentError(
             f"dataset {dataset.name} asks for no kickoff: its kick_off was removed while a run went on"
         )
+    if wanted.rebuild_views and settings().rebuild_views_arn:
+        return StateMachinePipeline(_client("stepfunctions"), settings().rebuild_views_arn)
     if wanted.state_machine:
         _, partition, _, region, account, *_ = function_arn.split(":")
         machine = f"arn:{partition}:states:{region}:{account}:stateMachine:{wanted.state_machine}"
@@ -160,7 +191,7 @@ def pipeline(dataset: Dataset, function_arn: str) -> Pipeline:
     if not settings().data_pipeline_id:
         raise PermanentError(
             f"dataset {dataset.name} kicks off AWS Data Pipeline, and the stack has none. Deploy with DataPipelineId, "
-            "or name a state_machine in the dataset's kick_off."
+            "or name a state_machine or rebuild_views in the dataset's kick_off."
         )
     return DataPipeline(_client("datapipeline"), settings().data_pipeline_id, clock())
 
@@ -169,6 +200,8 @@ def forget_connections() -> None:
     """After an error: the next call reads the warehouse's secret again, which may have been rotated, and connects."""
     warehouse.cache_clear()
     schema.cache_clear()
+    views.cache_clear()
+    view_schema.cache_clear()
 
 
 def _client(service: str) -> Any:
@@ -178,14 +211,14 @@ def _client(service: str) -> Any:
 
 
 def _warehouse_conninfo() -> str:
+    """Raises DestinationDownError without it: nobody gets into the warehouse, which is no file's fault."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from psycopg import ProgrammingError
     from psycopg.conninfo import make_conninfo
 
     arn = settings().warehouse_secret_arn
     if not arn:
-        raise PermanentError(
-            "PENSTOCK_WAREHOUSE_SECRET_ARN is not set: it names the secret with host, user and password"
-        )
+        raise _no_secret("PENSTOCK_WAREHOUSE_SECRET_ARN is not set: set the stack's WarehouseSecretArn and deploy")
     try:
         secret = json.loads(_client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
         return make_conninfo(
@@ -199,15 +232,21 @@ def _warehouse_conninfo() -> str:
         )
     except ClientError as refused:
         code = refused.response["Error"]["Code"]
-        if code in ("ResourceNotFoundException", "AccessDeniedException"):
-            raise PermanentError(
-                f"the warehouse's secret {arn} can't be read: {code}. Check the ARN and the policy."
-            ) from None
-        raise TransientError(f"the warehouse's secret {arn} can't be read just now: {code}") from None
-    except BotoCoreError as lost:
-        raise TransientError(f"Secrets Manager can't be reached: {type(lost).__name__}") from None
-    except (KeyError, ValueError, TypeError):
-        # `from None`, and no text of the error: it may quote the secret.
-        raise PermanentError(
-            f"the warehouse's secret {arn} is not JSON with host, port, dbname, username and password"
+        raise _no_secret(
+            f"its secret {arn} can't be read: {code}. See that the secret is there (the stack's WarehouseSecretArn), "
+            "and that the functions' role and the secret's key and policy allow secretsmanager:GetSecretValue"
         ) from None
+    except BotoCoreError as lost:
+        raise _no_secret(
+            f"Secrets Manager can't be reached for its secret {arn}: {type(lost).__name__}. See that the functions' "
+            "subnets have a way to it: a NAT, or a VPC endpoint"
+        ) from None
+    except (KeyError, ValueError, TypeError, AttributeError, ProgrammingError):
+        # `from None`, and no text of the error: it may quote the secret.
+        raise _no_secret(
+            f"its secret {arn} is not JSON with host, port, dbname, username and password. Put a value of that shape"
+        ) from None
+
+
+def _no_secret(reason: str) -> DestinationDownError:
+    return DestinationDownError(WAREHOUSE, reason)

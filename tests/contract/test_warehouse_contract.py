@@ -17,7 +17,7 @@ from tests.contract.warehouses import Kit, PostgresKit, dataset_of, load, reject
 from tests.fakes.object_store import FakeObjectStore
 
 from penstock.model.arrivals import Arrival
-from penstock.model.errors import PermanentError, TransientError
+from penstock.model.errors import DestinationDownError, PermanentError, TransientError, down_in
 from penstock.model.outcomes import LoadOutcome, Reject, Verdict
 from penstock.model.plans import Batch
 from penstock.model.streams import ByteStream
@@ -675,12 +675,13 @@ def test_keys_may_hold_any_character(kit: Kit, store: FakeObjectStore) -> None:
     assert len(kit.warehouse.outcomes(dataset, files)) == len(names)
 
 
-def test_a_missing_table_is_a_permanent_error_that_says_what_to_do(kit: Kit, store: FakeObjectStore) -> None:
+def test_a_missing_table_is_the_warehouse_down_for_that_dataset(kit: Kit, store: FakeObjectStore) -> None:
     kit.apply(dataset_of())
     dataset = dataset_of()
     arrival = store.put("incoming/a.csv", CLEAN)
 
-    with pytest.raises(PermanentError, match="penstock apply"):
+    with pytest.raises(DestinationDownError, match="penstock apply") as down:
         kit.warehouse.begin(Batch(0, dataset.name, (arrival,)), dataset, store)
 
+    assert down.value.destination == down_in(str(down.value)) == f"warehouse/{dataset.name}"
     assert kit.warehouse.outcomes(dataset, [arrival]) == {}

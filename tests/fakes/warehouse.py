@@ -40,6 +40,8 @@ class FakeWarehouse:
     """
 
     fails: PenstockError | None = None
+    refused: Mapping[str, PenstockError] = field(default_factory=dict)
+    """The same, by the datasets of which no file is taken."""
     _ledger: dict[tuple[str, str], LoadOutcome] = field(default_factory=dict)
     _tables: dict[str, list[_Loaded]] = field(default_factory=dict)
     _rejects: dict[tuple[str, str], list[Reject]] = field(default_factory=dict)
@@ -56,7 +58,7 @@ class FakeWarehouse:
         return [row for loaded in self._tables.get(_table(dataset), []) for row in loaded.rows]
 
     def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
-        self._answer()
+        self._answer(dataset)
         for arrival in batch.arrivals:
             if self._claim(dataset, arrival):
                 self._decided[_table(dataset), arrival.id] = dataset.name, arrival
@@ -64,11 +66,11 @@ class FakeWarehouse:
         return LoadProgress()
 
     def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress:  # noqa: ARG002 - it is always done
-        self._answer()
+        self._answer(dataset)
         return LoadProgress()
 
     def outcomes(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
-        self._answer()
+        self._answer(dataset)
         known = {arrival.id: self._ledger.get((_table(dataset), arrival.id)) for arrival in arrivals}
         superseded = {arrival.id for arrival in arrivals if self._superseded(dataset, arrival)}
         there = {loaded.arrival.id for loaded in self._tables.get(_table(dataset), [])}
@@ -79,7 +81,7 @@ class FakeWarehouse:
         }
 
     def duplicates(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
-        self._answer()
+        self._answer(dataset)
         return frozenset(
             arrival.id
             for arrival in arrivals
@@ -90,18 +92,18 @@ class FakeWarehouse:
         )
 
     def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
-        self._answer()
+        self._answer(dataset)
         for arrival in arrivals:
             if self._claim(dataset, arrival):
                 self._decided[_table(dataset), arrival.id] = dataset.name, arrival
                 self._ledger[_table(dataset), arrival.id] = LoadOutcome(Verdict.QUARANTINED, reason=reason)
 
     def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
-        self._answer()
+        self._answer(dataset)
         yield from self._rejects.get((_table(dataset), arrival.id), [])
 
     def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
-        self._answer()
+        self._answer(dataset)
         mine = {key: outcome for key, outcome in self._ledger.items() if key[0] == _table(dataset)}
         replaced_by = {old: new for (_, new), outcome in mine.items() for old in outcome.replaced}
         for key, outcome in mine.items():
@@ -120,7 +122,7 @@ class FakeWarehouse:
             )
 
     def rows_by_arrival(self, dataset: Dataset, since: datetime | None = None) -> Iterator[tuple[str, int]]:
-        self._answer()
+        self._answer(dataset)
         counts: Counter[str] = Counter()
         for loaded in self._tables.get(_table(dataset), []):
             if since is None or loaded.arrival.modified >= since:
@@ -157,9 +159,9 @@ class FakeWarehouse:
         self._retries[row] = arrival.retry
         return True
 
-    def _answer(self) -> None:
-        if self.fails:
-            raise self.fails
+    def _answer(self, dataset: Dataset) -> None:
+        if error := self.fails or self.refused.get(dataset.name):
+            raise error
 
     def _load(self, arrival: Arrival, dataset: Dataset, store: ObjectStore) -> None:
         table = _table(dataset)

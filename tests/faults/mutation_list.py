@@ -47,8 +47,8 @@ MUTATIONS = {
     "ledger-before-rows": _one(
         "the ledger row commits before the rows, in a transaction of its own",
         _LOADS + "warehouse",
-        "            if not claimed:\n                return LoadProgress()\n            outcomes =",
-        "            if not claimed:\n                return LoadProgress()\n"
+        "            require_table(session.connection, dataset)\n            outcomes =",
+        "            require_table(session.connection, dataset)\n"
         '            session.connection.execute("COMMIT")\n            session.connection.execute("BEGIN")\n'
         "            outcomes =",
         POSTGRES,

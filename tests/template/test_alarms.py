@@ -38,13 +38,14 @@ def test_every_alarm_says_what_to_do_and_tells_the_topic() -> None:
         assert alarm["OKActions"] == ["RunTopic"]
 
 
+@pytest.mark.parametrize("down", ["search", "search/flights"])
 def test_a_destination_that_is_down_rings_by_the_metric_that_a_listing_publishes(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], down: str
 ) -> None:
     alarms = of_type(deployed("all of it"), "AWS::CloudWatch::Alarm")
     assert not {"WarehouseDownAlarm", "SearchDownAlarm"} & deployed("as it comes").keys()
 
-    publish_breakers("penstock", {"search"})
+    publish_breakers("penstock", {down})
 
     values = {}
     for line in map(json.loads, capsys.readouterr().out.splitlines()):

@@ -163,6 +163,30 @@ def test_an_outage_of_hours_costs_nobody_an_attempt_and_ends_by_itself(world: Wo
     assert world.leases.breakers() == {}
 
 
+def test_a_table_that_is_missing_holds_up_its_own_dataset_alone_and_costs_nobody_an_attempt(world: World) -> None:
+    world.datasets = {"flights": dataset("flights"), "planes": dataset("planes")}
+    missing = DestinationDownError("warehouse", "relation flights does not exist. Run `penstock apply`", "flights")
+    world.warehouse.refused = {"flights": missing}
+    for number in range(50):
+        world.put(f"flights/{number:02}.csv")
+    world.put("planes/a.csv")
+
+    world.pass_time(4 * 60)
+    during, waiting, breakers = list(world.planned), world.leases.waiting(), world.leases.breakers()
+    world.warehouse.refused = {}
+    world.pass_time(12)
+
+    assert waiting == {}
+    assert breakers.keys() == {"warehouse/flights"}
+    assert "penstock apply" in breakers["warehouse/flights"].reason
+    assert during[0][1] == 51
+    assert {files for _, files in during[1:]} == {1}
+    assert len(world.warehouse.rows(world.datasets["planes"])) == 1
+    assert len(world.warehouse.rows(world.datasets["flights"])) == 50
+    assert world.left == []
+    assert world.leases.breakers() == {}
+
+
 def test_what_goes_to_another_destination_goes_on_while_one_is_down(world: World) -> None:
     world.datasets = {
         "flights": dataset("flights"),

@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from psycopg.conninfo import conninfo_to_dict
+from tests.fakes.clock import FakeClock
+from tests.fakes.leases import FakeLeases
+from tests.fakes.object_store import FakeObjectStore
 
 from penstock import wiring
 from penstock.adapters import clients
+from penstock.flows.decide_batch import Destinations
+from penstock.flows.settle_batch import settle_batch
 from penstock.model.dataset_files import load_datasets
 from penstock.model.datasets import Dataset, KickOff
-from penstock.model.errors import PermanentError, TransientError
+from penstock.model.errors import DestinationDownError, PermanentError
+from penstock.model.plans import Batch, Plan, plan_key
 from penstock.wiring import Settings
 
 REPOSITORY = Path(__file__).parents[2]
@@ -88,7 +94,7 @@ def test_the_secret_becomes_a_connection_that_is_encrypted_unless_it_says_otherw
 
 @pytest.mark.parametrize("answer", ["hunter2", '["hunter2"]', '{"password": "hunter2"}'])
 def test_a_secret_of_another_shape_is_refused_and_not_quoted(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
-    with pytest.raises(PermanentError, match="host, port, dbname, username and password") as refused:
+    with pytest.raises(DestinationDownError, match=r"arn:secret.*host, port, dbname, username and password") as refused:
         conninfo(monkeypatch, answer)
 
     assert "hunter2" not in str(refused.value)
@@ -99,22 +105,39 @@ def refusal(code: str) -> ClientError:
 
 
 @pytest.mark.parametrize(
-    ("raised", "expected"),
+    ("raised", "todo"),
     [
-        (refusal("AccessDeniedException"), PermanentError),
-        (
-            refusal("ResourceNotFoundException"),
-            PermanentError,
-        ),
-        (refusal("ThrottlingException"), TransientError),
-        (EndpointConnectionError(endpoint_url="https://secretsmanager"), TransientError),
+        (refusal("AccessDeniedException"), "AccessDeniedException.*allow secretsmanager:GetSecretValue"),
+        (refusal("ResourceNotFoundException"), "ResourceNotFoundException.*See that the secret is there"),
+        (refusal("ThrottlingException"), "ThrottlingException"),
+        (EndpointConnectionError(endpoint_url="https://secretsmanager"), "a VPC endpoint"),
     ],
 )
-def test_a_secret_that_cant_be_read_is_retried_where_that_may_help(
-    monkeypatch: pytest.MonkeyPatch, raised: Exception, expected: type[Exception]
+def test_a_secret_that_cant_be_read_is_a_warehouse_that_is_down_and_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, todo: str
 ) -> None:
-    with pytest.raises(expected):
+    with pytest.raises(DestinationDownError, match=f"arn:secret.*{todo}") as down:
         conninfo(monkeypatch, raised)
+
+    assert down.value.destination == "warehouse"
+
+
+def test_without_a_secret_settling_opens_the_breaker_and_counts_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE", "postgres")
+    monkeypatch.setattr(clients, "client", lambda _: SecretsManager(refusal("AccessDeniedException")))
+    store, leases, clock = FakeObjectStore(), FakeLeases(), FakeClock()
+    flights = {"flights": load_datasets(REPOSITORY / "datasets")["flights"]}
+    arrival = store.put("incoming/flights/a.csv", b"")
+    store.put_json(plan_key("p"), Plan("p", clock.now(), (Batch(0, "flights", (arrival,)),)).to_json())
+    done = {"status": "done"}
+
+    counts = settle_batch(
+        store, leases, Destinations(wiring.warehouse(), None), clock, flights, "p", 0, done, done, most_attempts=1
+    )
+
+    assert counts["put_back"] == 1
+    assert "arn:secret" in leases.breakers()["warehouse"].reason
+    assert leases.waiting() == {}
 
 
 def kicking_off(what: KickOff | None) -> Dataset:

@@ -69,7 +69,8 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except SSLError as error:
-        raise PermanentError(f"{doing}: the index's certificate was refused. Look at PENSTOCK_SEARCH_URL") from error
+        reason = f"{doing}: the index's certificate was refused. Look at PENSTOCK_SEARCH_URL"
+        raise DestinationDownError(SEARCH, reason) from error
     except ConnectionTimeout as error:
         # It may be this request that takes it so long: whether it is down, another has to tell.
         raise TransientError(f"{doing}: the index did not answer in time ({type(error.info).__name__})") from error

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from penstock.model.datasets import Dataset
-from penstock.model.errors import SEARCH, WAREHOUSE
+from penstock.model.errors import SEARCH, WAREHOUSE, part_of
 
 DESTINATIONS = (WAREHOUSE, SEARCH)
 _FIRST_PAUSE = timedelta(seconds=30)
@@ -23,6 +23,7 @@ class Breaker:
     """An open one: one that is closed is not kept. `failures` are the times that the destination was tried in vain."""
 
     destination: str
+    """Or the part of one that a single dataset goes to (`errors.part_of`)."""
     opened: datetime
     probe_at: datetime
     failures: int
@@ -50,12 +51,11 @@ def tripped(standing: Breaker | None, destination: str, run: str, now: datetime,
 
 
 def needs(dataset: Dataset | None) -> frozenset[str]:
-    """The destinations that files of the dataset go to; None is what nobody claims."""
+    """The destinations that files of the dataset go to, whole and its own part; None is what nobody claims."""
     if dataset is None:
         return frozenset()
-    return frozenset(
-        name for name, has in ((WAREHOUSE, dataset.table is not None), (SEARCH, dataset.index is not None)) if has
-    )
+    goes_to = [name for name, has in ((WAREHOUSE, dataset.table), (SEARCH, dataset.index)) if has is not None]
+    return frozenset(goes_to) | {part_of(name, dataset.name) for name in goes_to}
 
 
 def _pause(failures: int) -> timedelta:

@@ -6,6 +6,8 @@ A state machine matches error names exactly and knows no inheritance, so a handl
 
 from __future__ import annotations
 
+import re
+
 
 class PenstockError(Exception):
     """What every error of Penstock's own is. Its text is read by an operator: what, where, why, and what to do now.
@@ -21,23 +23,30 @@ class TransientError(PenstockError):
 WAREHOUSE, SEARCH = "warehouse", "search"
 """The destinations' names, as they stand in errors, breakers and metrics."""
 
-_DOWN = "the {} is down: "
+_DOWN = re.compile(rf"the ({WAREHOUSE}|{SEARCH}) is down(?: for dataset (\S+))?: ")
 
 
 class DestinationDownError(TransientError):
     """A destination can't be used as a whole: it answers nobody, lets nobody in, or is full. It is no file's fault.
 
-    It leaves a function as TransientError, in whose text `down_in` finds the destination again.
+    With `dataset`, for that one alone: its table is missing, or refuses whoever loads. `destination` is then
+    `part_of` the two. It leaves a function as TransientError, in whose text `down_in` finds the destination again.
     """
 
-    def __init__(self, destination: str, reason: str) -> None:
-        super().__init__(f"{_DOWN.format(destination)}{reason}")
-        self.destination = destination
+    def __init__(self, destination: str, reason: str, dataset: str = "") -> None:
+        super().__init__(f"the {destination} is down{f' for dataset {dataset}' if dataset else ''}: {reason}")
+        self.destination = part_of(destination, dataset)
+
+
+def part_of(destination: str, dataset: str) -> str:
+    """What of a destination one dataset goes to, as in `warehouse/flights`: it can be down by itself."""
+    return f"{destination}/{dataset}" if dataset else destination
 
 
 def down_in(text: str) -> str:
-    """The destination that the text of a DestinationDownError names; empty for any other text."""
-    return next((name for name in (WAREHOUSE, SEARCH) if text.startswith(_DOWN.format(name))), "")
+    """The destination, or the part of it, that the text of a DestinationDownError names; empty for any other text."""
+    found = _DOWN.match(text)
+    return part_of(found[1], found[2] or "") if found else ""
 
 
 class PermanentError(PenstockError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -53,18 +53,24 @@ class Session:
 
 
 class Connections:
-    """Opened at first use, checked at each, opened anew when it is gone. Threads take turns."""
+    """Opened at first use, checked at each, opened anew when it is gone. Threads take turns.
 
-    def __init__(self, conninfo: str, limits: Limits) -> None:
+    `conninfo` may be what asks for it: it is called for each connection, and what it raises is raised.
+    """
+
+    def __init__(self, conninfo: str | Callable[[], str], limits: Limits) -> None:
         self._conninfo = conninfo
         self._limits = limits
         self._lock = threading.Lock()
         self._connection: Connection | None = None
 
     @contextmanager
-    def transaction(self, doing: str) -> Iterator[Session]:
-        """Commits at the end, rolls back on any exception. `doing` is for errors to name, as in `read the ledger`."""
-        with self._lock, translated(doing):
+    def transaction(self, doing: str, dataset: str = "") -> Iterator[Session]:
+        """Commits at the end, rolls back on any exception. `doing` is for errors to name, as in `read the ledger`.
+
+        With `dataset`, what is refused for good in it says that the warehouse is down for that dataset.
+        """
+        with self._lock, translated(doing, dataset):
             connection = self._ready(doing)
             with connection.transaction():
                 self._begin(connection)
@@ -91,7 +97,8 @@ class Connections:
         return self._connection
 
     def _connect(self) -> Connection:
-        parameters = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(self._conninfo)})
+        conninfo = self._conninfo if isinstance(self._conninfo, str) else self._conninfo()
+        parameters = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(conninfo)})
         # No prepared statements: a pooler between us would have to pin its server connection for them.
         connection = psycopg.connect(parameters, autocommit=True, prepare_threshold=None)
         _set(connection, _VANISHED, local=False)

@@ -62,8 +62,11 @@ def without_values(message: str) -> str:
     return re.sub(r':? *"(.*)"', "", message, flags=re.DOTALL)
 
 
-def root_of(error: psycopg.Error, doing: str) -> PenstockError:
-    """The error to raise; `doing` is what was attempted, as in `load batch 3 of dataset flights`."""
+def root_of(error: psycopg.Error, doing: str, dataset: str = "") -> PenstockError:
+    """The error to raise; `doing` is what was attempted, as in `load batch 3 of dataset flights`.
+
+    With `dataset` no row of a file was at work: what is refused is refused to every file of the dataset.
+    """
     state = error.sqlstate
     if state is not None and state.startswith(_DOWN):
         return down(error, doing)
@@ -80,28 +83,34 @@ def root_of(error: psycopg.Error, doing: str) -> PenstockError:
         return TransientError(
             f"the warehouse could not {doing}: {words(error)} ({state}). Nothing of it was kept; try again"
         )
+    if dataset and not is_row_fault(error):
+        return down(error, doing, dataset)
     advice = _ADVICE.get(state) or _ADVICE.get(state[:2])
     return PermanentError(
         f"the warehouse could not {doing}: {words(error)} ({state})" + (f". {advice}" if advice else "")
     )
 
 
-def down(error: psycopg.Error, doing: str) -> DestinationDownError:
-    """The server as a whole is at fault: it could not be connected to, or lets nobody write."""
-    state = f" ({error.sqlstate})" if error.sqlstate else ""
-    advice = _ADVICE.get((error.sqlstate or "")[:2]) or (
-        "Look whether the server is up, has room on its disk and connections left, and lets this role in with the "
-        "secret's password from the functions' security groups"
+def down(error: psycopg.Error, doing: str, dataset: str = "") -> DestinationDownError:
+    """The server as a whole, or what it has for the dataset, is at fault: nobody can connect, or nobody can write."""
+    code = error.sqlstate or ""
+    state = f" ({code})" if code else ""
+    advice = (
+        _ADVICE.get(code)
+        or _ADVICE.get(code[:2])
+        or (
+            "Look whether the server is up, has room on its disk and connections left, and lets this role in with the "
+            "secret's password from the functions' security groups"
+        )
     )
-    return DestinationDownError(
-        WAREHOUSE, f"it could not {doing}: {words(error)}{state}. Nothing of it was kept. {advice}"
-    )
+    reason = f"it could not {doing}: {words(error)}{state}. Nothing of it was kept. {advice}"
+    return DestinationDownError(WAREHOUSE, reason, dataset)
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Lets no exception of psycopg's own through."""
+def translated(doing: str, dataset: str = "") -> Iterator[None]:
+    """Lets no exception of psycopg's own through; `doing` and `dataset` as in `root_of`."""
     try:
         yield
     except psycopg.Error as error:
-        raise root_of(error, doing) from None
+        raise root_of(error, doing, dataset) from None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from psycopg import sql
 
 from penstock.adapters.postgres.column_types import identifier, table_of
 from penstock.adapters.postgres.connection import Connections, Limits
+from penstock.adapters.postgres.errors import translated
 from penstock.adapters.postgres.judge import Judge
 from penstock.adapters.postgres.ledger import Earlier, Ledger
 from penstock.adapters.postgres.load_file import FileLoader
+from penstock.adapters.postgres.require_table import require_table
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
@@ -26,21 +28,26 @@ _PAGE = 10_000
 class PostgresWarehouse:
     """`conninfo` is libpq's, with the role that loads (`penstock_loader`); `sslmode` and the like are its parameters.
 
+    It may be what asks for it, as for a secret: at each connecting, and what that raises is raised.
     It holds one connection, which threads share by turns: a Lambda loads one batch at a time.
     """
 
-    def __init__(self, conninfo: str, limits: Limits | None = None) -> None:
+    def __init__(self, conninfo: str | Callable[[], str], limits: Limits | None = None) -> None:
         self._connections = Connections(conninfo, limits or Limits())
 
     def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
-        """Loads the batch and returns when it is committed. TransientError means that nothing of it was kept."""
+        """Loads the batch and returns when it is committed. TransientError means that nothing of it was kept.
+
+        What stands against every file is told from what stands against one: the table is asked before a file is read.
+        """
         target = table_of(dataset).qualified
         doing = f"load batch {batch.number} of dataset {dataset.name} into {target}"
-        with self._connections.transaction(doing) as session:
+        with self._connections.transaction(doing, dataset.name) as session:
             ledger = Ledger(session.connection, target)
             claimed = ledger.claim(dataset.name, batch.arrivals)
             if not claimed:
                 return LoadProgress()
+            require_table(session.connection, dataset)
             outcomes = _load_each(FileLoader(session, ledger, Judge.of(session.connection), dataset, store), claimed)
             ledger.decide(outcomes)
         return LoadProgress()
@@ -51,12 +58,13 @@ class PostgresWarehouse:
 
     def outcomes(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
         target = table_of(dataset).qualified
-        with self._connections.transaction(f"read the load ledger of {target}") as session:
+        with self._connections.transaction(f"read the load ledger of {target}", dataset.name) as session:
             return Ledger(session.connection, target).outcomes(arrivals)
 
     def duplicates(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
         target = table_of(dataset).qualified
-        with self._connections.transaction(f"look for duplicates in the load ledger of {target}") as session:
+        doing = f"look for duplicates in the load ledger of {target}"
+        with self._connections.transaction(doing, dataset.name) as session:
             earlier = Ledger(session.connection, target).loaded_before(arrivals)
         return frozenset(
             arrival.id
@@ -69,7 +77,7 @@ class PostgresWarehouse:
 
     def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
         target = table_of(dataset).qualified
-        with self._connections.transaction(f"quarantine files of dataset {dataset.name}") as session:
+        with self._connections.transaction(f"quarantine files of dataset {dataset.name}", dataset.name) as session:
             Ledger(session.connection, target).claim(dataset.name, arrivals, reason)
 
     def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
@@ -77,7 +85,7 @@ class PostgresWarehouse:
         target = table_of(dataset).qualified
         last = -1
         while True:
-            with self._connections.transaction(f"read the rejects of {arrival.uri}") as session:
+            with self._connections.transaction(f"read the rejects of {arrival.uri}", dataset.name) as session:
                 page = list(Ledger(session.connection, target).rejects_after(arrival.id, last))
             if not page:
                 return
@@ -128,7 +136,8 @@ def _load_each(loader: FileLoader, arrivals: Sequence[Arrival]) -> dict[str, Loa
     for arrival in arrivals:
         before = earlier.setdefault((arrival.bucket, arrival.key), [])
         try:
-            outcome = loader.load(arrival, before)
+            with translated(f"load {arrival.uri}"):  # As a trigger may refuse one file: the others go on.
+                outcome = loader.load(arrival, before)
         except PermanentError as error:
             unreadable.append(error)
             outcome = LoadOutcome(Verdict.QUARANTINED, reason=str(error))
