@@ -1,4 +1,4 @@
-"""Creates or checks tables and indexes: as a custom resource of the stack at each deploy, or when called by hand.
+"""Creates or checks tables, views and indexes: as a custom resource of the stack at each deploy, or when called by hand.
 
 Called by hand it answers `{"did": ["created table public.flights", …]}` and raises what goes wrong. As a custom
 resource it answers CloudFormation. Deleting the stack drops nothing: tables and indexes hold the data.
@@ -28,4 +28,5 @@ def handler(event: Event, context: Context) -> Answer:
 
 
 def _apply() -> list[str]:
-    return apply_datasets(wiring.schema(), wiring.search(), wiring.datasets())
+    views = wiring.described_views()
+    return apply_datasets(wiring.schema(), wiring.search(), wiring.datasets(), wiring.view_schema(), views)

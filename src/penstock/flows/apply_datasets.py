@@ -1,11 +1,12 @@
-"""Makes tables and indexes what the datasets say: `penstock apply`, and every deploy."""
+"""Makes tables, views and indexes what the datasets say: `penstock apply`, and every deploy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from penstock.model.datasets import Dataset
+from penstock.model.views import View
 from penstock.ports import SearchIndex
 
 
@@ -17,9 +18,25 @@ class Schema(Protocol):
         ...
 
 
-def apply_datasets(schema: Schema | None, search: SearchIndex | None, datasets: Mapping[str, Dataset]) -> list[str]:
+class ViewSchema(Protocol):
+    """The views' owner, who also owns the tables."""
+
+    def apply(self, views: Iterable[View]) -> list[str]:
+        """As `Schema.apply`. Raises PermanentError where a query is refused."""
+        ...
+
+
+def apply_datasets(
+    schema: Schema | None,
+    search: SearchIndex | None,
+    datasets: Mapping[str, Dataset],
+    view_schema: ViewSchema | None = None,
+    views: Mapping[str, View] | None = None,
+) -> list[str]:
     """What was done, a line each. Doing it again does nothing."""
     done = list(schema.apply(datasets)) if schema else []
+    if view_schema and views is not None:
+        done += view_schema.apply(views.values())
     for name, dataset in sorted(datasets.items()):
         if search and dataset.index and search.apply(dataset):
             done.append(f"index {dataset.index.name}: created or updated for dataset {name}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from penstock.model.arrivals import PROCESSED
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
 from penstock.ports import Leases, Pipeline
@@ -26,6 +27,8 @@ def kick_off(
         raise PermanentError(f"Dataset {name} of run {plan} asks for no kickoff any more: nothing was started.")
     if not leases.claim_kick_off(plan, name):
         return {"reference": ""}
-    reference = pipeline_of(dataset).start(plan, name, dataset.kick_off.parameters)
+    # Where its files lie now: what a precondition asks about.
+    parameters = {"processed": f"{PROCESSED}{dataset.prefix}", **dataset.kick_off.parameters}
+    reference = pipeline_of(dataset).start(plan, name, parameters)
     leases.finish_kick_off(plan, name, reference)
     return {"reference": reference}

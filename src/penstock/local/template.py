@@ -121,6 +121,7 @@ def pipeline_objects(template: Path) -> list[dict[str, Any]]:
                         {name[0].lower() + name[1:]: value if isinstance(value, str) else json.dumps(value)}
                         | {"key": field["Key"]}
                         for field in given["Fields"]
+                        if "Key" in field  # Else it stands behind a Condition: the laptop has no worker to place.
                         for name, value in field.items()
                         if name != "Key"
                     ],

@@ -194,16 +194,17 @@ class Pace(_Model):
 
 
 class KickOff(_Model):
-    """What to start when a run has loaded something of this dataset: one of the two."""
+    """What to start when a run has loaded something of this dataset: one of the three."""
 
+    rebuild_views: Literal[True] | None = Field(None, description="Rebuild the views that are made of it (views/).")
     data_pipeline: Literal[True] | None = Field(None, description="Activate the stack's AWS Data Pipeline.")
     state_machine: str | None = Field(None, description="The name of a state machine of this account to start.")
     parameters: dict[str, str] = Field(default_factory=dict, description="Handed on as parameter values or input.")
 
     @model_validator(mode="after")
     def _one(self) -> KickOff:
-        if (self.data_pipeline is None) == (self.state_machine is None):
-            raise ValueError("name exactly one of data_pipeline and state_machine")
+        if sum(one is not None for one in (self.rebuild_views, self.data_pipeline, self.state_machine)) != 1:
+            raise ValueError("name exactly one of rebuild_views, data_pipeline and state_machine")
         return self
 
 
