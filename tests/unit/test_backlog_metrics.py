@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from penstock.flows.list_incoming import Backlog, Listing
+from penstock.flows.backlog import Backlog
+from penstock.flows.list_incoming import Listing
 from penstock.metrics import publish_backlog
 
 AT = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)

@@ -12,24 +12,33 @@ S3 is the queue: what is in `incoming/` is not done. This may die at any line, a
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
+from penstock.flows.backlog import Backlog
 from penstock.flows.close_again import closing_of
 from penstock.flows.gate import Gate
+from penstock.flows.gathering import gather, silent
 from penstock.flows.look_after_runs import Orphans, arrivals_of, look_after
-from penstock.flows.planning import Oldest, Room, choose, group
+from penstock.flows.pacing import adapt, shares
+from penstock.flows.planning import Oldest, Room, Share, choose, group
+from penstock.flows.remembering import Remembered
+from penstock.flows.run_ids import plan_id
+from penstock.flows.start_backfill import BackfillLimits, is_due, live_backfill, remember_end, start_backfill
 from penstock.model.arrivals import INCOMING, UNCLAIMED, Arrival
+from penstock.model.backfills import is_claimed
 from penstock.model.dataset_files import dataset_of
 from penstock.model.datasets import Dataset
 from penstock.model.errors import TransientError
-from penstock.model.plans import Batch, Plan, plan_key
+from penstock.model.memos import STACK
+from penstock.model.plans import MAX_BATCHES, Batch, Plan, plan_key
 from penstock.ports import Attempt, Clock, Leases, ListingLease, ObjectStore, RunRecord, Runs, RunStatus
 
 LEASE = timedelta(minutes=2)
 """How long a listing that died can keep the next from listing. One that lives prolongs it."""
+_RESERVE = 10
+"""One part in so many of all room is left to datasets that hold less than their fair share of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +50,13 @@ class Limits:
     run: timedelta
     closings: int = 5
     """How often a run that ended badly is closed again at most."""
-
-
-@dataclass(slots=True)
-class Backlog:
-    """What of a dataset is in `incoming/`: not settled yet, be it leased or not."""
-
-    files: int = 0
-    bytes: int = 0
-    oldest: datetime | None = None
-
-    def add(self, arrival: Arrival) -> None:
-        self.files += 1
-        self.bytes += arrival.size
-        self.oldest = arrival.modified if self.oldest is None else min(self.oldest, arrival.modified)
-
-    def oldest_age(self, now: datetime) -> float:
-        """Seconds; 0 when there is none."""
-        return max(0.0, (now - self.oldest).total_seconds()) if self.oldest else 0.0
+    backfill: BackfillLimits = field(default_factory=BackfillLimits)
+    parallel: int = 8
+    """Batches that one run works at once (the machine's MaxConcurrency)."""
+    at_work: int = 40
+    """The most batches that all live runs together may work at once: what a destination has connections for."""
+    between: timedelta = timedelta(0)
+    """From the planning of one run to that of the next, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +70,12 @@ class Listing:
     plans: tuple[str, ...] = ()
     down: frozenset[str] = frozenset()
     """Destinations whose breaker is open."""
+    growing_minutes: float = 0.0
+    """For how long the backlog has grown, without what waits for its flush."""
+    stuck_minutes: float = 0.0
+    """For how long it has not fallen."""
+    silent: Mapping[str, bool] = field(default_factory=dict)
+    """Of each dataset that expects files, whether none has come for too long."""
 
 
 def list_incoming(
@@ -90,10 +94,10 @@ def list_incoming(
     plans: list[str] = []
     while True:
         holding = _Holding(leases, clock, lease)
-        backlog, plan, down = _list_once(store, leases, runs, clock, datasets, limits, holding)
-        plans += [plan] if plan else []
+        listing = _list_once(store, leases, runs, clock, datasets, limits, holding)
+        plans += listing.plans
         if not leases.release_listing(holding.lease):
-            return Listing(listed=True, at=clock.now(), backlog=backlog, plans=tuple(plans), down=down)
+            return replace(listing, at=clock.now(), plans=tuple(plans))
         # Someone asked meanwhile, and may mean a file that came after its key was passed.
         lease = holding.lease
 
@@ -136,7 +140,7 @@ def _list_once(
     datasets: Mapping[str, Dataset],
     limits: Limits,
     holding: _Holding,
-) -> tuple[Mapping[str, Backlog], str | None, frozenset[str]]:
+) -> Listing:
     # In this order: a run that is seen to be over has moved what it settled and put back the rest, so the reads of
     # put-back arrivals and of S3 that follow see all of that. The other way round a file could look free that is not.
     live, over = look_after(leases, runs, clock)
@@ -146,12 +150,13 @@ def _list_once(
     gate = Gate(leases.breakers(), datasets, {run.id for run in live}, now)
     orphans = Orphans(arrivals_of(store, [run for run in over if run.status is not RunStatus.SUCCEEDED]), waiting, now)
 
-    room = Room(
-        files=limits.files - sum(run.files for run in live),
-        bytes=limits.bytes - sum(run.bytes for run in live),
-        empty=not any(run.files for run in live),
-    )
+    remembered = Remembered(leases)
+    adapt(store, over, live, datasets, remembered, now)
+    claims = [run.claim for run in live if run.claim]
+    free = 0
     backlog = {name: Backlog() for name in (*datasets, UNCLAIMED)}
+    due = {name: Backlog() for name in backlog}
+    room = _room(limits, live, shares(datasets, backlog, live, remembered, limits.files, limits.bytes))
     oldest = {name: Oldest(max(room.files, 0)) for name in backlog}
     previous = ""
     for arrival in holding.through(store.arrivals(INCOMING)):
@@ -162,8 +167,11 @@ def _list_once(
         orphans.see(arrival, counts=not gate.shut(name))
         # Versions of one key are worked in order, one at a time: those behind the first wait, whatever keeps that one.
         first, previous = arrival.key != previous, arrival.key
-        if first and leased.isdisjoint((arrival.id, arrival.key)) and _is_due(waiting.get(arrival.id), now):
+        is_free = leased.isdisjoint((arrival.id, arrival.key)) and not is_claimed(arrival, claims)
+        if first and is_free and _is_due(waiting.get(arrival.id), now):
             oldest[name].add(arrival)
+            due[name].add(arrival)
+            free += arrival.modified < now and not gate.shut(name)
 
     # Attempts first: a run that has ended is not looked at again. Done twice, each is the same attempt.
     holding.keep()
@@ -176,19 +184,84 @@ def _list_once(
         holding.keep()
         if closing and closing.id not in known:
             leases.record_run(holding.lease, closing)
+        if run.claim:
+            remember_end(leases, waiting, run, now)
         leases.end_run(run.id, run.status, now)
 
-    chosen = choose(gate.admit({name: heap.in_order() for name, heap in oldest.items()}), room)
-    attempts = {arrival: attempt.attempts for arrival, attempt in waiting.items()}
-    batches = group(chosen, {name: dataset.batch for name, dataset in datasets.items()}, attempts)
-    down = frozenset(gate.breakers)
+    waiting_for_more = gather(datasets, due, remembered, now)
+    pressing = [backlog[name] for name in backlog if name not in waiting_for_more]
+    level = remembered.backlog().seen(
+        sum(one.files for one in pressing), min((one.oldest for one in pressing if one.oldest), default=None), now
+    )
+    listing = Listing(
+        listed=True,
+        at=now,
+        backlog=backlog,
+        down=frozenset(gate.breakers),
+        growing_minutes=level.growing_minutes(now),
+        stuck_minutes=level.stuck_minutes(now),
+        silent=silent(datasets, backlog, remembered, now),
+    )
+    if 0 < limits.backfill.from_files < free and not live_backfill(live) and is_due(waiting, now):
+        remembered.change(STACK, level)
+        remembered.keep()
+        holding.keep()
+        most = limits.files, limits.bytes, limits.backfill.at_once
+        started = start_backfill(leases, runs, clock, holding.lease, live, INCOMING, *most)
+        return replace(listing, plans=(started,))
+    eligible = {name: heap.in_order() for name, heap in oldest.items() if name not in waiting_for_more}
+    too_early = level.ran is not None and now < level.ran + limits.between
+    batches = () if too_early else _batches(limits, live, room, gate, eligible, waiting)
+    remembered.change(STACK, level.model_copy(update={"ran": now}) if batches and limits.between else level)
+    remembered.keep()
     if not batches:
-        return backlog, None, down
+        return listing
     holding.keep()
     plan = start_run(store, leases, runs, clock, limits, holding.lease, batches)
     for breaker in gate.probed_by(plan, (batch.dataset for batch in batches)):
         leases.open_breaker(breaker)
-    return backlog, plan, down
+    return replace(listing, plans=(plan,))
+
+
+def _room(limits: Limits, live: Sequence[RunRecord], shares: Mapping[str, Share]) -> Room:
+    return Room(
+        files=limits.files - sum(run.files for run in live),
+        bytes=limits.bytes - sum(run.bytes for run in live),
+        empty=not any(run.files for run in live),
+        shares=shares,
+        reserve_files=limits.files // _RESERVE,
+        reserve_bytes=limits.bytes // _RESERVE,
+        most_bytes=limits.bytes,
+    )
+
+
+def _batches(
+    limits: Limits,
+    live: Sequence[RunRecord],
+    room: Room,
+    gate: Gate,
+    eligible: Mapping[str, Sequence[Arrival]],
+    waiting: Mapping[str, Attempt],
+) -> tuple[Batch, ...]:
+    left = limits.at_work - sum(_at_work(run, limits) for run in live)
+    most = _most_batches(left, limits)
+    return group(
+        choose(gate.admit(eligible), room),
+        {name: dataset.batch for name, dataset in gate.datasets.items()},
+        {arrival: attempt.attempts for arrival, attempt in waiting.items()},
+        most=most,
+        reserved=most - _most_batches(left - limits.at_work // _RESERVE, limits),
+        idle={name for name in eligible if not room.shares[name].held_files},
+    )
+
+
+def _at_work(run: RunRecord, limits: Limits) -> int:
+    return limits.backfill.at_once if run.claim else min(run.batches, limits.parallel)
+
+
+def _most_batches(left: int, limits: Limits) -> int:
+    """Of a run that may work `left` at once: it works `parallel` however many it has, and never more than it has."""
+    return MAX_BATCHES if left >= limits.parallel else max(left, 0)
 
 
 def _is_due(attempt: Attempt | None, now: datetime) -> bool:
@@ -218,21 +291,16 @@ def start_run(
             batches=len(batches),
             files=len(plan.arrivals),
             bytes=sum(batch.size for batch in batches),
-            datasets=_files_per_dataset(batches),
+            datasets=_per_dataset((batch.dataset, len(batch.arrivals)) for batch in batches),
+            sizes=_per_dataset((batch.dataset, batch.size) for batch in batches),
         ),
     )
     runs.start(plan.id, len(batches))
     return plan.id
 
 
-def _files_per_dataset(batches: Iterable[Batch]) -> dict[str, int]:
-    files: dict[str, int] = {}
-    for batch in batches:
-        files[batch.dataset] = files.get(batch.dataset, 0) + len(batch.arrivals)
-    return files
-
-
-def plan_id(now: datetime, random: Callable[[int], str] = secrets.token_hex) -> str:
-    """`20260115T101112-345-1a2b3c4d`: sorts by time, and is an execution's name (letters, digits, `-`; ≤ 80)."""
-    moment = now.astimezone(UTC)
-    return f"{moment:%Y%m%dT%H%M%S}-{moment.microsecond // 1000:03d}-{random(4)}"
+def _per_dataset(amounts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for name, amount in amounts:
+        total[name] = total.get(name, 0) + amount
+    return total

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import BatchLimits
@@ -19,12 +19,44 @@ ALONE_FROM = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Of one dataset: what live runs hold, the most that they may hold, and how much of the room is fairly its own."""
+
+    held_files: int
+    held_bytes: int
+    most_files: int
+    most_bytes: int
+    fair_files: int
+    fair_bytes: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.held_files >= self.fair_files or self.held_bytes >= self.fair_bytes
+
+    def takes(self, arrival: Arrival) -> bool:
+        """A file that is bigger than all that may be held goes alone."""
+        if self.held_files >= self.most_files:
+            return False
+        return not self.held_files or self.held_bytes + arrival.size <= self.most_bytes
+
+    def with_(self, arrival: Arrival) -> Share:
+        return replace(self, held_files=self.held_files + 1, held_bytes=self.held_bytes + arrival.size)
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """What may be taken now, over all datasets. `empty` says that nothing is leased at all."""
 
     files: int
     bytes: int
     empty: bool
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    """By dataset; one without takes what it gets."""
+    reserve_files: int = 0
+    """The last of the room, which a dataset that holds its fair share leaves to those that don't."""
+    reserve_bytes: int = 0
+    most_bytes: int = 0
+    """All the room there can ever be."""
 
 
 @dataclass(slots=True)
@@ -52,24 +84,46 @@ class Oldest:
 def choose(eligible: Mapping[str, Sequence[Arrival]], room: Room) -> dict[str, list[Arrival]]:
     """What of `eligible` (per dataset, oldest first) fits into `room`.
 
-    The datasets take turns, the one that waits longest first. When the next arrival does not fit in bytes, choosing
-    ends there: the rest of the room is kept for it, or small files would overtake a big one for ever. One that is
-    bigger than all the room there can ever be goes alone, when nothing else is leased.
+    The datasets take turns, the one that waits longest first. When the next arrival does not fit in bytes, the rest of
+    the room is kept for it, or small files would overtake a big one for ever: only datasets that hold less than their
+    fair share go on, and together never hold more than the reserve meanwhile. One that does not fit beside the reserve
+    ends the choosing; one that is bigger than all the room there can ever be goes alone, when nothing else is leased.
     """
     queues = sorted(((name, deque(arrivals)) for name, arrivals in eligible.items() if arrivals), key=_age_of_first)
     chosen: dict[str, list[Arrival]] = {}
-    files, size, empty = room.files, room.bytes, room.empty
+    shares = dict(room.shares)
+    files, size, empty, kept = room.files, room.bytes, room.empty, False
     while queues and files > 0:
         for name, queue in queues:
             if files <= 0:
                 break
-            if queue[0].size > size and not empty:
-                return chosen
-            arrival = queue.popleft()
+            arrival, share = queue[0], shares.get(name)
+            over = share is not None and share.is_over
+            spare = room.reserve_bytes - _held_below_share(shares) if kept else size
+            if (
+                (share and not share.takes(arrival))
+                or (over and files <= room.reserve_files)
+                or (kept and (over or arrival.size > spare))
+            ):
+                queue.clear()
+                continue
+            if not empty and arrival.size > size - (room.reserve_bytes if over else 0):
+                if not over or not room.reserve_bytes or arrival.size > room.most_bytes - room.reserve_bytes:
+                    return chosen
+                kept = True
+                queue.clear()
+                continue
+            queue.popleft()
             chosen.setdefault(name, []).append(arrival)
             files, size, empty = files - 1, size - arrival.size, False
+            if share:
+                shares[name] = share.with_(arrival)
         queues = [entry for entry in queues if entry[1]]
     return chosen
+
+
+def _held_below_share(shares: Mapping[str, Share]) -> int:
+    return sum(share.held_bytes for share in shares.values() if not share.is_over)
 
 
 def group(
@@ -77,10 +131,13 @@ def group(
     limits: Mapping[str, BatchLimits],
     attempts: Mapping[str, int],
     most: int = MAX_BATCHES,
+    reserved: int = 0,
+    idle: Container[str] = (),
 ) -> tuple[Batch, ...]:
     """At most `most` batches of what was chosen (per dataset, oldest first), numbered; what is over is left for later.
 
-    `limits` are the datasets'; `attempts` those of arrivals that were put back, by id.
+    `limits` are the datasets'; `attempts` those of arrivals that were put back, by id. The last `reserved` of the
+    batches are for `idle` datasets, which no live run works.
     """
     waiting = [
         deque((name, part) for part in _parts(arrivals, limits.get(name, BatchLimits()), attempts))
@@ -88,11 +145,12 @@ def group(
     ]
     batches: list[Batch] = []
     while any(waiting):
+        before = len(batches)
         for queue in waiting:
-            if queue and len(batches) < most:
+            if queue and len(batches) < (most if queue[0][0] in idle else most - reserved):
                 name, part = queue.popleft()
                 batches.append(Batch(len(batches), name, tuple(part)))
-        if len(batches) == most:
+        if len(batches) == before:
             break
     return tuple(batches)
 

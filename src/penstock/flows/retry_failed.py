@@ -126,6 +126,7 @@ class Retrying:
     def _choose(self, found: Iterable[Failed], unknown: Mapping[str, str], live: Sequence[RunRecord]) -> Retry:
         passed_over = dict(unknown)
         held = self._keys_of(live)
+        claimed = {run.claim.prefix for run in live if run.claim}
         chosen: dict[str, list[Failed]] = {}
         keys: set[str] = set()
         files = self.limits.files - sum(run.files for run in live)
@@ -136,7 +137,7 @@ class Retrying:
             why = ""
             if not failed.dataset:
                 why = "still no dataset claims its key: add one with its prefix, and deploy"
-            elif arrival.key in held:
+            elif arrival.key in held or any(arrival.key.startswith(prefix) for prefix in claimed):
                 why = "a run is at work on a version of its key: retry it when that has ended"
             elif arrival.key in keys:
                 why = "another version of its key goes first: retry it when that has ended"

@@ -1,4 +1,4 @@
-"""What one listing leaves for the next: what of a dataset has been gathered and how fast it may go, and the backlog's way.
+"""What one listing leaves for the next: what of a dataset was gathered, how fast it may go, how the backlog went.
 
 The listing is the truth. A memo that is lost or makes no sense is as if there were none, and is right again after one
 listing; the most that it costs is said at each field.
