@@ -34,17 +34,27 @@ def move_all(client: S3Client, bucket: str, moves: Sequence[Move]) -> None:
     moves = [move for move in moves if move.to != move.arrival.lies.key]
     if not moves:
         return
-    copied: list[Arrival] = []
-    failures: list[PenstockError] = []
-    with ThreadPoolExecutor(min(_THREADS, len(moves)), thread_name_prefix="move") as pool:
-        for move, failure in zip(moves, pool.map(lambda move: _try_copy(client, bucket, move), moves), strict=True):
-            if failure is None:
-                copied.append(move.arrival)
-            else:
-                failures.append(failure)
+    results = _copy_each(client, bucket, moves)
+    copied = [move.arrival for move, failure in results if failure is None]
+    failures = [failure for _, failure in results if failure]
     failures += _delete(client, bucket, copied)
+    _raise_worst(failures)
+
+
+def copy_all(client: S3Client, bucket: str, copies: Sequence[Move]) -> None:
+    """`ObjectStore.copy`."""
+    if copies:
+        _raise_worst([failure for _, failure in _copy_each(client, bucket, copies) if failure])
+
+
+def _copy_each(client: S3Client, bucket: str, moves: Sequence[Move]) -> list[tuple[Move, PenstockError | None]]:
+    with ThreadPoolExecutor(min(_THREADS, len(moves)), thread_name_prefix="move") as pool:
+        return list(zip(moves, pool.map(lambda move: _try_copy(client, bucket, move), moves), strict=True))
+
+
+def _raise_worst(failures: Sequence[PenstockError]) -> None:
+    """The permanent one first: it is what an operator has to mend."""
     if failures:
-        # The permanent one first: it is what an operator has to mend.
         raise next((failure for failure in failures if isinstance(failure, PermanentError)), failures[0])
 
 
