@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.leases import FakeLeases
 
 from penstock.adapters.dynamodb import DynamoLeases
+from penstock.model.backfills import Claim
 from penstock.model.breakers import Breaker
 from penstock.model.errors import TransientError
 from penstock.ports import Attempt, Leases, ListingLease, Memo, RunRecord, RunStatus
@@ -302,3 +303,11 @@ def test_of_two_who_keep_a_memo_at_once_one_does(leases: Leases) -> None:
             kept = list(pool.map(leases.keep_memo, [Memo("flights", text, version) for text in ("a", "b")]))
 
         assert sorted(kept) == [False, True]
+
+
+def test_what_a_backfill_claims_comes_back_with_its_run(leases: Leases) -> None:
+    backfill = replace(run(), claim=Claim("incoming/flights/é/", NOW))
+
+    leases.record_run(held(leases.acquire_listing("a", NOW, MINUTE)), backfill)
+
+    assert list(leases.live_runs()) == [backfill]

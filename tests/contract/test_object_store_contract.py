@@ -106,6 +106,16 @@ def test_versions_that_span_pages_stay_in_order(there: Bucket) -> None:
     assert [read(there, found[number + 1]) for number in numbers] == [b"%04d" % number for number in numbers]
 
 
+@pytest.mark.parametrize("key", ODD_KEYS.values(), ids=ODD_KEYS)
+def test_a_listing_goes_on_after_a_key_without_any_of_its_versions(there: Bucket, key: str) -> None:
+    for name in ("incoming/a", key, key, "incoming/zz", "incoming/zz"):
+        there.put(name, b"1")
+
+    after = [arrival.key for arrival in there.store.arrivals("incoming/", key)]
+
+    assert after == ["incoming/zz", "incoming/zz"]
+
+
 def test_an_arrival_tells_size_etag_and_when_it_was_put(there: Bucket) -> None:
     there.put("incoming/a", b"hello")
 

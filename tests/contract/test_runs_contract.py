@@ -14,6 +14,8 @@ from tests.contract.engines import client
 from tests.fakes.runs import MACHINE, FakeRuns
 
 from penstock.adapters.stepfunctions import StepFunctionsRuns
+from penstock.model.backfills import backfill_id
+from penstock.model.errors import PermanentError
 from penstock.model.plans import closing_id
 from penstock.ports import Runs, RunStatus
 
@@ -100,3 +102,32 @@ def test_a_closing_is_a_run_of_its_plan_with_a_name_of_its_own_and_no_batches(aw
 
     started = states.describe_execution(executionArn=runs.execution_of("p-1-closing-2"))
     assert json.loads(started["input"]) == {"plan": "p-1", "batches": []}
+
+
+def test_a_backfill_is_an_execution_of_its_own_machine_and_its_closing_is_not(aws: str) -> None:
+    states = client("stepfunctions", aws)
+    machines = [
+        states.create_state_machine(name=f"{name}-{uuid.uuid4().hex[:8]}", definition=json.dumps(WAITS), roleArn=ROLE)[
+            "stateMachineArn"
+        ]
+        for name in ("ingest", "backfill")
+    ]
+    runs = StepFunctionsRuns(states, *machines)
+    run = backfill_id("p-1")
+
+    runs.start(run, 0)
+    runs.start(closing_id(run, 1), 0)
+
+    backfill = states.describe_execution(executionArn=runs.execution_of(run))
+    assert backfill["stateMachineArn"] == machines[1]
+    assert json.loads(backfill["input"]) == {"plan": run, "part": 0}
+    closing = states.describe_execution(executionArn=runs.execution_of(closing_id(run, 1)))
+    assert closing["stateMachineArn"] == machines[0]
+    assert json.loads(closing["input"]) == {"plan": run, "batches": []}
+
+
+def test_a_stack_without_the_backfill_machine_says_so() -> None:
+    runs = StepFunctionsRuns(client("stepfunctions", "http://127.0.0.1:1"), MACHINE)
+
+    with pytest.raises(PermanentError, match="deploy"):
+        runs.execution_of(backfill_id("p-1"))

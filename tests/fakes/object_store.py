@@ -61,11 +61,12 @@ class FakeObjectStore:
 
     # ── the port ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def arrivals(self, prefix: str) -> Iterator[Arrival]:
+    def arrivals(self, prefix: str, after: str = "") -> Iterator[Arrival]:
         for key in sorted(self._versions, key=str.encode):
             for version in tuple(self._versions.get(key, ())):
                 directory = not version.data and key.endswith("/")
-                if key.startswith(prefix) and not version.marker and not directory:
+                wanted = key.startswith(prefix) and key.encode() > after.encode()
+                if wanted and not version.marker and not directory:
                     yield self._arrival(key, version)
 
     @contextmanager

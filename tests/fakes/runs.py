@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from penstock.adapters.stepfunctions import execution_arn
+from penstock.model.backfills import is_backfill
 from penstock.ports import RunStatus
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:ingest"
+BACKFILL = "arn:aws:states:us-east-1:000000000000:stateMachine:backfill"
 
 
 class FakeRuns:
@@ -15,7 +17,7 @@ class FakeRuns:
         self.started: list[tuple[str, int]] = []
 
     def execution_of(self, run: str) -> str:
-        return execution_arn(self._machine, run)
+        return execution_arn(BACKFILL if is_backfill(run) else self._machine, run)
 
     def start(self, run: str, batches: int) -> None:
         if self.execution_of(run) not in self.executions:

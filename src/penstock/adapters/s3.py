@@ -33,19 +33,21 @@ class S3ObjectStore:
         self._client = client
         self._bucket = bucket
 
-    def arrivals(self, prefix: str) -> Iterator[Arrival]:
+    def arrivals(self, prefix: str, after: str = "") -> Iterator[Arrival]:
         # S3 lists a key's versions newest first, and may cut a page between two of them: they are held back until the
         # key changes. That is what is held in memory, beside one page.
         held: list[Arrival] = []
-        for arrival in self._versions(prefix):
+        for arrival in self._versions(prefix, after):
             if held and held[0].key != arrival.key:
                 yield from reversed(held)
                 held = []
             held.append(arrival)
         yield from reversed(held)
 
-    def _versions(self, prefix: str) -> Iterator[Arrival]:
-        pages = iter(self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix))
+    def _versions(self, prefix: str, after: str) -> Iterator[Arrival]:
+        paginator = self._client.get_paginator("list_object_versions")
+        start: Any = {"KeyMarker": after} if after else {}  # Passed on to the first request; its types don't know it.
+        pages = iter(paginator.paginate(Bucket=self._bucket, Prefix=prefix, **start))
         while True:
             with translated(f"list the versions below s3://{self._bucket}/{prefix}"):
                 page = next(pages, None)

@@ -6,12 +6,14 @@ missing. It is recorded as a live run ahead of its time and leases nothing; the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from penstock.flows.deciding import wait_after
 from penstock.flows.plan_of import read_plan
+from penstock.flows.summarise_backfill import sum_backfill
 from penstock.flows.summarise_run import to_kick_off
+from penstock.model.backfills import is_backfill
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
 from penstock.model.plans import closing_id, plan_of_run
@@ -42,8 +44,12 @@ def closing_of(
 
 
 def _owes(plan: str, store: ObjectStore, leases: Leases, datasets: Mapping[str, Dataset]) -> bool:
+    wanted: Iterable[str]
     try:
-        wanted = to_kick_off(store, datasets, read_plan(store, plan))
+        if is_backfill(plan):
+            wanted = sum_backfill(store, datasets, plan)[0].fresh
+        else:
+            wanted = to_kick_off(store, datasets, read_plan(store, plan))
     except PermanentError:
         return False  # Its plan has expired, and what became of it with it.
     return any(leases.claim_kick_off(plan, name) for name in wanted)

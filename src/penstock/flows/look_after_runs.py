@@ -40,6 +40,8 @@ def arrivals_of(store: ObjectStore, runs: Iterable[RunRecord]) -> dict[str, RunR
     """
     found: dict[str, RunRecord] = {}
     for run in runs:
+        if run.claim:
+            continue  # A backfill has none, and leases by its claim.
         try:
             document = store.get_json(plan_key(run.id))
         except KeyError:

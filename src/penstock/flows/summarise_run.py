@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from penstock.flows.plan_of import read_plan
 from penstock.model.datasets import Dataset
@@ -17,7 +17,7 @@ from penstock.model.plans import Plan, settled_batch_key, settling_key, summary_
 from penstock.ports import ObjectStore
 
 _THREADS = 16
-_SHOWN = 10
+SHOWN = 10
 """Files that are named per paragraph: a mail is read, and a state's output is at most 256 KiB."""
 _SHOWN_REASON = 300
 _MAX_SUBJECT = 100
@@ -25,7 +25,7 @@ _MAX_SUBJECT = 100
 
 
 @dataclass(slots=True)
-class _Totals:
+class Totals:
     """Of one dataset, or of all."""
 
     files: int = 0
@@ -49,15 +49,26 @@ class _Totals:
         self.documents += arrival.documents
 
 
+class Tally(Protocol):
+    """Totals by dataset: what a subject and a table are made of."""
+
+    @property
+    def datasets(self) -> dict[str, Totals]: ...
+
+    def total(self, name: str) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Outcome:
+    """What became of a plan: of each batch that was settled what its settling wrote, of others that they were not."""
+
     plan: Plan
     settled: Mapping[int, SettledBatch]
-    datasets: dict[str, _Totals] = field(default_factory=dict)
+    datasets: dict[str, Totals] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for batch in self.plan.batches:
-            totals = self.datasets.setdefault(batch.dataset, _Totals())
+            totals = self.datasets.setdefault(batch.dataset, Totals())
             outcome = self.settled.get(batch.number)
             if outcome is None:
                 totals.files += len(batch.arrivals)
@@ -88,10 +99,10 @@ def summarise_run(store: ObjectStore, datasets: Mapping[str, Dataset], plan: str
     `{"subject", "message", "ok", "kick_offs": [{"plan", "dataset"}]}`; not ok when a batch was left unsettled.
     """
     read = read_plan(store, plan)
-    run = _Run(read, _settled(store, read))
+    run = Outcome(read, settled_of(store, read))
     answer = {
-        "subject": _subject(run),
-        "message": _closing(plan, run_id) + _message(run),
+        "subject": subject(run),
+        "message": closing_told(plan, run_id) + _message(run),
         "ok": not run.unsettled,
         "kick_offs": [{"plan": plan, "dataset": name} for name in to_kick_off(store, datasets, read, run.settled)],
     }
@@ -100,7 +111,9 @@ def summarise_run(store: ObjectStore, datasets: Mapping[str, Dataset], plan: str
     return answer
 
 
-def _settled(store: ObjectStore, plan: Plan) -> dict[int, SettledBatch]:
+def settled_of(store: ObjectStore, plan: Plan) -> dict[int, SettledBatch]:
+    """What the settlings of a plan have written, by batch."""
+
     def read(number: int) -> SettledBatch | None:
         try:
             return SettledBatch.from_json(store.get_json(settled_batch_key(plan.id, number)))
@@ -125,7 +138,7 @@ def to_kick_off(
     asking = {name for name, dataset in datasets.items() if dataset.kick_off}
     if asking.isdisjoint(batch.dataset for batch in plan.batches):
         return []
-    known = _settled(store, plan) if settled is None else settled
+    known = settled_of(store, plan) if settled is None else settled
     fresh = {batch.dataset for batch in known.values() if any(map(_is_fresh, batch.arrivals))}
     for batch in plan.batches:
         if batch.number not in known and batch.dataset in asking - fresh and _moved(store, plan, batch.number):
@@ -148,13 +161,13 @@ def _moved(store: ObjectStore, plan: Plan, number: int) -> bool:
     return any(_is_fresh(one) and any(store.keys(one.settled_key)) for one in begun.arrivals)
 
 
-def _closing(plan: str, run_id: str) -> str:
+def closing_told(plan: str, run_id: str) -> str:
     if run_id in ("", plan):
         return ""
     return f"This is {run_id}: run {plan} ended badly, and is closed again to kick off what it had not.\n\n"
 
 
-def _subject(run: _Run) -> str:
+def subject(run: Tally) -> str:
     parts = [f"{run.total('processed')} of {_count(run.total('files'), 'file')} processed"]
     for name, words in (("failed", "failed"), ("put_back", "put back"), ("unsettled", "UNSETTLED")):
         if run.total(name):
@@ -163,15 +176,15 @@ def _subject(run: _Run) -> str:
     return text.encode("ascii", "replace").decode()[:_MAX_SUBJECT]
 
 
-def _message(run: _Run) -> str:
+def _message(run: Outcome) -> str:
     paragraphs = [
         f"Run {run.plan.id}, begun {run.plan.created:%Y-%m-%d %H:%M:%S %Z}: {_count(len(run.plan.batches), 'batch')}.",
-        _table(run),
-        _files(
+        totals_table(run),
+        files_told(
             "Failed, and set aside in failed/. Mend them and put them again:",
             run.went(Settlement.FAILED),
         ),
-        _files("Put back, to be tried again by themselves:", run.went(Settlement.PUT_BACK)),
+        files_told("Put back, to be tried again by themselves:", run.went(Settlement.PUT_BACK)),
         _unsettled(run),
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
@@ -180,7 +193,7 @@ def _message(run: _Run) -> str:
 _COLUMNS = ("files", "processed", "failed", "put_back", "rows", "rejects", "documents", "duplicates")
 
 
-def _table(run: _Run) -> str:
+def totals_table(run: Tally) -> str:
     names = [name for name in _COLUMNS if name in ("files", "processed", "failed") or run.total(name)]
     table = [["dataset", *(name.replace("_", " ") for name in names)]]
     for dataset, totals in sorted(run.datasets.items()):
@@ -196,21 +209,22 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([row[0].ljust(widths[0]), *numbers])
 
 
-def _files(title: str, arrivals: Sequence[SettledArrival]) -> str:
+def files_told(title: str, arrivals: Sequence[SettledArrival], number: int = 0) -> str:
+    """A paragraph that names the first of them; `number` is how many there are, when not all are given."""
     if not arrivals:
         return ""
     lines = [title]
-    lines += [f"- {_printable(one.key)}\n  {_printable(one.reason)[:_SHOWN_REASON]}" for one in arrivals[:_SHOWN]]
-    if len(arrivals) > _SHOWN:
-        lines.append(f"- and {len(arrivals) - _SHOWN:,} more")
+    lines += [f"- {_printable(one.key)}\n  {_printable(one.reason)[:_SHOWN_REASON]}" for one in arrivals[:SHOWN]]
+    if (more := max(number, len(arrivals)) - len(arrivals[:SHOWN])) > 0:
+        lines.append(f"- and {more:,} more")
     return "\n".join(lines)
 
 
-def _unsettled(run: _Run) -> str:
+def _unsettled(run: Outcome) -> str:
     if not run.unsettled:
         return ""
-    numbers = ", ".join(str(number) for number in run.unsettled[:_SHOWN])
-    more = f" and {len(run.unsettled) - _SHOWN} more" if len(run.unsettled) > _SHOWN else ""
+    numbers = ", ".join(str(number) for number in run.unsettled[:SHOWN])
+    more = f" and {len(run.unsettled) - SHOWN} more" if len(run.unsettled) > SHOWN else ""
     return (
         f"NOT SETTLED: {_count(len(run.unsettled), 'batch')} ({numbers}{more}), {run.total('unsettled'):,} files. They "
         "are still in incoming/, nothing of them is lost or loaded twice, and the next listing plans them again. The "

@@ -30,8 +30,10 @@ class StoredObject:
 class ObjectStore(Protocol):
     """The landing bucket."""
 
-    def arrivals(self, prefix: str) -> Iterator[Arrival]:
+    def arrivals(self, prefix: str, after: str = "") -> Iterator[Arrival]:
         """Every object version below `prefix`, a page at a time: keys ascending, versions of a key oldest first.
+
+        Those of keys up to and with `after` are left out, and not read.
 
         Delete markers are passed over: a plain DELETE withdraws nothing. So are "directory" objects (empty, key ending
         in `/`).

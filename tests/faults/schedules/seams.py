@@ -137,8 +137,8 @@ class SeamedStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rest, name)
 
-    def arrivals(self, prefix: str) -> Iterator[Arrival]:
-        found = self._store.arrivals(prefix)
+    def arrivals(self, prefix: str, after: str = "") -> Iterator[Arrival]:
+        found = self._store.arrivals(prefix, after)
         while page := self._seam.call("store.arrivals", lambda: list(islice(found, 2))):
             yield from page
 
