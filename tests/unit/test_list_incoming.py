@@ -15,8 +15,9 @@ from tests.fakes.leases import FakeLeases
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.runs import FakeRuns
 
-from penstock.flows.list_incoming import LEASE, Limits, Listing, list_incoming, plan_id
+from penstock.flows.list_incoming import LEASE, Limits, Listing, list_incoming
 from penstock.flows.plan_of import read_plan
+from penstock.flows.run_ids import plan_id
 from penstock.model.arrivals import UNCLAIMED, Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.errors import TransientError
@@ -323,8 +324,8 @@ class Interrupted(FakeObjectStore):
 
     happens: Any = None
 
-    def arrivals(self, prefix: str) -> Iterator[Arrival]:
-        for arrival in list(super().arrivals(prefix)):
+    def arrivals(self, prefix: str, after: str = "") -> Iterator[Arrival]:
+        for arrival in list(super().arrivals(prefix, after)):
             yield arrival
             event, self.happens = self.happens, None
             if event:
@@ -369,7 +370,7 @@ def test_a_listing_that_was_overtaken_starts_nothing(world: World) -> None:
 
 def test_a_long_listing_prolongs_its_lease(world: World) -> None:
     class Slow(FakeObjectStore):
-        def arrivals(self, prefix: str) -> Iterator[Arrival]:  # noqa: ARG002
+        def arrivals(self, prefix: str, after: str = "") -> Iterator[Arrival]:  # noqa: ARG002
             for number in range(5000):
                 if number % 1000 == 0:
                     world.clock.advance(LEASE * 0.4)
