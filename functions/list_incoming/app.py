@@ -22,7 +22,15 @@ def handler(event: Event, context: Context) -> Answer:
         return {"listed": False}  # S3 says that the notification is set up; nothing has arrived.
     settings = wiring.settings()
     run = timedelta(seconds=settings.run_seconds)
-    limits = Limits(settings.max_leased_files, settings.max_leased_bytes, run, settings.max_attempts)
+    limits = Limits(
+        settings.max_leased_files,
+        settings.max_leased_bytes,
+        run,
+        settings.max_attempts,
+        parallel=settings.max_parallel_batches,
+        at_work=settings.max_batches_at_work,
+        between=timedelta(seconds=settings.min_seconds_between_runs),
+    )
     listing = list_incoming(
         wiring.store(),
         wiring.leases(),

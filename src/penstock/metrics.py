@@ -16,13 +16,28 @@ NAMESPACE = "Penstock"
 def publish_backlog(stack: str, listing: Listing) -> None:
     """`BacklogFiles`, `BacklogBytes` and `BacklogOldestSeconds`, for the stack and for each of its datasets.
 
-    Datasets without a backlog publish zeros: an alarm on "does not fall" has to see that one fell.
+    For the stack also how the backlog goes (`BacklogGrowingMinutes`, `BacklogStuckMinutes`), `RunsEndedBadly` since the
+    last listing, and `SilentDatasets`, which each dataset that says how often it expects files has, too, as 1 or 0.
+    Datasets without a backlog publish zeros: an alarm has to see that one fell.
     """
     backlogs = listing.backlog.values()
     oldest = max((backlog.oldest_age(listing.at) for backlog in backlogs), default=0.0)
-    _publish({"Stack": stack}, sum(b.files for b in backlogs), sum(b.bytes for b in backlogs), oldest)
+    _publish(
+        {"Stack": stack},
+        {
+            **_level(sum(b.files for b in backlogs), sum(b.bytes for b in backlogs), oldest),
+            # CloudWatch has no unit for minutes.
+            "BacklogGrowingMinutes": (MetricUnit.NoUnit, listing.growing_minutes),
+            "BacklogStuckMinutes": (MetricUnit.NoUnit, listing.stuck_minutes),
+            "RunsEndedBadly": (MetricUnit.Count, listing.ended_badly),
+            "SilentDatasets": (MetricUnit.Count, sum(listing.silent.values())),
+        },
+    )
     for dataset, backlog in listing.backlog.items():
-        _publish({"Stack": stack, "Dataset": dataset}, backlog.files, backlog.bytes, backlog.oldest_age(listing.at))
+        level = _level(backlog.files, backlog.bytes, backlog.oldest_age(listing.at))
+        if dataset in listing.silent:
+            level["SilentDatasets"] = (MetricUnit.Count, int(listing.silent[dataset]))
+        _publish({"Stack": stack, "Dataset": dataset}, level)
 
 
 def publish_breakers(stack: str, down: Iterable[str]) -> None:
@@ -48,12 +63,19 @@ def publish_disagreements(stack: str, found: Reconciliation) -> None:
         metrics.flush_metrics()
 
 
-def _publish(dimensions: dict[str, str], files: int, size: int, oldest: float) -> None:
+def _level(files: int, size: int, oldest: float) -> dict[str, tuple[MetricUnit, float]]:
+    return {
+        "BacklogFiles": (MetricUnit.Count, files),
+        "BacklogBytes": (MetricUnit.Bytes, size),
+        "BacklogOldestSeconds": (MetricUnit.Seconds, oldest),
+    }
+
+
+def _publish(dimensions: dict[str, str], values: dict[str, tuple[MetricUnit, float]]) -> None:
     # No service: Powertools would make it a dimension, and alarms name their dimensions exactly.
     metrics = EphemeralMetrics(namespace=NAMESPACE, service="")
     for name, value in dimensions.items():
         metrics.add_dimension(name=name, value=value)
-    metrics.add_metric(name="BacklogFiles", unit=MetricUnit.Count, value=files)
-    metrics.add_metric(name="BacklogBytes", unit=MetricUnit.Bytes, value=size)
-    metrics.add_metric(name="BacklogOldestSeconds", unit=MetricUnit.Seconds, value=oldest)
+    for name, (unit, value) in values.items():
+        metrics.add_metric(name=name, unit=unit, value=value)
     metrics.flush_metrics()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from operator import ge, gt
 from typing import Any
 
 import pytest
@@ -20,7 +21,9 @@ def alarms() -> dict[str, dict[str, Any]]:
 
 def test_what_can_go_wrong_rings() -> None:
     assert alarms().keys() == {
+        "BacklogGrowsAlarm",
         "BacklogNotFallingAlarm",
+        "SilentDatasetsAlarm",
         "RunsFailAlarm",
         "ListingFailsAlarm",
         "ArrivalsWaitAlarm",
@@ -60,25 +63,35 @@ def test_a_destination_that_is_down_rings_by_the_metric_that_a_listing_publishes
         assert alarms[name]["AlarmActions"] == alarms[name]["OKActions"] == ["RunTopic"]
 
 
-def test_the_backlog_alarm_reads_the_metrics_that_a_listing_publishes(capsys: pytest.CaptureFixture[str]) -> None:
-    read = [
-        metric["MetricStat"]["Metric"]
-        for metric in alarms()["BacklogNotFallingAlarm"]["Metrics"]
-        if "MetricStat" in metric
-    ]
+@pytest.mark.parametrize(
+    ("name", "listing", "value"),
+    [
+        ("BacklogGrowsAlarm", {"growing_minutes": 30.0}, 30.0),
+        ("BacklogNotFallingAlarm", {"stuck_minutes": 30.0}, 30.0),
+        ("SilentDatasetsAlarm", {"silent": {"flights": True, "weather": True, "planes": False}}, 2.0),
+        ("RunsFailAlarm", {"ended_badly": 3}, 3.0),
+    ],
+)
+def test_what_a_listing_publishes_rings_and_nothing_does_when_all_is_well(
+    name: str, listing: dict[str, Any], value: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alarm = alarms()[name]
+    rings = {"GreaterThanOrEqualToThreshold": ge, "GreaterThanThreshold": gt}[alarm["ComparisonOperator"]]
 
-    publish_backlog("penstock", Listing(listed=True, at=datetime.now(UTC), backlog={}))
+    for fields, expected in ((listing, value), ({}, 0.0)):
+        publish_backlog("penstock", Listing(listed=True, at=datetime.now(UTC), backlog={}, **fields))
 
-    published = json.loads(capsys.readouterr().out.splitlines()[0])
-    [directive] = published["_aws"]["CloudWatchMetrics"]
-    for metric in read:
-        assert metric["Namespace"] == directive["Namespace"]
-        assert metric["MetricName"] in {one["Name"] for one in directive["Metrics"]}
-        assert [{dimension["Name"] for dimension in metric["Dimensions"]}] == [
-            set(one) for one in directive["Dimensions"]
-        ]
-        for dimension in metric["Dimensions"]:
-            assert published[dimension["Name"]] == dimension["Value"]
+        published = json.loads(capsys.readouterr().out.splitlines()[0])
+        [directive] = published["_aws"]["CloudWatchMetrics"]
+        assert alarm["Namespace"] == directive["Namespace"]
+        assert [{one["Name"] for one in alarm["Dimensions"]}] == [set(one) for one in directive["Dimensions"]]
+        assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {"Stack": published["Stack"]}
+        assert published[alarm["MetricName"]] == [expected]
+        assert rings(expected, float(alarm["Threshold"])) is bool(fields)
+
+
+def test_no_alarm_computes_since_not_every_engine_does() -> None:
+    assert not [name for name, alarm in alarms().items() if "Metrics" in alarm]
 
 
 def test_the_disagreements_alarm_reads_the_metric_that_reconcile_publishes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,16 +106,6 @@ def test_the_disagreements_alarm_reads_the_metric_that_reconcile_publishes(capsy
     assert [{one["Name"] for one in alarm["Dimensions"]}] == [set(one) for one in directive["Dimensions"]]
     assert (whole["Stack"], whole["Disagreements"]) == (alarm["Dimensions"][0]["Value"], [2.0])
     assert (of_dataset["Dataset"], of_dataset["Disagreements"]) == ("flights", [2.0])
-
-
-def test_the_backlog_rings_when_it_grows_or_does_not_fall_for_half_an_hour() -> None:
-    alarm = alarms()["BacklogNotFallingAlarm"]
-    [expression] = [metric for metric in alarm["Metrics"] if metric["ReturnData"]]
-
-    assert expression["Expression"] == "IF(files > 0 AND DIFF(files) >= 0 AND DIFF(oldest) > 0, 1, 0)"
-    [period] = {metric["MetricStat"]["Period"] for metric in alarm["Metrics"] if "MetricStat" in metric}
-    assert period * alarm["EvaluationPeriods"] == 1800
-    assert alarm["DatapointsToAlarm"] == alarm["EvaluationPeriods"]
 
 
 def test_whatever_ended_a_run_what_it_held_is_listed_again() -> None:
@@ -129,8 +132,8 @@ def test_runs_that_no_catch_sees_are_told() -> None:
     assert [target["Arn"] for target in rule["Targets"]] == ["RunTopic"]
 
 
-def test_only_this_stacks_rule_and_alarms_publish_to_the_topic() -> None:
-    statements = deployed("as it comes")["RunTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+def test_only_this_stacks_rules_and_alarms_publish_to_the_topic() -> None:
+    statements = deployed("warehouse")["RunTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
 
     sources = {
         statement["Principal"]["Service"]: statement["Condition"]
@@ -139,7 +142,7 @@ def test_only_this_stacks_rule_and_alarms_publish_to_the_topic() -> None:
     }
 
     assert sources == {
-        "events.amazonaws.com": {"ArnEquals": {"aws:SourceArn": "FailedRuns.Arn"}},
+        "events.amazonaws.com": {"ArnEquals": {"aws:SourceArn": ["FailedRuns.Arn", "FailedRebuilds.Arn"]}},
         "cloudwatch.amazonaws.com": {
             "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:penstock-*"}
         },

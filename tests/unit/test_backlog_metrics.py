@@ -10,6 +10,7 @@ from penstock.flows.backlog import Backlog
 from penstock.flows.list_incoming import Listing
 from penstock.metrics import publish_backlog
 
+WELL = {"BacklogGrowingMinutes": 0, "BacklogStuckMinutes": 0, "RunsEndedBadly": 0, "SilentDatasets": 0}
 AT = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
 
 
@@ -45,7 +46,7 @@ def test_the_backlog_is_published_for_the_stack_and_for_each_dataset(capsys: pyt
 
     metrics = published(listing, capsys)
 
-    assert metrics["prod",] == {"BacklogFiles": 4, "BacklogBytes": 1000, "BacklogOldestSeconds": 600}
+    assert metrics["prod",] == {"BacklogFiles": 4, "BacklogBytes": 1000, "BacklogOldestSeconds": 600, **WELL}
     assert metrics["prod", "flights"] == {"BacklogFiles": 3, "BacklogBytes": 900, "BacklogOldestSeconds": 90}
     assert metrics["prod", "weather"] == {"BacklogFiles": 1, "BacklogBytes": 100, "BacklogOldestSeconds": 600}
 
@@ -54,7 +55,26 @@ def test_a_dataset_without_a_backlog_publishes_zeros(capsys: pytest.CaptureFixtu
     metrics = published(Listing(listed=True, at=AT, backlog={"flights": Backlog()}), capsys)
 
     nothing = {"BacklogFiles": 0, "BacklogBytes": 0, "BacklogOldestSeconds": 0}
-    assert metrics == {("prod",): nothing, ("prod", "flights"): nothing}
+    assert metrics == {("prod",): {**nothing, **WELL}, ("prod", "flights"): nothing}
+
+
+def test_how_the_backlog_goes_and_who_is_silent_is_published(capsys: pytest.CaptureFixture[str]) -> None:
+    listing = Listing(
+        listed=True,
+        at=AT,
+        backlog={name: Backlog() for name in ("flights", "weather", "planes")},
+        growing_minutes=12.5,
+        stuck_minutes=3.5,
+        ended_badly=2,
+        silent={"flights": True, "weather": False},
+    )
+
+    metrics = published(listing, capsys)
+
+    went = {"BacklogGrowingMinutes": 12.5, "BacklogStuckMinutes": 3.5, "RunsEndedBadly": 2, "SilentDatasets": 1}
+    assert went.items() <= metrics["prod",].items()
+    silent = {name: metrics["prod", name].get("SilentDatasets") for name in ("flights", "weather", "planes")}
+    assert silent == {"flights": 1, "weather": 0, "planes": None}
 
 
 def test_the_dimensions_are_those_that_the_alarm_names(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,8 @@ class Listing:
     plans: tuple[str, ...] = ()
     down: frozenset[str] = frozenset()
     """Destinations whose breaker is open."""
+    ended_badly: int = 0
+    """Runs that were found to have failed, timed out or been aborted."""
     growing_minutes: float = 0.0
     """For how long the backlog has grown, without what waits for its flush."""
     stuck_minutes: float = 0.0
@@ -92,12 +94,14 @@ def list_incoming(
     if lease is None:
         return Listing(listed=False, at=clock.now())
     plans: list[str] = []
+    bad = 0
     while True:
         holding = _Holding(leases, clock, lease)
         listing = _list_once(store, leases, runs, clock, datasets, limits, holding)
         plans += listing.plans
+        bad += listing.ended_badly
         if not leases.release_listing(holding.lease):
-            return replace(listing, at=clock.now(), plans=tuple(plans))
+            return replace(listing, at=clock.now(), plans=tuple(plans), ended_badly=bad)
         # Someone asked meanwhile, and may mean a file that came after its key was passed.
         lease = holding.lease
 
@@ -198,6 +202,7 @@ def _list_once(
         at=now,
         backlog=backlog,
         down=frozenset(gate.breakers),
+        ended_badly=sum(run.status is not RunStatus.SUCCEEDED for run in over),
         growing_minutes=level.growing_minutes(now),
         stuck_minutes=level.stuck_minutes(now),
         silent=silent(datasets, backlog, remembered, now),

@@ -2,7 +2,7 @@
 
 Functions run on the Python at hand (a `bootstrap` for `provided.al2023`), code and datasets come straight from the
 folders and not from layers, the state machine's YAML becomes JSON. Left out is what MiniStack refuses, Data Pipeline's
-nested stack and alarms on computed metrics, and the Deny statements on plain HTTP: there is no TLS on the loopback.
+nested stack, and the Deny statements on plain HTTP: there is no TLS on the loopback.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def localise(template: Path, datasets: Path, bucket: str, parameters: Mapping[st
 
     source: dict[str, Any] = yaml_parse(template.read_text())
     resources: dict[str, Any] = source["Resources"]
-    dropped = {name for name, resource in resources.items() if _is_left_out(resource)}
+    dropped = {name for name, resource in resources.items() if resource["Type"] in _DROPPED}
     for name in dropped:
         del resources[name]
     objects: dict[str, bytes] = {}
@@ -92,11 +92,6 @@ def localise(template: Path, datasets: Path, bucket: str, parameters: Mapping[st
     _AddressedFromNowhere(dropped, code.digest).replace(source)
     _drop_policies_without_statements(resources)
     return LocalTemplate(_sam(source, parameters), objects)
-
-
-def _is_left_out(resource: dict[str, Any]) -> bool:
-    computes = "Metrics" in resource.get("Properties", {})
-    return resource["Type"] in _DROPPED or (resource["Type"] == "AWS::CloudWatch::Alarm" and computes)
 
 
 def definition_json(path: Path, numbers: set[str]) -> bytes:
