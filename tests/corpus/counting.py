@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
+import json
 import re
+
+from tests.zstandard import zstd
 
 from penstock.model.datasets import Dataset, Format
 
+_UNPACK = {"gz": gzip.decompress, "bz2": bz2.decompress, "zst": zstd.decompress}
+
 
 def rows_of(data: bytes, key: str, dataset: Dataset) -> int:
-    if key.endswith(".gz"):
-        data = gzip.decompress(data)
+    data = _UNPACK.get(key.rpartition(".")[2], bytes)(data)
+    if dataset.format is Format.JSON:
+        return len(json.loads(data.decode("utf-8-sig"), strict=False, parse_int=str))
     if dataset.format is Format.JSONL:
         return sum(1 for line in re.split(r"\r\n|\n|\r", data.decode("utf-8-sig")) if line.strip(" \t"))
     csv.field_size_limit(2**27)

@@ -54,6 +54,11 @@ DATASETS = {
         _dataset(
             "events", [*_PEOPLE, {"name": "sum", "type": "numeric"}, {"name": "data", "type": "json"}], format="jsonl"
         ),
+        _dataset(
+            "arrays", [*_PEOPLE, {"name": "sum", "type": "numeric"}, {"name": "data", "type": "json"}], format="json"
+        ),
+        _dataset("lists", [*_PEOPLE, {"name": "ok", "type": "boolean"}], format="json"),
+        _dataset("short", _PEOPLE, format="json", limits={"max_row": "1 MiB"}),
         _dataset("clicks", [*_PEOPLE, {"name": "ok", "type": "boolean"}], format="jsonl"),
     )
 }
@@ -71,6 +76,9 @@ GOOD = {
     + b"," * (len(_TYPES) - 1)
     + b"\n",
     "events": b'{"id": 1, "name": "Ada", "sum": 1.50}\n{"id": 2}\n',
+    "arrays": b'[{"id": 1, "name": "Ada", "sum": 1.50},\n {"id": 2}]\n',
+    "lists": b'[{"id": 1, "name": "Ada", "ok": true}, {"id": 2}]',
+    "short": b'[{"id": 1, "name": "Ada"}, {"id": 2}]',
     "clicks": b'{"id": 1, "name": "Ada", "ok": true}\n{"id": 2}\n',
 }
 """A neighbour of two rows for each; good ones stand before and behind each bad file in its batch."""

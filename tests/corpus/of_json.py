@@ -22,7 +22,7 @@ CASES = (
         "a JSON array over several lines",
         b'[\n{"id": 1},\n{"id": 2}\n]\n',
         quarantines(
-            "the file is a JSON array over several lines; write each object on a line of its own, as `jq -c '.[]'` does"
+            "the file is a JSON array over several lines; say format: json in the dataset, or write each object on a line of its own, as `jq -c '.[]'` does"
         ),
     ),
     *both(

@@ -54,7 +54,8 @@ _PIECES = st.sampled_from(
     ]
 )
 _BYTES = st.lists(_PIECES | st.binary(max_size=6), max_size=30).map(b"".join)
-_BODIES = st.sampled_from([b"", b"id,name,delay\n", b'{"id": 1}\n']).flatmap(lambda head: _BYTES.map(head.__add__))
+_HEADS = st.sampled_from([b"", b"id,name,delay\n", b'{"id": 1}\n', b'[{"id": 1}'])
+_BODIES = _HEADS.flatmap(lambda head: _BYTES.map(head.__add__))
 _NUMBERS = itertools.count(1)
 _COLUMNS = [{"name": "id", "type": "integer"}, {"name": "name", "type": "text"}, {"name": "delay", "type": "numeric"}]
 _settings = settings(max_examples=60, deadline=None)
@@ -93,6 +94,8 @@ def loaded(postgres: Postgres) -> Iterator[Loaded]:
 def _good(dataset: Dataset) -> bytes:
     if dataset.format is Format.JSONL:
         return b'{"id": 1}\n'
+    if dataset.format is Format.JSON:
+        return b'[{"id": 1}]'
     return ",".join(column.name for column in dataset.columns).encode() + b"\n1" + b"," * (len(dataset.columns) - 1)
 
 
@@ -105,8 +108,9 @@ def _read(dataset: Dataset, data: bytes, compression: Compression) -> int | str:
 
 
 @_settings
-@given(number=st.integers(0, 3), data=_BODIES, packed=st.booleans(), cut=st.none() | st.integers(0, 60))
+@given(number=st.integers(0, 5), data=_BODIES, packed=st.booleans(), cut=st.none() | st.integers(0, 60))
 @example(number=0, data=b"id,name,delay\n1,a\x00,2\n", packed=False, cut=None)
+@example(number=4, data=b'[{"id": 1, "delay": 1e400}, {}]', packed=True, cut=None)
 @example(number=2, data=b'{"id": 1, "delay": 1e400}\n', packed=True, cut=None)
 def test_rows_are_loaded_or_rejected_or_the_file_has_a_reason(
     loaded: Loaded, datasets: list[Dataset], number: int, data: bytes, packed: bool, cut: int | None

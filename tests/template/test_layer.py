@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import zipfile
@@ -70,8 +69,12 @@ def brought(layer: Path) -> dict[str, Distribution]:
 
 
 def pins(file: Path) -> dict[str, str]:
-    found = re.findall(r"^([\w.-]+)==(\S+)$", file.read_text(), re.MULTILINE)
-    return {canonicalize_name(name): version for name, version in found}
+    lines = (line for line in file.read_text().splitlines() if line and not line.startswith("#"))
+    return {
+        canonicalize_name(found.name): str(found.specifier).removeprefix("==")
+        for found in map(Requirement, lines)
+        if found.marker is None or found.marker.evaluate()
+    }
 
 
 def test_the_layer_holds_penstock_without_the_laptops_part(layer: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.zstandard import zstd
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -161,6 +163,18 @@ def test_infer_as_json_names_the_columns(tmp_path: Path) -> None:
         {"name": "at", "type": "timestamptz"},
         {"name": "n", "type": "integer"},
     ]
+
+
+def test_infer_tells_an_array_from_lines_and_unpacks_what_the_name_says(tmp_path: Path) -> None:
+    elements = ", ".join(f'{{"id": {number}, "name": "Ada"}}' for number in range(60_000))  # One line, over 1 MiB.
+    (tmp_path / "a.json.zst").write_bytes(zstd.compress(f"[{elements}]".encode()))
+    (tmp_path / "b.json.bz2").write_bytes(bz2.compress(b'{"id": 1}\n{"id": 2}\n'))
+
+    array = yaml.safe_load(run("infer", str(tmp_path / "a.json.zst")).stdout)
+    lines = yaml.safe_load(run("infer", str(tmp_path / "b.json.bz2")).stdout)
+
+    assert (array["format"], [column["name"] for column in array["columns"]]) == ("json", ["id", "name"])
+    assert (lines["format"], lines["columns"]) == ("jsonl", [{"name": "id", "type": "integer"}])
 
 
 def test_infer_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import tracemalloc
+from collections.abc import Callable
 
 import pytest
+from tests.zstandard import zstd
 
 from penstock.model import compression as compression_module
 from penstock.model.compression import decompressed
@@ -18,6 +22,14 @@ GZIPPED = gzip.compress(TEXT, mtime=0)  # Its bytes name cases, and those are th
 def unpacked(data: bytes) -> bytes:
     stream = decompressed(io.BytesIO(data), Compression.GZIP)
     return b"".join(iter(lambda: stream.read(10_000), b""))
+
+
+def unpacked_as(data: bytes, compression: Compression) -> bytes:
+    stream = decompressed(io.BytesIO(data), compression)
+    return b"".join(iter(lambda: stream.read(10_000), b""))
+
+
+PACKERS = [(Compression.BZIP2, bz2.compress), (Compression.ZSTD, zstd.compress), (Compression.GZIP, gzip.compress)]
 
 
 def read_until_refused(stream: ByteStream) -> tuple[int, str]:
@@ -45,7 +57,7 @@ def test_gzip_of_many_members_is_unpacked_wherever_the_reads_fall(monkeypatch: p
     member = gzip.compress(b"x\n")
 
     for size in range(1, len(member) + 2):
-        monkeypatch.setattr(compression_module._Buffered, "_SIZE", size)
+        monkeypatch.setattr(compression_module._Buffered, "SIZE", size)
         assert unpacked(member * 3) == b"x\nx\nx\n"
 
 
@@ -94,3 +106,56 @@ def test_a_bomb_is_unpacked_a_piece_at_a_time() -> None:
     stream = decompressed(io.BytesIO(gzip.compress(bytes(50_000_000))), Compression.GZIP)
 
     assert 0 < len(stream.read(1000)) <= 1000
+
+
+@pytest.mark.parametrize(("compression", "pack"), PACKERS)
+def test_members_are_one_file_wherever_the_reads_fall(
+    compression: Compression, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = pack(b"x\n")
+
+    for size in range(1, len(member) + 2):
+        monkeypatch.setattr(compression_module._Buffered, "SIZE", size)
+        assert unpacked_as(member * 3, compression) == b"x\nx\nx\n"
+
+
+@pytest.mark.parametrize(("compression", "pack"), PACKERS[:2])
+def test_a_file_that_is_cut_anywhere_ends_early(compression: Compression, pack: Callable[[bytes], bytes]) -> None:
+    whole = pack(b"some text\n")
+
+    for size in range(1, len(whole)):
+        with pytest.raises(BadFileError, match="ends early"):
+            unpacked_as(whole[:size], compression)
+        with pytest.raises(BadFileError, match="ends early"):
+            unpacked_as(whole + whole[:size], compression)
+
+
+@pytest.mark.parametrize(("compression", "pack"), PACKERS)
+def test_memory_does_not_grow_with_what_is_unpacked(compression: Compression, pack: Callable[[bytes], bytes]) -> None:
+    data = pack(bytes(50_000_000))
+    stream = decompressed(io.BytesIO(data), compression)
+    tracemalloc.start()
+    try:
+        taken = sum(map(len, iter(lambda: stream.read(2**18), b"")))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert taken == 50_000_000
+    assert peak < 8 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("name", "compression"),
+    [
+        ("a.csv", Compression.NONE),
+        ("A.CSV.GZ", Compression.GZIP),
+        ("a.zst", Compression.ZSTD),
+        ("a.b.zstd", Compression.ZSTD),
+        ("a.bz2", Compression.BZIP2),
+        ("gz", Compression.NONE),
+        ("bz2/a.csv", Compression.NONE),
+    ],
+)
+def test_a_name_s_ending_says_how_a_file_is_compressed(name: str, compression: Compression) -> None:
+    assert Compression.by_name(name) is compression

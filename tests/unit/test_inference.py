@@ -130,3 +130,29 @@ def test_fields_of_json_lines_come_in_the_order_in_which_they_are_first_seen() -
 def test_a_sample_that_says_nothing_is_refused_in_words(sample: str, form: Format, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         infer_columns(sample, form, Csv(), ("",))
+
+
+def test_columns_come_from_the_whole_elements_of_an_array_that_is_cut() -> None:
+    sample = '[\n  {"id": 1, "Day": "2026-01-05"},\n  {"id": 3000000000, "ok": true}, {"id": "tw'
+
+    columns = infer_columns(sample, Format.JSON, Csv(), [""])
+
+    assert [(column.name, column.type, column.source) for column in columns] == [
+        ("id", ColumnType.BIGINT, None),
+        ("day", ColumnType.DATE, "Day"),
+        ("ok", ColumnType.BOOLEAN, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sample", "words"),
+    [
+        ('{"id": 1}', "a JSON array was expected"),
+        ("[1]", "element 1 is no JSON object"),
+        ('[{"id" 1}, {"id": 2}, {"id": 3}]', "no valid JSON on line 1"),
+        ("[]", "no row to take columns from"),
+    ],
+)
+def test_a_sample_that_is_no_array_of_objects_is_refused(sample: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        infer_columns(sample, Format.JSON, Csv(), [""])

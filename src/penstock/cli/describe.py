@@ -12,7 +12,7 @@ from penstock.cli.options import DATASETS, LOCAL, AsJson, DatasetsFolder, OnAws,
 from penstock.cli.screen import emit, margin, screen
 from penstock.cli.target import deployment
 from penstock.model.datasets import Compression, Csv, Format
-from penstock.model.errors import PermanentError
+from penstock.model.errors import BadFileError, PermanentError
 
 
 def apply(stack: StackName = LOCAL, aws: OnAws = False, as_json: AsJson = False) -> None:
@@ -42,7 +42,10 @@ def apply(stack: StackName = LOCAL, aws: OnAws = False, as_json: AsJson = False)
 
 
 def infer(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or JSON Lines file, plain or .gz.", exists=True)],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="CSV, JSON Lines or a JSON array, plain, .gz, .zst or .bz2.", exists=True),
+    ],
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The dataset's name. By default the file's.")] = None,
     delimiter: Annotated[str, typer.Option(metavar="CHAR", help="Between the fields of a CSV; \\t is a tab.")] = ",",
     header: Annotated[bool, typer.Option(metavar="", help="Whether the first line of a CSV names the columns.")] = True,
@@ -61,12 +64,15 @@ def infer(
 
     # `format` is what the dataset calls it.
     format = Format.JSONL if {".jsonl", ".ndjson", ".json"} & set(file.suffixes) else Format.CSV  # noqa: A001
-    compression = Compression.GZIP if file.suffix.lower() in (".gz", ".gzip") else Compression.NONE
+    compression = Compression.by_name(file.name)
     dialect = Csv(delimiter=delimiter.replace("\\t", "\t"), header=header)
     nulls = tuple(null or [""])
     try:
-        columns = infer_columns(read_sample(file, compression), format, dialect, nulls)
-    except (ValueError, EOFError) as error:
+        if format is Format.JSONL and read_sample(file, compression, Format.JSON).lstrip().startswith("["):
+            format = Format.JSON  # noqa: A001 - as above
+        sample = read_sample(file, compression, format)
+        columns = infer_columns(sample, format, dialect, nulls)
+    except (ValueError, BadFileError) as error:
         raise PermanentError(f"{file}: {error}") from None
     if as_json:
         emit([column.model_dump(mode="json", exclude_defaults=True) for column in columns])

@@ -18,7 +18,7 @@ from typing import Any
 
 from penstock.model.arrivals import FAILED, INCOMING, MAX_KEY_BYTES, PROCESSED, Arrival, settled_key
 from penstock.model.compression import decompressed
-from penstock.model.datasets import Column, Compression, Dataset, Format
+from penstock.model.datasets import Column, Dataset, Format
 from penstock.model.documents import Document, document_maker
 from penstock.model.errors import BadFileError, PermanentError
 from penstock.model.inference import infer_columns
@@ -179,14 +179,14 @@ def _look(path: Path, sample: bytes, told: Explanation) -> None:
     with path.open("rb") as file:
         head = file.read(4)
     kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
-    if kind and not (kind == "gzip" and dataset.compression_of(path.name) is Compression.GZIP):
+    if kind and kind != dataset.compression_of(path.name):
         told.notes.append(f"its first bytes are those of {kind}, and it is read as {told.compression or 'plain'} text")
     declared = dataset.csv.encoding if dataset.format is Format.CSV else "utf-8"
     told.encoding = next((name for bom, name in _BOMS.items() if sample.startswith(bom)), declared)
     crlf, lf, cr = sample.count(b"\r\n"), sample.count(b"\n"), sample.count(b"\r")
     ends = {"CRLF": crlf, "LF": lf - crlf, "CR": cr - crlf}
     told.line_ends = " and ".join(name for name, number in ends.items() if number) or "none"
-    if len(sample) == SAMPLE:
+    if len(sample) == SAMPLE and dataset.format is not Format.JSON:
         sample = sample[: sample.rfind(b"\n") + 1] or sample
     text = sample.decode("utf-8-sig" if declared == "utf-8" else declared, "replace")
     if dataset.format is Format.CSV:

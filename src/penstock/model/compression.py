@@ -1,14 +1,23 @@
-"""From a file's bytes as they lie in S3 to its text's: plain, or gzip (of one member or many)."""
+"""From a file's bytes as they lie in S3 to its text's: plain, or gzip, zstd or bzip2, of one member or many."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import sys
 import zlib
-from typing import IO, cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Protocol, cast
 
 from penstock.model.datasets import Compression, FileLimits
 from penstock.model.errors import BadFileError
 from penstock.model.streams import ByteStream
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _RATIO_FROM = 64 * 2**20
 """Unpacked bytes below which a file may be of any ratio: it can do no harm, and a short one of equal rows is honest."""
@@ -18,42 +27,30 @@ def decompressed(stream: ByteStream, compression: Compression, limits: FileLimit
     """The file's bytes without their compression, in constant memory, whatever they unpack to.
 
     `compression` is `Dataset.compression_of(key)`, `limits` are the dataset's. Reading raises BadFileError for data
-    that is truncated, damaged or no gzip at all, and for what unpacks to more than the limits allow; what the stream
-    itself raises goes through.
+    that is truncated, damaged or not compressed so, and for what unpacks to more than the limits allow; what the stream
+    itself raises goes through. Damage that the format's checksum alone would show is found where there is one: zstd's
+    is an option, which the `zstd` command sets.
     """
-    return _Gunzipped(stream, limits) if compression is Compression.GZIP else stream
+    if compression is Compression.NONE:
+        return stream
+    packed = _Buffered(stream)
+    if compression is Compression.GZIP:
+        return _Limited(_Gunzipped(packed), packed, limits)
+    return _Limited(_Members(packed, _KINDS[compression]), packed, limits)
 
 
-class _Gunzipped:
-    def __init__(self, stream: ByteStream, limits: FileLimits) -> None:
-        self._packed = _Buffered(stream)
-        self._unpacked = 0
+class _Limited:
+    """What unpacks to more than the dataset allows is refused as soon as it has."""
+
+    def __init__(self, unpacked: ByteStream, packed: _Buffered, limits: FileLimits) -> None:
+        self._stream = unpacked
+        self._packed = packed
         self._limits = limits
-        # GzipFile asks a file for nothing but read(n) while it reads forward.
-        self._file = gzip.GzipFile(fileobj=cast("IO[bytes]", self._packed), mode="rb")
+        self._unpacked = 0
 
     def read(self, size: int, /) -> bytes:
-        try:
-            data = self._file.read1(size)
-        except EOFError:
-            raise BadFileError("the gzip data ends early: the upload was cut off; send the file again") from None
-        except gzip.BadGzipFile as error:
-            if "Not a gzipped file" not in str(error):
-                raise BadFileError("the gzip data is damaged: its checksum does not fit; send the file again") from None
-            if self._unpacked:
-                raise BadFileError(
-                    "behind the gzip data stands something that is none; send the file again, without it"
-                ) from None
-            raise BadFileError(
-                "the file is no gzip, though its name or its dataset says so; compress it, or mend its name"
-            ) from None
-        except zlib.error:
-            raise BadFileError("the gzip data is damaged; send the file again") from None
+        data = self._stream.read(size)
         self._unpacked += len(data)
-        self._check()
-        return data
-
-    def _check(self) -> None:
         limits = self._limits
         if self._unpacked > limits.max_uncompressed:
             raise BadFileError(
@@ -65,12 +62,140 @@ class _Gunzipped:
                 f"the file unpacks to more than {limits.max_ratio} times its size, as a decompression bomb does; if it "
                 "is none, raise limits: max_ratio of the dataset"
             )
+        return data
+
+
+class _Gunzipped:
+    def __init__(self, packed: _Buffered) -> None:
+        self._any = False
+        # GzipFile asks a file for nothing but read(n) while it reads forward.
+        self._file = gzip.GzipFile(fileobj=cast("IO[bytes]", packed), mode="rb")
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            data = self._file.read1(size)
+        except EOFError:
+            raise _ends_early("gzip") from None
+        except gzip.BadGzipFile as error:
+            if "Not a gzipped file" not in str(error):
+                raise _wrong_checksum("gzip") from None
+            raise (_something_behind("gzip") if self._any else _is_none("gzip")) from None
+        except zlib.error:
+            raise _damaged("gzip") from None
+        self._any = self._any or bool(data)
+        return data
+
+
+class _Decompressor(Protocol):
+    """As bz2 and zstd both have it."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """`magics` are what a member can begin with; `fault` is the reason for what the library raises."""
+
+    name: str
+    magics: frozenset[bytes]
+    new: Callable[[], _Decompressor]
+    errors: type[Exception]
+    fault: Callable[[Exception], BadFileError]
+
+
+class _Members:
+    """A file of one or many members, as `cat a.zst b.zst` makes."""
+
+    def __init__(self, packed: _Buffered, kind: _Kind) -> None:
+        self._packed = packed
+        self._kind = kind
+        self._member: _Decompressor | None = None
+        self._first = True
+        self._length = len(next(iter(kind.magics)))
+
+    def read(self, size: int, /) -> bytes:
+        while (member := self._member or self._next()) is not None:
+            data = b""
+            if member.needs_input and not (data := self._packed.read(_Buffered.SIZE)):
+                raise _ends_early(self._kind.name)
+            try:
+                unpacked = member.decompress(data, size)
+            except self._kind.errors as error:
+                raise self._kind.fault(error) from None
+            if member.eof:
+                self._packed.give_back(member.unused_data)
+                self._member = None
+            if unpacked:
+                return unpacked
+        return b""
+
+    def _next(self) -> _Decompressor | None:
+        """The next member's; None behind the last."""
+        kind = self._kind
+        begins = self._packed.read(self._length)
+        first, self._first = self._first, False
+        if not begins:
+            return None
+        if begins not in kind.magics:
+            if any(magic.startswith(begins) for magic in kind.magics):
+                raise _ends_early(kind.name)
+            raise _is_none(kind.name) if first else _something_behind(kind.name)
+        self._packed.give_back(begins)
+        self._member = kind.new()
+        return self._member
+
+
+def _zstd_fault(error: Exception) -> BadFileError:
+    if "checksum" in str(error):
+        return _wrong_checksum("zstd")
+    if "memory" in str(error):
+        return BadFileError("the zstd data wants a window of more than 128 MiB; compress it with --long=27 or less")
+    return _damaged("zstd")
+
+
+_KINDS = {
+    Compression.BZIP2: _Kind("bzip2", frozenset({b"BZh"}), bz2.BZ2Decompressor, OSError, lambda _: _damaged("bzip2")),
+    Compression.ZSTD: _Kind(
+        "zstd",
+        # A frame's, and those of frames that hold nothing of the file, as pzstd's do.
+        frozenset({b"\x28\xb5\x2f\xfd", *(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16))}),
+        zstd.ZstdDecompressor,
+        zstd.ZstdError,
+        _zstd_fault,
+    ),
+}
+
+
+def _ends_early(name: str) -> BadFileError:
+    return BadFileError(f"the {name} data ends early: the upload was cut off; send the file again")
+
+
+def _wrong_checksum(name: str) -> BadFileError:
+    return BadFileError(f"the {name} data is damaged: its checksum does not fit; send the file again")
+
+
+def _damaged(name: str) -> BadFileError:
+    return BadFileError(f"the {name} data is damaged; send the file again")
+
+
+def _is_none(name: str) -> BadFileError:
+    return BadFileError(f"the file is no {name}, though its name or its dataset says so; compress it, or mend its name")
+
+
+def _something_behind(name: str) -> BadFileError:
+    return BadFileError(f"behind the {name} data stands something that is none; send the file again, without it")
 
 
 class _Buffered:
     """Large reads below GzipFile's many small ones, each of which would else be a call into the HTTP client."""
 
-    _SIZE = 2**18
+    SIZE = 2**18
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
@@ -79,12 +204,18 @@ class _Buffered:
         """Bytes that were handed on."""
 
     def read(self, size: int, /) -> bytes:
-        """Exactly `size` bytes before the end: GzipFile takes half a member's magic number for a file that is none."""
-        while len(self._held) < size and (more := self._stream.read(self._SIZE)):
+        """Exactly `size` bytes before the end: half a member's magic number would be taken for a file that is none."""
+        while len(self._held) < size and (more := self._stream.read(self.SIZE)):
             self._held = memoryview(bytes(self._held) + more)
         piece, self._held = self._held[:size], self._held[size:]
         self.taken += len(piece)
         return bytes(piece)
+
+    def give_back(self, data: bytes) -> None:
+        """What was read too far is read again."""
+        if data:
+            self._held = memoryview(data + bytes(self._held))
+            self.taken -= len(data)
 
 
 def _size(count: int) -> str:

@@ -6,8 +6,7 @@ the file's nodes a second time to find where each fault stands.
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import codecs
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from penstock.model.arrivals import INCOMING
+from penstock.model.compression import decompressed
 from penstock.model.dataset_faults import Fault, faults_of, line_of
-from penstock.model.datasets import Compression, Dataset
-from penstock.model.errors import DatasetError
+from penstock.model.datasets import Compression, Dataset, Format
+from penstock.model.errors import BadFileError, DatasetError
 from penstock.model.inference import infer_columns
 from penstock.model.yaml_files import read_mapping
 
@@ -78,7 +78,7 @@ def _read(path: Path, faults: list[Fault]) -> Dataset | None:
         return Dataset.model_validate({**raw, "infer": False, "columns": columns})
     except ValidationError as error:
         faults.extend(faults_of(path, error))
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+    except (ValueError, OSError, BadFileError) as error:
         faults.append(Fault(path, line_of(path, "sample"), "sample", str(error)))
     return None
 
@@ -92,21 +92,27 @@ def _inferred(path: Path, dataset: Dataset) -> Any:
     if not sample.is_file():
         raise ValueError(f"{dataset.sample} is not in {path.parent}/")
     return infer_columns(
-        read_sample(sample, dataset.compression_of(sample.name), dataset.csv.encoding),
+        read_sample(sample, dataset.compression_of(sample.name), dataset.format, dataset.csv.encoding),
         dataset.format,
         dataset.csv,
         dataset.null_markers,
     )
 
 
-def read_sample(path: Path, compression: Compression, encoding: str = "utf-8") -> str:
-    """The first MiB of a file as text, without the row that it cuts. Raises ValueError when it is no such text."""
-    with path.open("rb") as plain:
-        stream = gzip.GzipFile(fileobj=plain) if compression is Compression.GZIP else plain
-        head = stream.read(MAX_SAMPLE_BYTES + 1)
-    if len(head) > MAX_SAMPLE_BYTES:
+def read_sample(path: Path, compression: Compression, format: Format, encoding: str = "utf-8") -> str:  # noqa: A002 - the YAML names it so
+    """The first MiB of a file as text, without the line that it cuts. An array may be one line: there it is kept.
+
+    Raises ValueError when it is no such text, and BadFileError when it can't be decompressed.
+    """
+    with path.open("rb") as packed:
+        stream = decompressed(packed, compression)
+        head = b""
+        while len(head) <= MAX_SAMPLE_BYTES and (more := stream.read(MAX_SAMPLE_BYTES + 1 - len(head))):
+            head += more
+    cut = len(head) > MAX_SAMPLE_BYTES
+    if cut and format is not Format.JSON:
         head = head[: head.rfind(b"\n", 0, MAX_SAMPLE_BYTES) + 1]
     try:
-        return head.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        return codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)().decode(head, not cut)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name} is not {encoding}, at byte {error.start}") from None

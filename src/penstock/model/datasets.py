@@ -53,12 +53,32 @@ class _Model(BaseModel):
 class Format(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
+    JSON = "json"
+    """One array of objects."""
 
 
 class Compression(StrEnum):
     AUTO = "auto"
     NONE = "none"
     GZIP = "gzip"
+    ZSTD = "zstd"
+    BZIP2 = "bzip2"
+
+    @classmethod
+    def by_name(cls, name: str) -> Compression:
+        """What a file's name says by its ending."""
+        _, dot, ending = name.lower().rpartition(".")
+        return _ENDINGS.get(ending, cls.NONE) if dot else cls.NONE
+
+
+_ENDINGS = {
+    "gz": Compression.GZIP,
+    "gzip": Compression.GZIP,
+    "zst": Compression.ZSTD,
+    "zstd": Compression.ZSTD,
+    "bz2": Compression.BZIP2,
+    "bzip2": Compression.BZIP2,
+}
 
 
 class ColumnType(StrEnum):
@@ -215,7 +235,7 @@ class Dataset(_Model):
     version: Annotated[int, Field(ge=1)] = Field(1, description="This definition's version; raise it with each change.")
     prefix: str = Field(description="Keys below incoming/ that are its files, as `flights/`.")
     format: Format
-    compression: Compression = Field(Compression.AUTO, description="auto: by the key's ending (.gz).")
+    compression: Compression = Field(Compression.AUTO, description="auto: by the key's ending (.gz, .zst, .bz2).")
     csv: Csv = Field(default_factory=Csv)
     null_markers: tuple[str, ...] = Field(("",), description="Texts that mean NULL, in CSV files.")
     columns: tuple[Column, ...] = Field((), description="The columns, in the table's order.")
@@ -288,7 +308,7 @@ class Dataset(_Model):
         """How the file at `key` is compressed: what the dataset says, or for `auto` the key's ending."""
         if self.compression is not Compression.AUTO:
             return self.compression
-        return Compression.GZIP if key.lower().endswith((".gz", ".gzip")) else Compression.NONE
+        return Compression.by_name(key)
 
 
 def _unique(what: str, names: list[str]) -> None:

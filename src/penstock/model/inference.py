@@ -17,6 +17,7 @@ from datetime import date, datetime
 from typing import Any
 
 from penstock.model.datasets import LINEAGE, Column, ColumnType, Csv, Format
+from penstock.model.json_array import elements_of_sample
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
@@ -55,8 +56,8 @@ def infer_columns(sample: str, format: Format, csv: Csv, null_markers: Sequence[
             values = (
                 (number, _of_text(value)) for row in rows for number, value in enumerate(row) if value not in nulls
             )
-        case Format.JSONL:
-            objects = list(_json_objects(sample))
+        case Format.JSONL | Format.JSON:
+            objects = list(_json_objects(sample) if format is Format.JSONL else _json_elements(sample))
             sources = list(dict.fromkeys(name for item in objects for name in item))
             places = {name: number for number, name in enumerate(sources)}
             values = (
@@ -70,7 +71,7 @@ def infer_columns(sample: str, format: Format, csv: Csv, null_markers: Sequence[
         if known is not kind:
             kinds[number] = kind if known is None else _both(known, kind)
     named = zip(_names(sources), sources, kinds, strict=True)
-    keeps_source = format is Format.JSONL or csv.header
+    keeps_source = format is not Format.CSV or csv.header
     return tuple(
         Column(name=name, type=kind or ColumnType.TEXT, source=source if keeps_source and source != name else None)
         for name, source, kind in named
@@ -122,6 +123,17 @@ def _json_objects(sample: str) -> Iterator[dict[str, Any]]:
             raise ValueError(f"line {number} is no JSON: {error}") from None
         if not isinstance(item, dict) or "" in item:
             raise ValueError(f"line {number} is no JSON object with named fields")
+        yield item
+
+
+def _json_elements(sample: str) -> Iterator[dict[str, Any]]:
+    for number, text in enumerate(elements_of_sample(sample), start=1):
+        try:
+            item = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"element {number} is no JSON: {error}") from None
+        if not isinstance(item, dict) or "" in item:
+            raise ValueError(f"element {number} is no JSON object with named fields")
         yield item
 
 

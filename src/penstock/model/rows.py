@@ -20,12 +20,9 @@ import orjson
 
 from penstock.model.datasets import Column, Csv, Dataset, Format
 from penstock.model.errors import BadFileError
+from penstock.model.first_bytes import BLOCK, first_block
+from penstock.model.json_array import elements
 from penstock.model.streams import ByteStream
-
-_BLOCK = 2**18
-_UTF8_BOM = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b\x08"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +30,10 @@ class Row:
     """One row of a file.
 
     `line` is the physical line on which it begins, from 1, the header counted. `raw` is its text as it stands in the
-    file, its line end included, so that the rows' texts joined are the file's body. `values` has one value per column
-    of the dataset, in the dataset's order: `str | None` in CSV, the JSON value in JSON Lines (None where the key is
-    missing). A row that can't be told apart into columns has no values, and `error` says why in an operator's words.
+    file, its line end included, so that the rows' texts joined are the file's body; in a JSON array it is the element's
+    alone. `values` has one value per column of the dataset, in the dataset's order: `str | None` in CSV, the JSON value
+    in JSON (None where the key is missing). A row that can't be told apart into columns has no values, and `error` says
+    why in an operator's words.
     """
 
     line: int
@@ -53,6 +51,8 @@ def rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
     """
     if dataset.format is Format.CSV:
         return _csv_rows(stream, dataset)
+    if dataset.format is Format.JSON:
+        return _array_rows(stream, dataset)
     return _json_rows(stream, dataset)
 
 
@@ -96,7 +96,7 @@ def dialect_of(dialect: Csv) -> dict[str, Any]:
 
 def _csv_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
     # The limit is ours, by row and not by field.
-    csv.field_size_limit(max(csv.field_size_limit(), dataset.limits.max_row + _BLOCK))
+    csv.field_size_limit(max(csv.field_size_limit(), dataset.limits.max_row + BLOCK))
     lines = _Lines(stream, dataset.csv.encoding, dataset.limits.max_row)
     taken = lines.taken
     reader = csv.reader(lines.counted(), **dialect_of(dataset.csv))
@@ -156,30 +156,40 @@ def _in_order(columns: tuple[Column, ...], dataset: Dataset) -> Callable[[list[s
 
 def _json_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
     names = [column.in_file for column in dataset.columns]
-    loads = orjson.loads
     empty = True
     for line, raw in enumerate(_Lines(stream, "utf-8", dataset.limits.max_row), 1):
-        try:
-            value = loads(raw)
-        except orjson.JSONDecodeError as error:
-            if "infinity" in error.msg and (wide := _with_wide_numbers(raw)) is not None:
-                empty = False
-                yield Row(line, raw, tuple(map(wide.get, names)))
+        row = _json_row(line, raw, names)
+        if row.error:
+            text = raw.rstrip()
+            if not text:
                 continue
-            if text := raw.rstrip():
-                if empty and text.startswith("["):
-                    raise BadFileError(_AN_ARRAY) from None
-                empty = False
-                place = min(error.pos, len(text)) + 1
-                yield Row(line, raw, (), f"no valid JSON at column {place}: {_json_words(error, text)}")
-            continue
+            if empty and text.startswith("[") and row.error.startswith(_NO_JSON):
+                raise BadFileError(_AN_ARRAY)
         empty = False
-        if isinstance(value, dict):
-            yield Row(line, raw, tuple(map(value.get, names)))
-        else:
-            yield Row(line, raw, (), f"a JSON object was expected, and this is {_kind(value)}")
+        yield row
     if empty:
         raise BadFileError("the file holds nothing but white space; send it again if it should hold rows")
+
+
+def _array_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
+    names = [column.in_file for column in dataset.columns]
+    for line, raw in elements(stream, dataset.limits.max_row):
+        yield _json_row(line, raw, names, in_array=True)
+
+
+def _json_row(line: int, raw: str, names: Sequence[str], *, in_array: bool = False) -> Row:
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        if "infinity" in error.msg and (wide := _with_wide_numbers(raw)) is not None:
+            return Row(line, raw, tuple(map(wide.get, names)))
+        text = raw.rstrip()
+        place = min(error.pos, len(text)) + 1
+        where = f"character {place} of the element" if in_array else f"column {place}"
+        return Row(line, raw, (), f"{_NO_JSON} {where}: {_json_words(error, text)}")
+    if isinstance(value, dict):
+        return Row(line, raw, tuple(map(value.get, names)))
+    return Row(line, raw, (), f"a JSON object was expected, and this is {_kind(value, in_array)}")
 
 
 class _Lines:
@@ -220,10 +230,8 @@ class _Lines:
     def _blocks(self) -> Iterator[list[str]]:
         held: list[bytes] = []
         held_size = 0
-        first = True
-        while chunk := self._stream.read(_BLOCK):
-            if first:
-                chunk, first = self._begin(chunk), False
+        chunk = self._begin()
+        while chunk:
             if (nul := chunk.find(b"\0")) >= 0:
                 line = self._read + b"".join((*held, chunk[:nul])).count(self._end) + 1
                 raise BadFileError(
@@ -235,27 +243,16 @@ class _Lines:
                 held_size += len(chunk)
                 if held_size > self._max_row:
                     raise BadFileError(_too_long(self._read + 1, self._max_row))
-                continue
-            yield self._lines(b"".join((*held, chunk[:cut])))
-            held = [chunk[cut:]]
-            held_size = len(chunk) - cut
-        if first:
-            raise BadFileError("the file is empty; send it again if it should hold rows")
+            else:
+                yield self._lines(b"".join((*held, chunk[:cut])))
+                held = [chunk[cut:]]
+                held_size = len(chunk) - cut
+            chunk = self._stream.read(BLOCK)
         if held_size:
             yield self._lines(b"".join(held))
 
-    def _begin(self, chunk: bytes) -> bytes:
-        while len(chunk) < _BLOCK and (more := self._stream.read(_BLOCK - len(chunk))):
-            chunk += more
-        if chunk.startswith(_GZIP):
-            raise BadFileError(
-                "the file is gzip, and neither its name nor its dataset says so: name it .gz, or say compression: gzip."
-                " Where one does, it was compressed twice: send it compressed once"
-            )
-        if chunk.startswith(_UTF16_BOMS):
-            raise BadFileError("the file is UTF-16 or UTF-32; write it as UTF-8")
-        if self._encoding == "utf-8" and chunk.startswith(_UTF8_BOM):
-            chunk = chunk[len(_UTF8_BOM) :]
+    def _begin(self) -> bytes:
+        chunk = first_block(self._stream, self._encoding)
         if b"\n" not in chunk and b"\r" in chunk:
             self._end = b"\r"
         return chunk
@@ -313,7 +310,11 @@ def _refused(name: str) -> None:
     raise ValueError(name)
 
 
-_AN_ARRAY = "the file is a JSON array over several lines; write each object on a line of its own, as `jq -c '.[]'` does"
+_NO_JSON = "no valid JSON at"
+_AN_ARRAY = (
+    "the file is a JSON array over several lines; say format: json in the dataset, or write each object on a line of "
+    "its own, as `jq -c '.[]'` does"
+)
 
 _JSON_WORDS = {
     "unexpected end of data": "the line ends before its object does; an object stands on one line",
@@ -333,9 +334,9 @@ def _json_words(error: orjson.JSONDecodeError, text: str) -> str:
     return _JSON_WORDS.get(words, words)
 
 
-def _kind(value: object) -> str:
+def _kind(value: object, in_array: bool) -> str:
     if isinstance(value, list):
-        return "an array; write each object on a line of its own"
+        return "an array" if in_array else "an array; write each object on a line of its own"
     return "null" if value is None else "a bare value"
 
 

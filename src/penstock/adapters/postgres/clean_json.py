@@ -1,4 +1,4 @@
-"""Clean JSON Lines, by the faster of two ways that are right for the dataset.
+"""Clean JSON Lines and JSON arrays, by the faster of two ways that are right for the dataset.
 
 orjson and COPY take half of the time of `json_to_record`, but Python would round a number that a `numeric` column keeps
 whole, and write one in a `json` or `text` column in its own way. There the database reads the JSON itself.
@@ -14,7 +14,7 @@ from psycopg import sql
 from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
 from penstock.adapters.postgres.connection import Session
 from penstock.adapters.postgres.csv_body import CHUNK, RowLength, UnclearError, filled
-from penstock.model.datasets import Column, ColumnType, Dataset
+from penstock.model.datasets import Column, ColumnType, Dataset, Format
 from penstock.model.rows import rows
 from penstock.model.streams import ByteStream
 
@@ -66,14 +66,10 @@ def _by_database(session: Session, stream: ByteStream, dataset: Dataset) -> int:
         raise UnclearError  # `->>` finds NULL in what is no object, where `json_to_record` fails.
     connection = session.connection
     connection.execute("CREATE TEMPORARY TABLE penstock_lines (line text) ON COMMIT DROP")
-    with (
-        connection.cursor() as cursor,
-        # Control characters, which no JSON holds, as delimiter and quote: a line is one value, as it stands.
-        cursor.copy(r"COPY pg_temp.penstock_lines FROM STDIN (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')") as copy,
-    ):
-        for chunk in _lines(stream, dataset.limits.max_row):
-            copy.write(chunk)
-            session.check()
+    if dataset.format is Format.JSON:
+        _stage_elements(session, stream, dataset)
+    else:
+        _stage_lines(session, stream, dataset)
     done = connection.execute(
         sql.SQL("INSERT INTO {} ({}) SELECT r.* FROM pg_temp.penstock_lines, {} WHERE line IS NOT NULL").format(
             identifier(table_of(dataset)), names(dataset.columns), record(sql.SQL("line"), dataset, typed=True)
@@ -83,6 +79,30 @@ def _by_database(session: Session, stream: ByteStream, dataset: Dataset) -> int:
     if not done.rowcount:
         raise UnclearError  # Nothing but white space: the row reader has words for it.
     return done.rowcount
+
+
+def _stage_lines(session: Session, stream: ByteStream, dataset: Dataset) -> None:
+    with (
+        session.connection.cursor() as cursor,
+        # Control characters, which no JSON holds, as delimiter and quote: a line is one value, as it stands.
+        cursor.copy(r"COPY pg_temp.penstock_lines FROM STDIN (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')") as copy,
+    ):
+        for chunk in _lines(stream, dataset.limits.max_row):
+            copy.write(chunk)
+            session.check()
+
+
+def _stage_elements(session: Session, stream: ByteStream, dataset: Dataset) -> None:
+    with (
+        session.connection.cursor() as cursor,
+        cursor.copy("COPY pg_temp.penstock_lines FROM STDIN") as copy,
+    ):
+        for number, row in enumerate(rows(stream, dataset)):
+            if row.error:
+                raise UnclearError
+            copy.write_row((row.raw,))
+            if not number % 1000:
+                session.check()
 
 
 def record(text: sql.SQL, dataset: Dataset, *, typed: bool) -> sql.Composable:
