@@ -237,6 +237,20 @@ def test_moving_twice_changes_nothing(there: Bucket) -> None:
     assert there.content("processed/a") == b"content"
 
 
+def test_a_copy_is_of_that_version_and_leaves_it_where_it_is(there: Bucket) -> None:
+    there.put("incoming/d/a.csv", b"first")
+    (first,) = listed(there)
+    there.put("incoming/d/a.csv", b"second")
+
+    for _ in range(2):
+        there.store.copy([Move(first, "plans/copies/a")])
+
+    assert there.content("plans/copies/a") == b"first"
+    assert [read(there, arrival) for arrival in listed(there)] == [b"first", b"second"]
+    with pytest.raises(PermanentError):
+        there.store.copy([Move(replace(first, version_id="gone"), "plans/copies/b")])
+
+
 def test_a_version_that_is_gone_with_no_target_is_a_permanent_error_and_holds_up_no_other(there: Bucket) -> None:
     there.put("incoming/a", b"a")
     there.put("incoming/b", b"b")

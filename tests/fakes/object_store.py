@@ -92,6 +92,14 @@ class FakeObjectStore:
         if gone:
             raise PermanentError(f"{gone[0].arrival.uri} is gone and {gone[0].to} does not hold it")
 
+    def copy(self, copies: Sequence[Move]) -> None:
+        for copy in copies:
+            version = self._find(copy.arrival)
+            if version is not None:
+                self._add(copy.to, version.data, None)
+            elif self._shown(copy.to) is None:
+                raise PermanentError(f"{copy.arrival.uri} is gone")
+
     def get_json(self, key: str) -> Any:
         return json.loads(self.content(key))
 

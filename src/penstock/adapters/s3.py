@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
 from penstock.adapters.aws_errors import MISSING_OBJECT, code_of, translated
-from penstock.adapters.s3_moves import move_all
+from penstock.adapters.s3_moves import copy_all, move_all
 from penstock.model.arrivals import Arrival
 from penstock.model.errors import TransientError
 from penstock.model.streams import ByteStream
@@ -78,6 +78,9 @@ class S3ObjectStore:
 
     def move(self, moves: Sequence[Move]) -> None:
         move_all(self._client, self._bucket, moves)
+
+    def copy(self, copies: Sequence[Move]) -> None:
+        copy_all(self._client, self._bucket, copies)
 
     def get_json(self, key: str) -> Any:
         with translated(f"read s3://{self._bucket}/{key}"):

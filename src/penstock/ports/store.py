@@ -53,6 +53,13 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def copy(self, copies: Sequence[Move]) -> None:
+        """Copies each version to a second key, inside S3; the version stays where it is. Done twice it changes nothing.
+
+        Raises PermanentError when one is gone, unless it was copied before.
+        """
+        ...
+
     def get_json(self, key: str) -> Any:
         """The decoded document; KeyError where there is none."""
         ...
