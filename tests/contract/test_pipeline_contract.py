@@ -13,7 +13,14 @@ from tests.contract.engines import client
 from tests.fakes.clock import FakeClock
 from tests.fakes.pipeline import FakePipeline
 
-from penstock.adapters.pipelines import DataPipeline, StateMachinePipeline, execution_name, parameter_id
+from penstock.adapters.pipelines import (
+    GONE,
+    DataPipeline,
+    StateMachinePipeline,
+    execution_name,
+    parameter_id,
+    status_of,
+)
 from penstock.model.errors import PermanentError
 from penstock.ports import Pipeline
 
@@ -71,6 +78,43 @@ def test_starting_gives_a_reference(pipeline: Pipeline) -> None:
 def test_starting_twice_is_no_error(pipeline: Pipeline) -> None:
     pipeline.start("run", "flights", {})
     pipeline.start("run", "flights", {})
+
+
+def test_what_was_started_has_a_status(data_pipeline: tuple[Activations, str], machine: tuple[Any, str]) -> None:
+    activations, made = data_pipeline
+    states, arn = machine
+    clients = {"datapipeline": activations.client, "stepfunctions": states}.__getitem__
+
+    assert status_of(clients, DataPipeline(activations.client, made, FakeClock()).start("r", "d", {})) == "SCHEDULED"
+    execution = StateMachinePipeline(states, arn).start("r", "d", {})
+    while status_of(clients, execution) == "RUNNING":
+        pass
+    assert status_of(clients, execution) == "SUCCEEDED"
+
+
+def test_what_is_there_no_more_is_gone(aws: str) -> None:
+    pipelines = client("datapipeline", aws)
+
+    assert (
+        status_of(lambda _: client("stepfunctions", aws), f"{ROLE.replace('iam', 'states')}:execution:none:x") == GONE
+    )
+    with Stubber(pipelines) as answers:
+        answers.add_client_error("describe_pipelines", "PipelineDeletedException", "deleted", 400)
+        assert status_of(lambda _: pipelines, "df-none from 2026-01-01T00:00:00+00:00") == GONE
+
+
+def test_a_data_pipeline_that_is_not_healthy_says_so(aws: str) -> None:
+    pipelines = client("datapipeline", aws)
+    fields = [
+        {"key": "@pipelineState", "stringValue": "SCHEDULED"},
+        {"key": "@healthStatus", "stringValue": "ERROR"},
+        {"key": "@owner", "refValue": "me"},
+    ]
+    described = {"pipelineId": "df-1", "name": "after-load", "fields": fields}
+    with Stubber(pipelines) as answers:
+        answers.add_response("describe_pipelines", {"pipelineDescriptionList": [described]})
+
+        assert status_of(lambda _: pipelines, "df-1 from now") == "SCHEDULED (ERROR)"
 
 
 def test_the_data_pipeline_is_activated_with_the_run_and_the_datasets_own_parameters(

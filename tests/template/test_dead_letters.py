@@ -90,6 +90,7 @@ def test_the_edges_that_there_are_are_found() -> None:
         "rule EveryMinute to arrivals",
         "rule EndedRuns to arrivals",
         "rule FailedRuns to topic",
+        "rule FailedRebuilds to topic",
         "rule ReconcileRule to reconcile",
         "subscription NotificationSubscription",
         "event source mapping ListIncomingArrivals",

@@ -16,6 +16,20 @@ READS_PLANS = ("s3:GetObject", f"{BUCKET}/plans/*")
 READS_ARRIVALS = {("s3:GetObjectVersion", f"{BUCKET}/{root}/*") for root in ("incoming", "failed")}
 SEARCHES = {(f"es:ESHttp{verb}", f"{DOMAIN}/*") for verb in ("Get", "Head", "Post", "Put", "Delete")}
 
+DELIVERS_LOGS = {
+    (f"logs:{action}", "*")
+    for action in (
+        "CreateLogDelivery",
+        "GetLogDelivery",
+        "UpdateLogDelivery",
+        "DeleteLogDelivery",
+        "ListLogDeliveries",
+        "PutResourcePolicy",
+        "DescribeResourcePolicies",
+        "DescribeLogGroups",
+    )
+}
+
 EVERYTHING: dict[str, set[tuple[str, str]]] = {
     "ListIncomingRole": {
         LISTS_MISSING,
@@ -86,25 +100,19 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         ("sqs:SendMessage", "UndeliveredQueue.Arn"),
         *((f"es:ESHttp{verb}", f"{DOMAIN}/*") for verb in ("Get", "Post")),
     },
+    "RebuildViewsRole": {LOADERS_SECRET},
+    "RebuildViewsStateMachineRole": {
+        ("lambda:InvokeFunction", "RebuildViews.Arn"),
+        LISTS_MISSING,
+        *DELIVERS_LOGS,
+    },
     "IngestStateMachineRole": {
         *(
             ("lambda:InvokeFunction", f"{function}.Arn")
             for function in ("BeginLoad", "PollLoad", "IndexBatch", "SettleBatch", "SummariseRun", "KickOff")
         ),
         ("sns:Publish", "RunTopic"),
-        *(
-            (f"logs:{action}", "*")
-            for action in (
-                "CreateLogDelivery",
-                "GetLogDelivery",
-                "UpdateLogDelivery",
-                "DeleteLogDelivery",
-                "ListLogDeliveries",
-                "PutResourcePolicy",
-                "DescribeResourcePolicies",
-                "DescribeLogGroups",
-            )
-        ),
+        *DELIVERS_LOGS,
     },
 }
 
@@ -120,6 +128,8 @@ MANAGED_BY_ROLE = {
     "KickOffRole": MANAGED,
     "ApplyDatasetsRole": MANAGED | IN_A_NETWORK,
     "ReconcileRole": MANAGED | IN_A_NETWORK,
+    "RebuildViewsRole": MANAGED | IN_A_NETWORK,
+    "RebuildViewsStateMachineRole": {"AWSXrayWriteOnlyAccess"},
     "IngestStateMachineRole": {"AWSXrayWriteOnlyAccess"},
 }
 
@@ -203,6 +213,13 @@ def test_a_pattern_of_state_machines_is_as_wide_as_it_was_given() -> None:
     reachable = dict(allowed(roles("nested state machines")["KickOffRole"]))
 
     assert reachable["states:StartExecution"] == ARN.format("states", "stateMachine:after-load-*")
+
+
+def test_views_are_rebuilt_by_the_machine_or_by_the_pipeline_that_is_created_never_by_both() -> None:
+    machine = ("states:StartExecution", "RebuildViewsStateMachine")
+
+    assert machine in allowed(roles("warehouse")["KickOffRole"])
+    assert machine not in allowed(roles("all of it")["KickOffRole"]), "it creates a Data Pipeline"
 
 
 @pytest.mark.parametrize("role", ["ListIncomingRole", "ReconcileRole"])

@@ -21,6 +21,7 @@ FUNCTIONS = {
     "KickOff",
     "ApplyDatasets",
     "Reconcile",
+    "RebuildViews",
 }
 DEFINITION = REPOSITORY / "statemachines" / "ingest.asl.yaml"
 
@@ -71,7 +72,7 @@ def test_a_task_waits_longer_than_its_function_may_run() -> None:
         if placeholder:
             called[placeholder[1]] = task["TimeoutSeconds"]
 
-    assert called.keys() == FUNCTIONS - {"ListIncoming", "ApplyDatasets", "Reconcile"}
+    assert called.keys() == FUNCTIONS - {"ListIncoming", "ApplyDatasets", "Reconcile", "RebuildViews"}
     for name, patience in called.items():
         assert patience > functions[name]["Timeout"], name
 
@@ -113,6 +114,7 @@ def test_only_the_deployment_is_given_the_owners_secret_and_only_what_needs_a_wa
         "KickOff": "",
         "ApplyDatasets": owner,
         "Reconcile": loader,
+        "RebuildViews": loader,
     }
 
 
@@ -126,7 +128,7 @@ def test_every_function_is_traced_shares_both_layers_and_has_a_log_group_of_its_
         assert function["TracingConfig"] == {"Mode": "Active"}
         assert [layer[:-10] for layer in function["Layers"]] == ["PenstockLayer", "DatasetsLayer"]
         assert function["LoggingConfig"]["LogGroup"] == f"{name}Logs"
-    assert groups.keys() == {f"{name}Logs" for name in FUNCTIONS} | {"IngestLogs"}
+    assert groups.keys() == {f"{name}Logs" for name in FUNCTIONS} | {"IngestLogs", "RebuildViewsMachineLogs"}
     assert {group["RetentionInDays"] for group in groups.values()} == {"30"}
     assert len({group["LogGroupName"] for group in groups.values()}) == len(groups)
     assert groups["IngestLogs"]["LogGroupName"].startswith("/aws/vendedlogs/")

@@ -33,7 +33,7 @@ def test_it_is_started_with_the_run_the_dataset_and_its_parameters() -> None:
 
     answer = kick_off(leases, lambda _: pipeline, ASKS, "run-1", "flights")
 
-    assert pipeline.started == [("run-1", "flights", {"table": "public.flights"})]
+    assert pipeline.started == [("run-1", "flights", {"processed": "processed/flights/", "table": "public.flights"})]
     assert answer == {"reference": "fake-run-1-flights"}
     assert leases.kick_offs == {("run-1", "flights"): "fake-run-1-flights"}
 

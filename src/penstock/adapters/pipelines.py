@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -16,6 +16,11 @@ from penstock.ports import Clock
 if TYPE_CHECKING:
     from mypy_boto3_datapipeline import DataPipelineClient
     from mypy_boto3_stepfunctions import SFNClient
+
+GONE = "GONE"
+"""What was started is there no more: deleted, or older than the 90 days for which Step Functions keeps executions."""
+
+_GONE = ("ExecutionDoesNotExist", "PipelineNotFoundException", "PipelineDeletedException")
 
 _MAX_NAME = 80
 """Step Functions' limit for an execution's name."""
@@ -61,6 +66,27 @@ class StateMachinePipeline:
                 if code_of(error) != "ExecutionAlreadyExists":
                     raise
         return execution_arn(self._machine, name)
+
+
+def status_of(client: Callable[[str], Any], reference: str) -> str:
+    """What became of what was started, in its service's own words.
+
+    `SUCCEEDED`, of an execution; `SCHEDULED (ERROR)`, of a Data Pipeline, which has one state for all its activations;
+    `GONE` where it is there no more.
+    """
+    with translated(f"look at {reference}"):
+        try:
+            if reference.startswith("arn:"):
+                return str(client("stepfunctions").describe_execution(executionArn=reference)["status"])
+            pipeline = reference.partition(" ")[0]
+            found = client("datapipeline").describe_pipelines(pipelineIds=[pipeline])["pipelineDescriptionList"]
+        except ClientError as error:
+            if code_of(error) not in _GONE:
+                raise
+            return GONE
+    fields: dict[str, str] = {field["key"]: field.get("stringValue", "") for one in found for field in one["fields"]}
+    health = fields.get("@healthStatus", "HEALTHY")
+    return fields.get("@pipelineState", GONE) + (f" ({health})" if health != "HEALTHY" else "")
 
 
 def parameter_id(name: str) -> str:

@@ -43,7 +43,8 @@ def story_view(story: RunStory) -> Iterator[Any]:
     if len(troubles) > TROUBLES:
         yield f"[dim]and {count(len(troubles) - TROUBLES)} more: --json[/]"
     for dataset, reference in story.kick_offs.items():
-        yield f"\nkicked off for {dataset}: [bold]{escape(reference)}[/]"
+        became = story.after.get(dataset, "")
+        yield f"\nkicked off for {dataset}: [bold]{escape(reference)}[/] [{STYLE.get(became, 'bold')}]{became}[/]"
 
 
 def _batches(story: RunStory) -> Any:

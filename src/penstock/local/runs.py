@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from penstock.adapters.pipelines import status_of
 from penstock.local.deployment import Deployment
 from penstock.local.history import History, history_of
 from penstock.model.errors import PermanentError
@@ -88,6 +89,8 @@ class RunStory:
     summary: Mapping[str, Any] = field(default_factory=dict)
     kick_offs: Mapping[str, str] = field(default_factory=dict)
     """By dataset, what it started: a reference that can be looked up."""
+    after: Mapping[str, str] = field(default_factory=dict)
+    """By dataset, what has become of it."""
     error: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -98,6 +101,7 @@ class RunStory:
             "retries": self.history.retries,
             "batches": [story.to_json() for story in self.batches],
             "kick_offs": dict(self.kick_offs),
+            "after": dict(self.after),
             "summary": dict(self.summary),
         }
 
@@ -154,7 +158,8 @@ def tell(deployment: Deployment, run: Run) -> RunStory:
         history_of(events, definition),
         stories,
         _summary(deployment, plan_id),
-        kick_offs(deployment, plan_id),
+        started := kick_offs(deployment, plan_id),
+        {dataset: status_of(deployment.client, reference) for dataset, reference in started.items()},
         _error(events),
     )
 

@@ -23,7 +23,7 @@ def dataset_schema() -> dict[str, Any]:
     _size(models["FileLimits"]["properties"]["max_row"])
     _size(models["Flush"]["properties"]["bytes"])
     _size(models["Pace"]["properties"]["max_bytes"])
-    _exactly_one(models["KickOff"], "data_pipeline", "state_machine")
+    _exactly_one(models["KickOff"], "rebuild_views", "data_pipeline", "state_machine")
     schema["anyOf"] = [{"required": ["table"]}, {"required": ["index"]}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
