@@ -1,4 +1,4 @@
-"""What Penstock asks of a search index, held against the embedded one and, where there is one, a real OpenSearch node.
+"""What the adapter asks of a search index, on the embedded one and, where there is one, a real OpenSearch node.
 
 `PENSTOCK_OPENSEARCH_URL=http://127.0.0.1:9200 pytest tests/contract/test_search_contract.py` runs both. Indices are
 named afresh for each test and deleted after it.
@@ -6,46 +6,24 @@ named afresh for each test and deleted after it.
 
 from __future__ import annotations
 
-import json
-import os
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import urllib3
 from opensearchpy import OpenSearch
-from tests.fakes.search_server import embedded_search
+from tests.contract.searching import COLUMNS, call, dataset, doc, search_url
 
 from penstock.adapters.opensearch import OpenSearchIndex
 from penstock.adapters.opensearch_client import make_client
-from penstock.model.datasets import Dataset
-from penstock.model.documents import Document
 from penstock.model.errors import PermanentError
 from penstock.ports import SearchIndex
-
-COLUMNS = [
-    {"name": "title", "type": "text"},
-    {"name": "body", "type": "text"},
-    {"name": "small", "type": "smallint"},
-    {"name": "price", "type": "double"},
-    {"name": "open", "type": "boolean"},
-    {"name": "day", "type": "date"},
-    {"name": "at", "type": "timestamptz"},
-    {"name": "key", "type": "uuid"},
-    {"name": "more", "type": "json"},
-]
 
 
 @pytest.fixture(scope="module", params=["embedded", "opensearch"])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "embedded":
-        with embedded_search() as (embedded, _):
-            yield embedded
-        return
-    if not (real := os.environ.get("PENSTOCK_OPENSEARCH_URL")):
-        pytest.skip("PENSTOCK_OPENSEARCH_URL names no OpenSearch node")
-    yield real
+    with search_url(request.param) as found:
+        yield found
 
 
 @pytest.fixture
@@ -74,31 +52,7 @@ def index(search: SearchIndex, name: str) -> str:
     return name
 
 
-def dataset(name: str, columns: Any = COLUMNS, version: int = 1) -> Dataset:
-    return Dataset.model_validate(
-        {"name": name, "version": version, "prefix": "x/", "format": "csv", "columns": columns, "index": name}
-    )
-
-
-def doc(id_: str, arrival: str = "a1", line: int = 1, **fields: Any) -> Document:
-    source = {**fields, "penstock_arrival": arrival, "penstock_loaded_at": "2026-01-02T03:04:05.678901+00:00"}
-    return Document(id_, json.dumps(source).encode(), line, f"raw of {id_}\n")
-
-
-def call(url: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    raw = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-    headers = {"content-type": "application/json"}
-    answer = urllib3.request(method, url + path, body=raw, headers=headers, retries=False)
-    return answer.status, json.loads(answer.data) if answer.data else None
-
-
-# ── the port ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_applying_a_dataset_makes_its_index_and_again_changes_nothing(search: SearchIndex, name: str) -> None:
-    assert search.apply(dataset(name)) is True
-    assert search.apply(dataset(name)) is False
-    assert search.count(name) == 0
+# ── the adapter ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_new_column_is_added_to_the_index_that_is_there(search: SearchIndex, url: str, index: str) -> None:
@@ -120,29 +74,6 @@ def test_a_column_of_another_type_is_refused_with_its_name_and_what_to_do(search
 
     assert "small is short in the index and text in the dataset" in str(refused.value)
     assert "replay" in str(refused.value)
-
-
-def test_what_is_written_is_counted_and_written_again_changes_nothing(search: SearchIndex, index: str) -> None:
-    documents = [doc(f"{number}", "a1" if number < 7 else "a2", title="x") for number in range(10)]
-
-    first = search.write(index, documents)
-    second = search.write(index, documents)
-
-    assert (first.documents, first.rejected, first.rejects) == (10, 0, ())
-    assert second == first
-    assert (search.count(index), search.count(index, "a1"), search.count(index, "a2")) == (10, 7, 3)
-
-
-def test_documents_are_counted_by_arrival_however_many_pages_that_takes(
-    search: SearchIndex, index: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("penstock.adapters.opensearch._BUCKETS", 2)
-    search.write(index, [doc(f"{number}", f"a{number % 5}", title="x") for number in range(12)])
-
-    counted = list(search.documents_by_arrival(index))
-
-    assert sorted(counted) == [("a0", 3), ("a1", 3), ("a2", 2), ("a3", 2), ("a4", 2)]
-    assert list(search.documents_by_arrival("contract_that_is_not_there")) == []
 
 
 def test_documents_are_counted_by_any_field_that_is_no_text(search: SearchIndex, url: str, index: str) -> None:
@@ -237,42 +168,6 @@ def test_requests_are_bounded_by_bytes_and_every_document_arrives(client: OpenSe
     assert search.count(index) == 300
 
 
-def test_deleting_an_arrivals_documents_leaves_the_others(search: SearchIndex, index: str) -> None:
-    search.write(index, [doc("1", "a1"), doc("2", "a2"), doc("3", "a1")])
-
-    search.delete_arrival(index, "a1")
-    search.delete_arrival(index, "a1")
-
-    assert (search.count(index, "a1"), search.count(index)) == (0, 1)
-
-
-def test_an_arrival_of_any_number_of_documents_is_deleted(search: SearchIndex, index: str) -> None:
-    search.write(index, [doc(f"{number}", "a1" if number else "a2") for number in range(20_001)])
-
-    search.delete_arrival(index, "a1")
-
-    assert (search.count(index, "a1"), search.count(index)) == (0, 1)
-
-
-def test_deleting_documents_passes_over_those_that_are_not_there(search: SearchIndex, index: str) -> None:
-    search.write(index, [doc("1"), doc("2")])
-
-    search.delete(index, ["2", "3"])
-    search.delete(index, [])
-
-    assert search.count(index) == 1
-
-
-def test_a_deleted_document_can_be_written_again(search: SearchIndex, index: str) -> None:
-    search.write(index, [doc("1", title="old")])
-    search.delete(index, ["1"])
-    search.write(index, [doc("1", title="new")])
-
-    assert search.count(index) == 1
-    assert [hit["_source"]["title"] for hit in search.search(index, "new", 5)] == ["new"]
-    assert search.search(index, "old", 5) == []
-
-
 def test_the_best_document_comes_first(search: SearchIndex, index: str) -> None:
     search.write(
         index,
@@ -314,13 +209,6 @@ def test_texts_are_found_by_words(search: SearchIndex, index: str, text: str, id
     search.count(index)
 
     assert {hit["_id"] for hit in search.search(index, text, 10)} == ids
-
-
-def test_an_index_that_is_not_there_is_empty(search: SearchIndex, name: str) -> None:
-    search.delete_arrival(name, "a1")
-
-    assert search.count(name) == 0
-    assert search.search(name, "x", 1) == []
 
 
 def test_an_index_that_was_deleted_comes_back_with_its_mapping(

@@ -4,11 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from penstock.model.datasets import Dataset
+from penstock.model.documents import rejected
 from penstock.model.errors import PenstockError
-from penstock.model.outcomes import IndexOutcome, Reject
+from penstock.model.outcomes import IndexOutcome
 from penstock.ports import Document
 
 
@@ -23,6 +25,8 @@ class FakeSearchIndex:
     fails: PenstockError | None = None
     documents: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """By index and id."""
+    versions: dict[tuple[str, str], int] = field(default_factory=dict)
+    """By index and id. A deleted document's is forgotten at once, as an index does after a while."""
 
     def write(self, index: str, documents: Iterable[Document]) -> IndexOutcome:
         self._answer()
@@ -30,16 +34,23 @@ class FakeSearchIndex:
         for document in documents:
             source = json.loads(document.source)
             if reason := self.refuses(source):
-                rejects.append(Reject(document.line, "", reason, document.raw))
+                rejects.append(rejected(document, reason))
                 continue
-            self.documents.setdefault(index, {})[document.id] = source
             written += 1
+            there = self.documents.setdefault(index, {})
+            before = self.versions.get((index, document.id), 0) if document.id in there else 0
+            if document.version and document.version < before:
+                continue
+            there[document.id] = source
+            self.versions[index, document.id] = document.version or before + 1
         return IndexOutcome(documents=written, rejects=tuple(rejects[:1000]), rejected=len(rejects))
 
-    def delete_arrival(self, index: str, arrival: str) -> None:
+    def delete_arrival(self, index: str, arrival: str, before: datetime | None = None) -> None:
         self._answer()
-        there = self.documents.get(index, {})
-        self.documents[index] = {id_: doc for id_, doc in there.items() if doc.get("penstock_arrival") != arrival}
+        for id_, doc in list(self.documents.get(index, {}).items()):
+            loaded = datetime.fromisoformat(doc["penstock_loaded_at"])
+            if doc["penstock_arrival"] == arrival and (before is None or loaded < before):
+                del self.documents[index][id_]
 
     def delete(self, index: str, ids: Sequence[str]) -> None:
         self._answer()
@@ -61,7 +72,7 @@ class FakeSearchIndex:
         hits = [
             {"_id": id_, "_score": 1.0, "_source": document}
             for id_, document in self.documents.get(index, {}).items()
-            if any(word in str(value).lower() for word in words for value in document.values())
+            if not words or any(word in str(value).lower() for word in words for value in document.values())
         ]
         return hits[:limit]
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -32,7 +33,10 @@ MAX_REJECTS = 1000
 """How many rejects an outcome holds; all are counted."""
 
 _AT_ONCE = 10_000
-"""Documents that one delete by query takes: a page of the search below it, which can't be larger."""
+"""Documents that are looked for to be deleted: a page of a search, which can't be larger."""
+
+_DELETES = 2_000
+"""Documents that one request deletes."""
 
 _BUCKETS = 5_000
 """Arrivals counted by one request; a cluster allows 65,536 buckets in one answer."""
@@ -47,6 +51,8 @@ _NO_DOCUMENTS_FAULT = {
 _DOWN = ("cluster_block_exception", "unavailable_shards_exception", "security_exception")
 """A full disk makes indices read-only; shards or a role are lost: whatever is sent is refused until they are back."""
 _BUSY = (429, 503)
+_NEWER_STANDS = "version_conflict_engine_exception"
+"""The answer to a document, or to its deletion, where one of a greater version has its id: as it should be."""
 
 _Action = tuple[Document, bytes]
 """A document and its two lines in a bulk request."""
@@ -101,33 +107,26 @@ class OpenSearchIndex:
         return tally.outcome()
 
     def delete(self, index: str, ids: Sequence[str]) -> None:
-        for start in range(0, len(ids), 2000):
-            self._send_deletes(index, ids[start : start + 2000])
+        self._send_deletes(index, [b'{"delete":{"_id":%b}}\n' % orjson.dumps(id_) for id_ in ids])
 
-    def delete_arrival(self, index: str, arrival: str) -> None:
-        doing = f"deleting the documents of arrival {arrival} from index {index}"
-        deleted = _AT_ONCE
-        while deleted == _AT_ONCE:
-            deleted = self._delete_some(index, arrival, doing)
-
-    def _delete_some(self, index: str, arrival: str, doing: str) -> int:
-        """Deletes at most `_AT_ONCE` of them, so that a request is short; how many it was.
-
-        One request for all of them would also break the client: OpenSearch adds a header to its answer for each page.
-        """
-        with translated(doing):
-            try:
-                self._client.indices.refresh(index=index)  # A delete by query sees only what a search would.
-                answer = self._client.delete_by_query(
-                    index=index,
-                    body={"query": {"term": {_ARRIVAL: arrival}}},
-                    params={"conflicts": "proceed", "max_docs": _AT_ONCE, "scroll_size": _AT_ONCE},
-                )
-            except NotFoundError:
-                return 0
-        if answer.get("version_conflicts") or answer.get("failures") or answer.get("timed_out"):
-            raise TransientError(f"{doing}: some could not be deleted yet, they are being written at the same time")
-        return int(answer["deleted"])
+    def delete_arrival(self, index: str, arrival: str, before: datetime | None = None) -> None:
+        wanted: list[dict[str, Any]] = [{"term": {_ARRIVAL: arrival}}]
+        if before is not None:
+            wanted.append({"range": {LINEAGE[1]: {"lt": before.isoformat()}}})
+        # Not by query: that gives what it deletes a version of its own, and the same document, put again within
+        # index.gc_deletes (a minute), would be taken for an older one.
+        body = {"size": _AT_ONCE, "_source": False, "version": True, "query": {"bool": {"filter": wanted}}}
+        found = _AT_ONCE
+        while found == _AT_ONCE:
+            with translated(f"looking for the documents of arrival {arrival} in index {index}"):
+                try:
+                    self._client.indices.refresh(index=index)  # A search sees nothing that was written since.
+                    hits = self._client.search(index=index, body=body)["hits"]["hits"]
+                except NotFoundError:
+                    return
+            found = len(hits)
+            line = b'{"delete":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n'
+            self._send_deletes(index, [line % (orjson.dumps(hit["_id"]), hit["_version"]) for hit in hits])
 
     def count(self, index: str, arrival: str | None = None) -> int:
         query: dict[str, Any] = {"match_all": {}} if arrival is None else {"term": {_ARRIVAL: arrival}}
@@ -213,7 +212,14 @@ class OpenSearchIndex:
         some: list[_Action] = []
         size = 0
         for document in documents:
-            lines = b'{"index":{"_id":%b}}\n%b\n' % (orjson.dumps(document.id), document.source)
+            if document.version:
+                lines = b'{"index":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n%b\n' % (
+                    orjson.dumps(document.id),
+                    document.version,
+                    document.source,
+                )
+            else:
+                lines = b'{"index":{"_id":%b}}\n%b\n' % (orjson.dumps(document.id), document.source)
             if some and size + len(lines) > self._max_bytes:
                 yield some
                 some, size = [], 0
@@ -257,8 +263,8 @@ class OpenSearchIndex:
         for one, item in zip(some, self._bulk(index, b"".join([lines for _, lines in some])), strict=True):
             (answer,) = item.values()
             status = answer["status"]
-            if status < 300:
-                written += 1
+            if status < 300 or _newer_stands(answer):
+                written += 1  # As it is counted where the newer one comes after it.
             elif status == 429 or status >= 500:
                 again.append(one)
                 tally.busy = tally.busy and status in _BUSY
@@ -269,19 +275,22 @@ class OpenSearchIndex:
             tally.reject(document, reason)
         return again
 
-    def _send_deletes(self, index: str, ids: Sequence[str]) -> None:
-        left = list(ids)
+    def _send_deletes(self, index: str, lines: Sequence[bytes]) -> None:
+        for start in range(0, len(lines), _DELETES):
+            self._send_some_deletes(index, lines[start : start + _DELETES])
+
+    def _send_some_deletes(self, index: str, left: Sequence[bytes]) -> None:
         for attempt in self._retrying():
             with attempt:
-                body = b"".join([b'{"delete":{"_id":%b}}\n' % orjson.dumps(id_) for id_ in left])
-                items = self._bulk(index, body)
+                items = self._bulk(index, b"".join(left))
                 answers = [next(iter(item.values())) for item in items]
                 for answer in answers:
-                    if 400 <= answer["status"] < 500 and answer["status"] not in (404, 429):
+                    gone = answer["status"] == 404 or _newer_stands(answer)
+                    if 400 <= answer["status"] < 500 and answer["status"] != 429 and not gone:
                         raise PermanentError(f"deleting from index {index}: {_reason(index, answer['error'])}")
                 left = [
-                    id_
-                    for id_, answer in zip(left, answers, strict=True)
+                    line
+                    for line, answer in zip(left, answers, strict=True)
                     if answer["status"] == 429 or answer["status"] >= 500
                 ]
                 if left:
@@ -304,6 +313,10 @@ class OpenSearchIndex:
 
 class _TooLargeError(PermanentError):
     """The index, or a proxy before it, takes no request of this size."""
+
+
+def _newer_stands(answer: Mapping[str, Any]) -> bool:
+    return bool(answer["status"] == 409 and answer["error"].get("type") == _NEWER_STANDS)
 
 
 def _reason(index: str, error: Mapping[str, Any]) -> str:

@@ -4,6 +4,9 @@ It decides nothing. Where the dataset has a table, it runs beside the load and `
 load ledger; but a document that took another's place by its key can't be taken back, so where the dataset has keys too,
 only what the ledger says is loaded is written, once the load has ended. Each file is streamed; a step that is repeated
 writes the same documents under the same ids.
+
+A Lambda that was given up on goes on, and may write when all is settled. So whoever has written asks once more what was
+decided, and takes out what must not be there; and where files share ids, their documents' versions say which stands.
 """
 
 from __future__ import annotations
@@ -11,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from penstock.flows.plan_of import read_batch
-from penstock.model.arrivals import Arrival
+from penstock.flows.refusals import refusal_of
+from penstock.flows.withdraw_rows import withdraw_rows
+from penstock.model.arrivals import PROCESSED, Arrival, Location, settled_key
 from penstock.model.compression import decompressed
 from penstock.model.datasets import Dataset
 from penstock.model.documents import Document, MakeDocument, document_maker
@@ -71,7 +76,7 @@ def index_batch(
         else:
             outcomes = _beside_the_load(indexing, warehouse, batch.arrivals)
     else:
-        outcomes = _all(indexing, batch.arrivals)
+        outcomes = _unless_refused(indexing, batch.arrivals)
     store.put_json(indexed_key(plan_id, number), {id_: outcome.to_json() for id_, outcome in outcomes.items()})
     return {
         "status": "done",
@@ -89,12 +94,12 @@ def _after_the_load(
         load = found.get(arrival.id)
         if load is None:
             continue
-        if load.verdict is not Verdict.LOADED:
+        if _is_withheld(load):
             outcomes[arrival.id] = IndexOutcome()
             continue
         rejects = warehouse.rejects(indexing.dataset, arrival) if load.rejects else ()
         outcomes[arrival.id] = indexing.index(arrival, frozenset(reject.line for reject in rejects))
-    return outcomes
+    return _as_decided(indexing, warehouse, arrivals, outcomes)
 
 
 def _beside_the_load(indexing: _Indexing, warehouse: Warehouse, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
@@ -102,12 +107,56 @@ def _beside_the_load(indexing: _Indexing, warehouse: Warehouse, arrivals: Sequen
     withheld = _withheld(warehouse, dataset, arrivals)
     # Those that the load will find to be duplicates have their documents already, under another arrival's id.
     known = warehouse.duplicates(dataset, arrivals)
-    outcomes = _all(indexing, [one for one in arrivals if one.id not in withheld and one.id not in known])
-    # The load may have decided meanwhile, and its run may have settled without us if we are a Lambda given up on.
-    for late in _withheld(warehouse, dataset, [one for one in arrivals if one.id in outcomes]):
-        indexing.search.delete_arrival(indexing.index_name, late)
-        del outcomes[late]
+    wanted = [one for one in arrivals if one.id not in withheld and one.id not in known]
+    outcomes = _as_decided(indexing, warehouse, wanted, _all(indexing, wanted))
     return {arrival.id: outcomes.get(arrival.id, IndexOutcome()) for arrival in arrivals}
+
+
+def _unless_refused(indexing: _Indexing, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
+    """Without a table: what a settling has refused stays refused."""
+
+    def refused(some: Sequence[Arrival]) -> dict[str, IndexOutcome]:
+        reasons = {one.id: refusal_of(indexing.store, indexing.dataset, one) for one in some}
+        return {id_: IndexOutcome(reason=reason) for id_, reason in reasons.items() if reason}
+
+    before = refused(arrivals)
+    wanted = [one for one in arrivals if one.id not in before]
+    outcomes = _all(indexing, wanted)
+    meanwhile = refused(wanted)
+    for late in meanwhile:
+        indexing.search.delete_arrival(indexing.index_name, late)
+    return {**outcomes, **before, **meanwhile}
+
+
+def _as_decided(
+    indexing: _Indexing, warehouse: Warehouse, arrivals: Sequence[Arrival], outcomes: dict[str, IndexOutcome]
+) -> dict[str, IndexOutcome]:
+    """The load may have decided meanwhile, and another run may have settled without us if we were given up on."""
+    written = [arrival for arrival in arrivals if arrival.id in outcomes]
+    found = warehouse.outcomes(indexing.dataset, written) if written else {}
+    for arrival in written:
+        load = found.get(arrival.id)
+        if load is None:
+            continue
+        if _is_withheld(load):
+            indexing.search.delete_arrival(indexing.index_name, arrival.id)
+            outcomes[arrival.id] = IndexOutcome()
+        elif load.rejects:
+            lines = frozenset(reject.line for reject in warehouse.rejects(indexing.dataset, arrival))
+            lines -= {reject.line for reject in outcomes[arrival.id].rejects}
+            try:
+                withdraw_rows(arrival, indexing.dataset, lines, indexing.store, indexing.search)
+            except PermanentError:  # It was settled, and moved.
+                for there in _processed(indexing, arrival):
+                    withdraw_rows(there, indexing.dataset, lines, indexing.store, indexing.search)
+    return outcomes
+
+
+def _processed(indexing: _Indexing, arrival: Arrival) -> list[Arrival]:
+    """The arrival where it lies in `processed/`, if it does."""
+    key = settled_key(PROCESSED, indexing.dataset.name, indexing.dataset.prefix, arrival)
+    versions = [version.version_id for version in indexing.store.arrivals(key) if version.key == key]
+    return [replace(arrival, location=Location(key, tuple(versions)))] if versions else []
 
 
 def _all(indexing: _Indexing, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
@@ -117,11 +166,12 @@ def _all(indexing: _Indexing, arrivals: Sequence[Arrival]) -> dict[str, IndexOut
 
 
 def _withheld(warehouse: Warehouse, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
-    """Ids of those of which the load ledger wants no documents, or no more: their rows may have been replaced since."""
-    found = warehouse.outcomes(dataset, arrivals) if arrivals else {}
-    return frozenset(
-        id_ for id_, outcome in found.items() if outcome.verdict is not Verdict.LOADED or outcome.is_replaced
-    )
+    return frozenset(id_ for id_, load in warehouse.outcomes(dataset, arrivals).items() if _is_withheld(load))
+
+
+def _is_withheld(load: LoadOutcome) -> bool:
+    """The load ledger wants no documents of it, or no more: its rows may have been replaced since."""
+    return load.verdict is not Verdict.LOADED or load.is_replaced
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,13 @@ def settle_batch(
             {one.arrival.arrival: one.rejects for one in decided if one.rejects},
         )
         store.put_json(settling_key(plan, number), settling.to_json())
+    dataset = datasets.get(batch.dataset)
+    if dataset and dataset.table is None and dataset.index and destinations.search:
+        # Once more, now that the decision stands: an indexing that was given up on has asked for it before it was
+        # there, and then has written before this; or it finds it, and takes out itself what it wrote.
+        for one in settling.batch.arrivals:
+            if one.settlement is Settlement.FAILED:
+                destinations.search.delete_arrival(dataset.index.name, one.arrival)
     _carry_out(store, leases, plan, batch, settling)
     store.put_json(settled_batch_key(plan, number), settling.batch.to_json())
     counts = Counter(arrival.settlement for arrival in settling.batch.arrivals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any
@@ -18,6 +18,7 @@ from penstock.model.outcomes import Reject
 from penstock.model.rows import Row
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BOOLEANS = {
     **dict.fromkeys(("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"), True),
     **dict.fromkeys(("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"), False),
@@ -26,12 +27,17 @@ _BOOLEANS = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`source` is the document's JSON; `line` is where its row begins in the file, for a reject to name."""
+    """`source` is the document's JSON; `line` is where its row begins in the file, for a reject to name.
+
+    `version` says which of two documents of one id stands, in whichever order they are written: that of the greater
+    one, and of equal ones the later. 0 is none: whatever is there gives way.
+    """
 
     id: str
     source: bytes
     line: int
     raw: str = ""
+    version: int = 0
 
 
 MakeDocument = Callable[[int, Row], Document | Reject]
@@ -61,7 +67,7 @@ def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> M
     required_values = _taker([place for place, _ in required])
     take = _taker(all_columns if in_order else wanted)
     lenient = [(place, _LENIENT[column.type]) for place, column in enumerate(columns)] if dataset.table else []
-    identify = _identity(dataset, arrival)
+    identify, version = _identity(dataset, arrival), version_of(dataset, arrival)
     tail = b"," + orjson.dumps({LINEAGE[0]: arrival.id, LINEAGE[1]: loaded_at})[1:]
 
     def make(ordinal: int, row: Row) -> Document | Reject:
@@ -90,11 +96,17 @@ def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> M
             except orjson.JSONEncodeError:
                 if lenient:
                     source = orjson.dumps({name: _shallow(value) for name, value in fields.items()})
-                    return Document(identify(ordinal, row), source[:-1] + tail, row.line, row.raw)
+                    return Document(identify(ordinal, row), source[:-1] + tail, row.line, row.raw, version)
                 return rejected(row, "a value is nested too deep to be written as JSON")
-        return Document(identify(ordinal, row), source[:-1] + tail, row.line, row.raw)
+        return Document(identify(ordinal, row), source[:-1] + tail, row.line, row.raw, version)
 
     return make
+
+
+def version_of(dataset: Dataset, arrival: Arrival) -> int:
+    """When S3 took the arrival, in ms, where another arrival's document can have the same id; else 0."""
+    shared = dataset.table is None or (dataset.index is not None and dataset.index.id_columns)
+    return (arrival.modified - _EPOCH) // timedelta(milliseconds=1) if shared else 0
 
 
 def rejected(of: Row | Document, reason: str, column: str = "") -> Reject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from penstock.model.datasets import Dataset
@@ -14,13 +15,17 @@ class SearchIndex(Protocol):
     def write(self, index: str, documents: Iterable[Document]) -> IndexOutcome:
         """Writes them in `_bulk` requests bounded by bytes, reading every item's own status.
 
-        429 and 5xx items alone are sent again, with backoff; TransientError when they don't get through. Any other
-        failed item is a reject with the index's reason.
+        429 and 5xx items alone are sent again, with backoff; TransientError when they don't get through. A document
+        that gives way to one of a greater version counts as written, as it does where that one comes after it. Any
+        other failed item is a reject with the index's reason.
         """
         ...
 
-    def delete_arrival(self, index: str, arrival: str) -> None:
-        """Deletes the documents that carry `penstock_arrival` = arrival."""
+    def delete_arrival(self, index: str, arrival: str, before: datetime | None = None) -> None:
+        """Deletes the documents that carry `penstock_arrival` = arrival (and a `penstock_loaded_at` before that).
+
+        What was deleted can be written again at once, with the version that it had.
+        """
         ...
 
     def delete(self, index: str, ids: Sequence[str]) -> None:

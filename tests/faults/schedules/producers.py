@@ -30,10 +30,12 @@ DATASETS = {
         _dataset("refused", table="faults.refused", on_overwrite="refuse"),
         _dataset("searched", index="searched"),
         _dataset("keyed", table="faults.keyed", index={"name": "keyed", "id_columns": ["id"]}, on_overwrite="replace"),
+        _dataset("found", index={"name": "found", "id_columns": ["id"]}),
     )
 }
 FOLDERS = (*DATASETS, "unclaimed")
 NAMES = ("a", "b")
+KEYED = ("keyed", "found")
 POISON = b"poison"
 """A file that holds it kills whatever worker loads it, as one that is too much for its memory does."""
 
@@ -73,7 +75,7 @@ class Producers:
         for place in range(many):
             self.rows += 1
             # With declared ids each key has rows of its own, and every version of it has the same.
-            number = 100 * NAMES.index(name) + place if folder == "keyed" else self.rows
+            number = 100 * NAMES.index(name) + place if folder in KEYED else self.rows
             lines.append(b"%d,row %d" % (number, self.rows))
         if kind == 6:
             lines.append(b"%d,%b" % (self.rows + 1000, POISON))

@@ -14,6 +14,7 @@ from tests.faults.schedules.warehouses import Bench, FakeBench, PostgresBench
 from tests.faults.schedules.world import World, without_threads
 
 from penstock.model.datasets import Dataset
+from penstock.model.documents import Document
 
 FIRST, SECOND = b"id,name\n1,one\n2,two\n", b"id,name\n3,three\n"
 
@@ -185,6 +186,96 @@ def test_an_indexing_that_was_given_up_on_and_writes_late_leaves_the_loaded_rows
     settle_all(world)
 
     assert zombie
+
+
+@pytest.mark.parametrize("call", ["store.open", "search.write", "store.put_json"])
+def test_an_indexing_that_was_given_up_on_leaves_no_document_of_a_file_that_was_refused_meanwhile(call: str) -> None:
+    world = world_on(FakeBench())
+    zombie = given_up_on_at(world, call)
+    world.put("incoming/searched/a.csv", b"id,name\n1,one\nx,no number\n")
+
+    settle_all(world)
+
+    assert zombie
+    assert list(world.store.keys("failed/searched/"))
+    assert world.search.documents["searched"] == {}
+
+
+def test_an_indexing_that_writes_while_its_file_is_being_refused_leaves_no_document() -> None:
+    """Between the settling's first look at the index and its decision, where nobody could be told of it yet."""
+    world = world_on(FakeBench())
+    arrival = world.put("incoming/searched/a.csv", b"id,name\n1,one\nx,no number\n")
+    source = b'{"id":1,"name":"one","penstock_arrival":"%b","penstock_loaded_at":"2026-01-15T10:00:00+00:00"}'
+    late = Document("late-0", source % arrival.id.encode(), 2)
+    written = once_before(
+        world,
+        "settle_batch",
+        "store.put_json plans/",
+        lambda: world.search.write("searched", [late]),
+    )
+
+    settle_all(world)
+
+    assert written
+    assert world.search.documents["searched"] == {}
+
+
+@pytest.mark.parametrize("call", ["store.open", "search.write"])
+@pytest.mark.parametrize("folder", ["keyed", "found"])
+def test_a_late_indexing_of_an_older_file_takes_no_newer_document_s_place(call: str, folder: str) -> None:
+    world = world_on(FakeBench())
+    zombie = given_up_on_at(world, call, lambda: world.put(f"incoming/{folder}/a.csv", b"id,name\n1,newer\n"))
+    world.put(f"incoming/{folder}/a.csv", FIRST)
+
+    settle_all(world)
+
+    assert zombie
+    names = sorted(one["name"] for one in world.search.documents[folder].values())
+    assert names == (["newer"] if folder == "keyed" else ["newer", "two"])
+
+
+@pytest.mark.parametrize("call", ["store.open", "search.write"])
+def test_a_late_indexing_leaves_no_document_of_a_row_that_the_warehouse_rejected(call: str) -> None:
+    world = world_on(FakeBench())
+    zombie = given_up_on_at(world, call)
+    world.put("incoming/appended/a.csv", b"id,name\n1,one\nx,no number\n")
+
+    settle_all(world)
+
+    assert zombie
+    assert [one["id"] for one in world.search.documents["appended"].values()] == [1]
+
+
+def test_what_a_settling_refused_and_did_not_move_is_refused_by_the_next_run_too() -> None:
+    """It may have been about to say otherwise: then a late indexing would ask a decision that no longer holds."""
+    world = world_on(FakeBench())
+    world.put("incoming/searched/a.csv", b"id,name\n1,one\nx,no number\n")
+
+    def mended_and_given_up_on() -> None:
+        world.abort(next(iter(world.running)))
+        world.search.refuses = lambda _: ""
+        world.seam.before = calls.append
+        world.seam.die()
+
+    calls: list[str] = []
+    died = once_before(world, "settle_batch", "store.copy", mended_and_given_up_on)
+    settle_all(world)
+
+    assert died
+    assert list(world.store.keys("processed/")) == []
+    assert "search.delete_arrival" in calls
+    assert "search.write" not in calls
+
+
+def given_up_on_at(world: World, call: str, then: Callable[[], object] = lambda: None) -> list[str]:
+    """The first indexing's run is aborted when it is about to make that call; it makes it ten minutes later."""
+
+    def happens() -> None:
+        world.abort(next(iter(world.running)))
+        then()
+        world.scheduler.sleep(600)
+
+    return once_before(world, "index_batch", call, happens)
 
 
 def _dataset(name: str) -> Dataset:

@@ -187,7 +187,7 @@ def _search(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
     size, start = (int(request.query_params.get(name, asked.get(name, by_default))) for name, by_default in _PAGE)
     if size + start > _MOST_HITS:
         raise SearchError(400, "illegal_argument_exception", "Result window is too large, from + size must be <= 10000")
-    hits = store.search(index, query, size, start)
+    hits = [_shown(hit, asked) for hit in store.search(index, query, size, start)]
     total = min(store.count(index, query), _MOST_HITS)
     wanted = composite_of(asked, index.fields)
     counted = {"aggregations": answer_of(wanted, store.buckets(index, query, wanted))} if wanted else {}
@@ -205,6 +205,17 @@ def _search(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
 
 
 _PAGE = (("size", 10), ("from", 0))
+
+
+def _shown(hit: dict[str, Any], asked: Body) -> dict[str, Any]:
+    """With its version where that is asked for, and its source unless that isn't wanted."""
+    if not asked.get("version"):
+        del hit["_version"]
+    if asked.get("_source") is False:
+        del hit["_source"]
+    else:
+        hit["_source"] = orjson.loads(hit["_source"])
+    return hit
 
 
 def _delete_by_query(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
@@ -263,8 +274,12 @@ def _operations(body: bytes, index: str) -> Sequence[Operation]:
                 f"Validation Failed: 1: id is too long, must be no longer than {_LONGEST_ID} bytes but was: "
                 f"{len(id_.encode())};",
             )
+        if about.get("version_type", "external_gte") != "external_gte" or ("version" in about) != (
+            "version_type" in about
+        ):
+            raise SearchError(400, "illegal_argument_exception", "the embedded index knows no version but external_gte")
         source = None if action == "delete" else next(lines, b"")
-        found.append(Operation(action, about.get("_index", index), id_, source))
+        found.append(Operation(action, about.get("_index", index), id_, source, about.get("version")))
     return found
 
 

@@ -50,6 +50,9 @@ def _add(query: Mapping[str, Any], fields: Fields, into: Query) -> None:
     elif kind == "term":
         ((name, value),) = body.items()
         _term(name, value["value"] if isinstance(value, dict) else value, fields, into)
+    elif kind == "range":
+        ((name, value),) = body.items()
+        _before(name, value, into)
     elif kind == "match":
         ((name, value),) = body.items()
         value = value if isinstance(value, dict) else {"query": value}
@@ -72,6 +75,14 @@ def _term(name: str, value: Any, fields: Fields, into: Query) -> None:
         return
     into.where.append("json_extract(d.source, ?) = ?")
     into.parameters += [f'$."{name.removesuffix(".keyword")}"', value]
+
+
+def _before(name: str, value: Mapping[str, Any], into: Query) -> None:
+    """Of dates alone; to the millisecond, as OpenSearch keeps them."""
+    if set(value) != {"lt"}:
+        raise SearchError(400, "parsing_exception", f"[range] of {sorted(value)}: the embedded index knows lt")
+    into.where.append("julianday(json_extract(d.source, ?)) < julianday(?)")
+    into.parameters += [f'$."{name}"', value["lt"]]
 
 
 def _match(expression: str, names: Sequence[str], fields: Fields, into: Query) -> None:

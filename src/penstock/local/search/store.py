@@ -30,12 +30,16 @@ _OF_JSON = "json_extract(d.source, ?)"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One of a bulk request. `source` is None for a delete."""
+    """One of a bulk request. `source` is None for a delete. `version` is `external_gte`'s, or None.
+
+    A deleted document's version is forgotten at once, which OpenSearch does after `index.gc_deletes` (a minute).
+    """
 
     action: str
     index: str
     id: str
     source: bytes | None
+    version: int | None = None
 
 
 @dataclass(slots=True)
@@ -215,12 +219,21 @@ class Store:
             id_ = operation.id
             item: dict[str, Any] = {"_index": name, "_id": id_}
             items[place] = {operation.action: item}
+            if id_ in live and operation.version is not None and operation.version < versions[id_]:
+                refused = SearchError(
+                    409,
+                    "version_conflict_engine_exception",
+                    f"[{id_}]: version conflict, current version [{versions[id_]}] is higher than the one provided "
+                    f"[{operation.version}]",
+                )
+                item |= {"status": refused.status, "error": refused.error()}
+                continue
             if operation.source is None:
                 found = id_ in live
                 live.discard(id_)
                 if found:
                     wanted[id_] = None
-                    versions[id_] += 1
+                    versions[id_] = versions[id_] + 1 if operation.version is None else operation.version
                 item |= {"result": "deleted" if found else "not_found", "status": 200 if found else 404}
             else:
                 try:
@@ -239,7 +252,7 @@ class Store:
                     continue
                 created = id_ not in live
                 live.add(id_)
-                versions[id_] = versions.get(id_, 0) + 1
+                versions[id_] = versions.get(id_, 0) + 1 if operation.version is None else operation.version
                 wanted[id_] = (operation.source, document)
                 item |= {"result": "created" if created else "updated", "status": 201 if created else 200}
             item["_version"] = versions.get(id_, 1)
@@ -306,12 +319,12 @@ class Store:
             score = f"-bm25(f{index.number}, {', '.join(map(str, asked.weights))})"
             order = "score DESC, d.n"
         found = self._db.execute(
-            f"SELECT d.id, {score} AS score, d.source {body} ORDER BY {order} LIMIT ? OFFSET ?",
+            f"SELECT d.id, {score} AS score, d.version, d.source {body} ORDER BY {order} LIMIT ? OFFSET ?",
             (*parameters, size, start),
         )
         return [
-            {"_index": index.name, "_id": id_, "_score": float(rank), "_source": orjson.loads(source)}
-            for id_, rank, source in found
+            {"_index": index.name, "_id": id_, "_version": version, "_score": float(rank), "_source": source}
+            for id_, rank, version, source in found
         ]
 
     def delete_by_query(self, index: _Index, query: Mapping[str, Any] | None, most: int) -> int:
