@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Postgres
-from tests.contract.warehouses import Kit, PostgresKit, dataset_of, load, rejects
+from tests.contract.warehouses import Kit, PostgresKit, RedshiftKit, dataset_of, load, rejects
 from tests.fakes.object_store import FakeObjectStore
 
 from penstock.model.arrivals import Arrival
@@ -23,10 +23,12 @@ from penstock.model.plans import Batch
 from penstock.model.streams import ByteStream
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(params=["postgres", "redshift"])
 def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
     postgres: Postgres = request.getfixturevalue("postgres")
-    made = PostgresKit(postgres.owner, postgres.loader)
+    made = (
+        PostgresKit(postgres.owner, postgres.loader) if request.param == "postgres" else RedshiftKit(postgres.superuser)
+    )
     yield made
     made.close()
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
+from tests.contract.engines import client
+from tests.fakes.object_store import FakeObjectStore
 
 from penstock.adapters.postgres import PostgresSchema, PostgresWarehouse
+from penstock.adapters.redshift import DataApi, Endpoint, RedshiftSchema, RedshiftWarehouse
+from penstock.local.redshift import DataApiServer, Statements, prepare
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset, Table
 from penstock.model.outcomes import LoadOutcome, Reject
@@ -39,6 +44,45 @@ class Kit(Protocol):
         ...
 
 
+class RedshiftKit:
+    """On the stand-in for the Data API, whose S3 is whatever store a test loads from."""
+
+    def __init__(self, superuser: str) -> None:
+        self._database = prepare(superuser)
+        self._store: FakeObjectStore = FakeObjectStore()
+        self._stack = ExitStack()
+        server = DataApiServer(Statements(self._database, lambda _, key: self._store.content(key)))
+        self._client = client("redshift-data", self._stack.enter_context(server.serving()))
+        self.warehouse: Warehouse = self.another()
+
+    def another(self) -> Warehouse:
+        kit = self
+
+        class Loading(RedshiftWarehouse):
+            def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
+                assert isinstance(store, FakeObjectStore)
+                kit._store = self._store = store
+                return super().begin(batch, dataset, store)
+
+        return Loading(self._api("penstock_loader"), "default", self._store)
+
+    def apply(self, dataset: Dataset) -> None:
+        RedshiftSchema(self._api("penstock_owner"), "penstock_loader").apply([dataset])
+
+    def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
+        return _select(self._database, dataset, [column.name for column in dataset.columns])
+
+    def arrivals_of(self, dataset: Dataset) -> list[str]:
+        """As far as they are told apart: rows of one COPY of many files by how many each has brought."""
+        return [arrival for arrival, rows in self.warehouse.rows_by_arrival(dataset) for _ in range(rows)]
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _api(self, user: str) -> DataApi:
+        return DataApi(self._client, Endpoint("dev", cluster="local", db_user=user))
+
+
 class PostgresKit:
     def __init__(self, owner: str, loader: str) -> None:
         self._owner = owner
@@ -47,31 +91,32 @@ class PostgresKit:
         self.warehouse: Warehouse = self.another()
 
     def another(self) -> PostgresWarehouse:
-        client = PostgresWarehouse(self._loader)
-        self._clients.append(client)
-        return client
+        made = PostgresWarehouse(self._loader)
+        self._clients.append(made)
+        return made
 
     def apply(self, dataset: Dataset) -> None:
         PostgresSchema(self._owner).apply([dataset])
 
     def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
-        return self._select(dataset, [column.name for column in dataset.columns])
+        return _select(self._owner, dataset, [column.name for column in dataset.columns])
 
     def arrivals_of(self, dataset: Dataset) -> list[str]:
-        return [arrival.hex for (arrival,) in self._select(dataset, ["penstock_arrival"])]
+        return [arrival.hex for (arrival,) in _select(self._owner, dataset, ["penstock_arrival"])]
 
     def close(self) -> None:
-        for client in self._clients:
-            client.close()
+        for one in self._clients:
+            one.close()
 
-    def _select(self, dataset: Dataset, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-        table = dataset.table or Table(name="none")
-        with psycopg.connect(self._owner) as connection:
-            return connection.execute(
-                sql.SQL("SELECT {} FROM {} ORDER BY ctid").format(
-                    sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(table.schema_name, table.name)
-                )
-            ).fetchall()
+
+def _select(conninfo: str, dataset: Dataset, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    table = dataset.table or Table(name="none")
+    with psycopg.connect(conninfo) as connection:
+        return connection.execute(
+            sql.SQL("SELECT {} FROM {} ORDER BY ctid").format(
+                sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(table.schema_name, table.name)
+            )
+        ).fetchall()
 
 
 def dataset_of(columns: Sequence[dict[str, Any]] = (), **changes: Any) -> Dataset:

@@ -1,0 +1,10 @@
+"""The warehouse on Amazon Redshift, Serverless or provisioned, by its Data API: no connection and no password of ours.
+
+`RedshiftWarehouse` loads batches; `RedshiftSchema` makes the tables, as their owner.
+"""
+
+from penstock.adapters.redshift.data_api import DataApi, Endpoint
+from penstock.adapters.redshift.schema import RedshiftSchema
+from penstock.adapters.redshift.warehouse import RedshiftWarehouse
+
+__all__ = ["DataApi", "Endpoint", "RedshiftSchema", "RedshiftWarehouse"]

@@ -1,0 +1,146 @@
+"""The Redshift Data API: statements are submitted, asked after, and their rows fetched, all by HTTP and IAM."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.adapters.aws_errors import translated
+from penstock.model.errors import WAREHOUSE, DestinationDownError, PenstockError, PermanentError, TransientError
+
+MAX_STATEMENTS = 40
+"""What one BatchExecuteStatement takes, and runs as one transaction."""
+
+_WAIT = 60.0
+"""Seconds that a look-up may take. A load is never waited for."""
+
+_APPLY = re.compile(r"(relation|schema|column) .*does not exist|permission denied", re.IGNORECASE)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_RUNNING = ("SUBMITTED", "PICKED", "STARTED")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where statements run: `workgroup` (Serverless) or `cluster`, the latter with `db_user` or `secret_arn`."""
+
+    database: str
+    workgroup: str = ""
+    cluster: str = ""
+    db_user: str = ""
+    secret_arn: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.workgroup) == bool(self.cluster):
+            raise PermanentError("name a Redshift Serverless workgroup or a provisioned cluster, and not both")
+        if self.cluster and bool(self.db_user) == bool(self.secret_arn):
+            raise PermanentError("a provisioned Redshift cluster wants a database user or a secret's ARN, one of them")
+
+    def parameters(self) -> dict[str, str]:
+        named = {
+            "Database": self.database,
+            "WorkgroupName": self.workgroup,
+            "ClusterIdentifier": self.cluster,
+            "DbUser": self.db_user,
+            "SecretArn": self.secret_arn,
+        }
+        return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What DescribeStatement says. `failed` is the place of the one that failed in its batch, from 0."""
+
+    id: str
+    status: str
+    error: str = ""
+    failed: int | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.status in _RUNNING
+
+    def words(self) -> str:
+        """Its error without what it quotes: a value of a row, it may be."""
+        return _QUOTED.sub("…", " ".join(self.error.split()))[:500] or self.status
+
+    def to_raise(self, doing: str, dataset: str = "") -> PenstockError:
+        """What stands against every file of `dataset` is the warehouse down for it, and counts no attempts."""
+        words = f"Redshift could not {doing}: {self.words()}"
+        if self.status == "ABORTED":
+            return TransientError(f"{words}: the statement was cancelled. Nothing of it was kept; try again")
+        if _APPLY.search(self.error):
+            advice = f"{words}. Run `penstock apply` as the owner: it creates what is missing and grants what is needed"
+            return DestinationDownError(WAREHOUSE, advice, dataset) if dataset else PermanentError(advice)
+        return PermanentError(words)
+
+
+class DataApi:
+    """`client` is boto3's for `redshift-data`."""
+
+    def __init__(self, client: Any, endpoint: Endpoint) -> None:
+        self._client = client
+        self._endpoint = endpoint
+
+    def submit(self, statements: Sequence[str], token: str, doing: str) -> str:
+        """The id under which they run, as one transaction. The same token gives the same id while the API knows it.
+
+        One that has failed already is of an earlier try, which the token outlived: it is submitted anew.
+        """
+        while True:
+            with translated(f"submit to Redshift: {doing}"):
+                found = self._client.batch_execute_statement(
+                    Sqls=list(statements), ClientToken=token, **self._endpoint.parameters()
+                )
+            statement: str = found["Id"]
+            if self.describe(statement, doing).status not in ("FAILED", "ABORTED"):
+                return statement
+            token = f"{token[:24]}-{statement}"[:64]
+
+    def describe(self, statement: str, doing: str, wait: int = 0) -> Statement:
+        """`wait` is in seconds: the answer comes when the statement ends, or then."""
+        waiting = {"WaitTimeSeconds": wait} if wait else {}
+        with translated(f"ask after Redshift statement {statement}, which is to {doing}"):
+            found = self._client.describe_statement(Id=statement, **waiting)
+        parts = found.get("SubStatements", [])
+        failed = next((place for place, part in enumerate(parts) if part["Status"] in ("FAILED", "ABORTED")), None)
+        error = found.get("Error", "")
+        if failed is not None:
+            error = parts[failed].get("Error", "") or error
+        return Statement(statement, found["Status"], error, failed)
+
+    def run(self, statements: Sequence[str], doing: str) -> Statement:
+        """As one transaction, to its end; for what takes seconds. TransientError when it takes longer, undone."""
+        with translated(f"submit to Redshift: {doing}"):
+            found = self._client.batch_execute_statement(Sqls=list(statements), **self._endpoint.parameters())
+        return self._wait(found["Id"], doing)
+
+    def query(self, statement: str, doing: str, dataset: str = "") -> Iterator[tuple[Any, ...]]:
+        """The rows of one SELECT, a page at a time. `dataset` is whose tables it reads."""
+        with translated(f"submit to Redshift: {doing}"):
+            found = self._client.execute_statement(Sql=statement, **self._endpoint.parameters())
+        ended = self._wait(found["Id"], doing)
+        if ended.status != "FINISHED":
+            raise ended.to_raise(doing, dataset)
+        more: dict[str, str] = {}
+        while True:
+            with translated(f"fetch from Redshift what is needed to {doing}"):
+                page = self._client.get_statement_result(Id=ended.id, **more)
+            for record in page["Records"]:
+                yield tuple(None if field.get("isNull") else next(iter(field.values())) for field in record)
+            if not page.get("NextToken"):
+                return
+            more = {"NextToken": page["NextToken"]}
+
+    def _wait(self, statement: str, doing: str) -> Statement:
+        until = time.monotonic() + _WAIT
+        while (found := self.describe(statement, doing, wait=10)).running:
+            if time.monotonic() > until:
+                with translated(f"cancel Redshift statement {statement}"):
+                    self._client.cancel_statement(Id=statement)
+                raise TransientError(
+                    f"Redshift could not {doing} within {_WAIT:.0f} s: a load may hold what it waits for. Try again"
+                )
+        return found

@@ -1,0 +1,176 @@
+"""Makes the warehouse fit the datasets: Penstock's tables, and the datasets'. For an owner, never for the loader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from psycopg import sql
+
+from penstock.adapters.redshift.data_api import MAX_STATEMENTS, DataApi
+from penstock.adapters.redshift.sql_text import SQL_TYPES, format_sql, gate_of, identifier, pages, table_of
+from penstock.model.datasets import LINEAGE, Dataset
+from penstock.model.errors import PermanentError
+
+OWN = (
+    "CREATE SCHEMA IF NOT EXISTS penstock",
+    """
+    CREATE TABLE IF NOT EXISTS penstock.load (
+        target VARCHAR(256) NOT NULL,
+        arrival VARCHAR(32) NOT NULL,
+        dataset VARCHAR(64) NOT NULL,
+        bucket VARCHAR(255) NOT NULL,
+        key VARCHAR(8192) NOT NULL,
+        key_id VARCHAR(32) NOT NULL,
+        version_id VARCHAR(1024) NOT NULL,
+        etag VARCHAR(255) NOT NULL,
+        size BIGINT NOT NULL,
+        modified TIMESTAMP NOT NULL,
+        verdict VARCHAR(16) NOT NULL,
+        "rows" BIGINT NOT NULL,
+        rejects BIGINT NOT NULL,
+        reason VARCHAR(16384) NOT NULL,
+        replaced_by VARCHAR(32),
+        retry INTEGER NOT NULL,
+        lineage VARCHAR(32) NOT NULL,
+        lineage_rows BIGINT NOT NULL DEFAULT 0,
+        decided_at TIMESTAMP NOT NULL DEFAULT GETDATE()
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS penstock.reject (
+        target VARCHAR(256) NOT NULL,
+        arrival VARCHAR(32) NOT NULL,
+        retry INTEGER NOT NULL,
+        ordinal BIGINT NOT NULL,
+        line BIGINT NOT NULL,
+        column_name VARCHAR(256) NOT NULL,
+        reason VARCHAR(16384) NOT NULL,
+        raw VARCHAR(65535) NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS penstock.load_history (
+        target VARCHAR(256) NOT NULL,
+        arrival VARCHAR(32) NOT NULL,
+        retry INTEGER NOT NULL,
+        dataset VARCHAR(64) NOT NULL,
+        key VARCHAR(8192) NOT NULL,
+        rejects BIGINT NOT NULL,
+        reason VARCHAR(16384) NOT NULL,
+        decided_at TIMESTAMP NOT NULL,
+        retried_at TIMESTAMP NOT NULL DEFAULT GETDATE()
+    )
+    """,
+)
+"""No key and no CHECK: Redshift would take the one and not hold it, and refuses the other. The gate stands for both."""
+
+_GRANTS = (
+    "GRANT USAGE ON SCHEMA penstock TO {loader}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON penstock.load TO {loader}",
+    "GRANT SELECT, INSERT ON penstock.reject TO {loader}",
+    "GRANT SELECT, INSERT ON penstock.load_history TO {loader}",
+)
+
+
+class RedshiftSchema:
+    """`api` is of a role that may create schemas and tables; `loader` is the database user that loads, where that is
+    another.
+    """
+
+    def __init__(self, api: DataApi, loader: str = "") -> None:
+        self._api = api
+        self._loader = sql.Identifier(loader) if loader else None
+
+    def apply(self, datasets: Mapping[str, Dataset] | Iterable[Dataset]) -> list[str]:
+        """What it did, a sentence each. Every statement may be run again; up to forty are one transaction.
+
+        Raises PermanentError where a table that is there conflicts with its dataset: nothing is dropped or retyped.
+        """
+        wanted = datasets.values() if isinstance(datasets, Mapping) else datasets
+        there = self._there()
+        done = [] if "penstock.load" in there else ["created the load ledger penstock.load"]
+        statements = [*OWN, *self._granted(_GRANTS)]
+        for dataset in wanted:
+            if dataset.table is not None:
+                statements += self._table(dataset, there.get(dataset.table.qualified), done)
+        for page in pages(statements, MAX_STATEMENTS):
+            ended = self._api.run(page, "apply the datasets")
+            if ended.status != "FINISHED":
+                raise ended.to_raise("apply the datasets")
+        return done
+
+    def _there(self) -> dict[str, dict[str, str]]:
+        """The types of each table's columns, by `schema.name`."""
+        tables: dict[str, dict[str, str]] = {}
+        for schema, table, column, kind, length, precision, scale in self._api.query(
+            "SELECT table_schema, table_name, column_name, data_type, character_maximum_length, numeric_precision,"
+            " numeric_scale FROM svv_columns WHERE table_schema NOT IN ('pg_catalog', 'information_schema')",
+            "read the warehouse's catalogue",
+        ):
+            size = f"({length})" if length else f"({precision},{scale})" if kind == "numeric" else ""
+            tables.setdefault(f"{schema}.{table}", {})[column] = f"{kind}{size}"
+        return tables
+
+    def _table(self, dataset: Dataset, there: dict[str, str] | None, done: list[str]) -> Iterator[str]:
+        table = table_of(dataset)
+        name = identifier(table)
+        yield format_sql("CREATE SCHEMA IF NOT EXISTS {schema}", schema=sql.Identifier(table.schema_name))
+        yield format_sql("CREATE TABLE IF NOT EXISTS {gate} (nothing INTEGER)", gate=gate_of(table))
+        if there is None:
+            columns = [
+                sql.SQL("{} {}{}").format(
+                    sql.Identifier(column.name),
+                    sql.SQL(SQL_TYPES[column.type]),
+                    sql.SQL(" NOT NULL" if column.required else ""),
+                )
+                for column in dataset.columns
+            ]
+            lineage = sql.SQL(
+                "penstock_arrival VARCHAR(32) NOT NULL, penstock_loaded_at TIMESTAMP NOT NULL DEFAULT GETDATE()"
+            )
+            yield format_sql(
+                "CREATE TABLE {name} ({columns})", name=name, columns=sql.SQL(", ").join([*columns, lineage])
+            )
+            done.append(f"created table {table.qualified}")
+        else:
+            yield from self._fit(dataset, there, done)
+        yield from self._granted(
+            (
+                "GRANT USAGE ON SCHEMA {schema} TO {loader}",
+                "GRANT SELECT, INSERT, DELETE ON {name} TO {loader}",
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON {gate} TO {loader}",
+            ),
+            schema=sql.Identifier(table.schema_name),
+            name=name,
+            gate=gate_of(table),
+        )
+
+    def _fit(self, dataset: Dataset, there: dict[str, str], done: list[str]) -> Iterator[str]:
+        """Adds what an existing table lacks and can be added; refuses what conflicts."""
+        table = table_of(dataset)
+        for column in dataset.columns:
+            wanted = SQL_TYPES[column.type]
+            if column.name not in there and not column.required:
+                done.append(f"added column {column.name} to table {table.qualified}")
+                yield format_sql(
+                    "ALTER TABLE {name} ADD COLUMN {column} {type}",
+                    name=identifier(table),
+                    column=sql.Identifier(column.name),
+                    type=sql.SQL(wanted),
+                )
+            elif there.get(column.name) != wanted:
+                is_now = f"as {there[column.name]}" if column.name in there else "missing"
+                raise PermanentError(
+                    f"dataset {dataset.name}: table {table.qualified} has column {column.name} {is_now}, and the "
+                    f"dataset wants {wanted}. Change the dataset, or the table by hand. Nothing was changed"
+                )
+        if missing := [name for name in LINEAGE if name not in there]:
+            raise PermanentError(
+                f"dataset {dataset.name}: table {table.qualified} has no column {' and no '.join(missing)}, and "
+                "Redshift adds none that is NOT NULL to rows that are there. Name another table, or create them by hand"
+            )
+
+    def _granted(self, grants: Iterable[str], **parts: sql.Composable) -> Iterator[str]:
+        if self._loader is not None:
+            for grant in grants:
+                yield format_sql(grant, loader=self._loader, **parts)

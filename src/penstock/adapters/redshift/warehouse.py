@@ -1,0 +1,272 @@
+"""`ports.Warehouse` on Redshift: a load is submitted by `begin`, and looked after by `poll`; none waits for it.
+
+begin ─ read the ledger, stage what it has not decided, submit one transaction ─▶ running
+poll  ─ finished ─▶ read the ledger again: all is decided, or the next round is submitted
+        guard failed: another load came in between ─▶ the same, from the ledger's new state
+        COPY failed ─▶ the files that sys_load_error_detail names are read by Penstock, the others copied again; fails
+                       it again, Penstock reads them all
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from psycopg import sql
+
+from penstock.adapters.redshift.counts import count_apart
+from penstock.adapters.redshift.data_api import DataApi
+from penstock.adapters.redshift.ledger import GUARD, Decision, Ledger, Seen, key_id
+from penstock.adapters.redshift.sql_text import format_sql, identifier, moment, table_of
+from penstock.adapters.redshift.staging import Staged, Staging, copies_prefix
+from penstock.adapters.redshift.transaction import Load
+from penstock.model.arrivals import Arrival
+from penstock.model.datasets import Dataset, OnOverwrite
+from penstock.model.errors import TransientError
+from penstock.model.outcomes import LedgerEntry, LoadOutcome, Reject, Verdict
+from penstock.model.plans import Batch
+from penstock.ports import LoadProgress, ObjectStore
+
+_DONE = LoadProgress()
+
+_ATTEMPTS = 3
+"""All by COPY; the culprits read by Penstock; all read by Penstock."""
+
+_PAGE = 10_000
+
+
+class RedshiftWarehouse:
+    """`role` is the ARN of the IAM role that COPY reads the bucket with, or `default`: the cluster's own. `store` is
+    that bucket, for the rounds that `poll` submits.
+    """
+
+    def __init__(self, api: DataApi, role: str, store: ObjectStore) -> None:
+        self._api = api
+        self._role = role
+        self._store = store
+
+    # ── loading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
+        return self._next(batch, dataset, store, 1, frozenset())
+
+    def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress:
+        attempt, _, rest = handle.partition(" ")
+        copy, _, statement = rest.partition(" ")
+        doing = _doing(batch, dataset)
+        found = self._api.describe(statement, doing)
+        if found.running:
+            return LoadProgress(running=True, handle=handle)
+        if found.status == "FINISHED" or found.failed == GUARD:
+            return self._next(batch, dataset, self._store, 1, frozenset())
+        error = found.to_raise(doing, dataset.name)
+        if isinstance(error, TransientError) or int(attempt) == _ATTEMPTS:
+            raise error
+        culprits = self._culprits(batch, copy)
+        if not culprits and found.failed is None:
+            raise error
+        return self._next(batch, dataset, self._store, int(attempt) + 1 if culprits else _ATTEMPTS, culprits)
+
+    def _next(
+        self, batch: Batch, dataset: Dataset, store: ObjectStore, attempt: int, culprits: AbstractSet[str]
+    ) -> LoadProgress:
+        """Submits what the ledger has not decided: one version of a key at a time, for its fate decides the next's."""
+        ledger = Ledger(self._api, dataset)
+        seen = ledger.look(batch.arrivals, gate=True)
+        undecided = [arrival for arrival in batch.arrivals if seen.decided(arrival) is None]
+        wanted: dict[str, Arrival] = {}
+        for arrival in undecided:
+            wanted.setdefault(key_id(arrival), arrival)
+        if not wanted:
+            if any(entry.rows < 0 for entry in seen.entries):
+                count_apart(self._api, ledger, dataset)
+            return _DONE
+        read = culprits if attempt < _ATTEMPTS else None
+        copy = _copy_id(dataset, seen, list(wanted.values()), attempt, culprits)
+        at_once = {arrival.id: outcome for arrival in wanted.values() if (outcome := _at_once(dataset, seen, arrival))}
+        to_load = [arrival for arrival in wanted.values() if arrival.id not in at_once]
+        staged = Staging(dataset, store, copy, read).stage(to_load) if to_load else Staged()
+        if staged.unreadable and len(staged.unreadable) == len(undecided):
+            raise staged.unreadable[0]  # Not one of them: it is the store's fault, and no file's.
+        decisions = _decisions(dataset, seen, list(wanted.values()), at_once, staged)
+        load = Load(dataset, ledger, self._role, batch.arrivals[0].bucket)
+        statement = self._api.submit(load.statements(seen, staged, decisions, copy), copy, _doing(batch, dataset))
+        return LoadProgress(running=True, handle=f"{attempt} {copy} {statement}")
+
+    def _culprits(self, batch: Batch, copy: str) -> frozenset[str]:
+        """Ids of the arrivals whose files a COPY has stumbled over. Their names say which: they are of our making."""
+        where = f"s3://{batch.arrivals[0].bucket}/{copies_prefix(copy)}"
+        found = self._api.query(
+            format_sql(
+                "SELECT DISTINCT TRIM(file_name) FROM sys_load_error_detail WHERE file_name LIKE {where}",
+                where=sql.Literal(f"{where}%"),
+            ),
+            f"ask which file COPY {copy} has failed on",
+        )
+        return frozenset(str(name).removeprefix(where)[:32] for (name,) in found)
+
+    def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
+        ledger = Ledger(self._api, dataset)
+        doing = f"quarantine files of dataset {dataset.name}"
+        for _ in range(5):
+            seen = ledger.look(arrivals)
+            wanted = {arrival.id: arrival for arrival in arrivals if seen.decided(arrival) is None}
+            if not wanted:
+                return
+            outcome = LoadOutcome(Verdict.QUARANTINED, reason=reason)
+            decisions = [Decision(arrival, outcome) for arrival in wanted.values()]
+            ended = self._api.run([*ledger.lock_and_guard(seen), *ledger.decide(decisions)], doing)
+            if ended.status == "FINISHED":
+                return
+            if ended.failed != GUARD:
+                raise ended.to_raise(doing, dataset.name)
+        raise TransientError(f"Redshift could not {doing}: other loads came in between five times. Try again")
+
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def outcomes(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
+        ledger = Ledger(self._api, dataset)
+        seen = ledger.look(arrivals)
+        if any(entry.rows < 0 for entry in seen.entries):
+            count_apart(self._api, ledger, dataset)
+            seen = ledger.look(arrivals)
+        found: dict[str, LoadOutcome] = {}
+        for arrival in arrivals:
+            if entry := seen.decided(arrival):
+                replaced = tuple(old.arrival for old in seen.entries if old.replaced_by == arrival.id)
+                found[arrival.id] = LoadOutcome(
+                    entry.verdict, entry.rows, entry.rejects, entry.reason, replaced, bool(entry.replaced_by)
+                )
+        return found
+
+    def duplicates(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
+        seen = Ledger(self._api, dataset).look(arrivals)
+        return frozenset(
+            arrival.id
+            for arrival in arrivals
+            if any(
+                one.arrival != arrival.id and (one.etag, one.size) == (arrival.etag, arrival.size)
+                for one in seen.loaded(arrival)
+            )
+        )
+
+    def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
+        statement = format_sql(
+            "SELECT r.line, r.column_name, r.reason, r.raw FROM penstock.reject AS r JOIN penstock.load AS l"
+            " ON l.target = r.target AND l.arrival = r.arrival AND l.retry = r.retry"
+            " WHERE r.target = {target} AND r.arrival = {arrival} ORDER BY r.ordinal",
+            target=sql.Literal(table_of(dataset).qualified),
+            arrival=sql.Literal(arrival.id),
+        )
+        for line, column, reason, raw in self._api.query(statement, f"read the rejects of {arrival.uri}"):
+            yield Reject(int(line), str(column), str(reason), str(raw))
+
+    def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
+        table = table_of(dataset)
+        count_apart(self._api, Ledger(self._api, dataset), dataset)
+        last = ""
+        while True:
+            statement = format_sql(
+                'SELECT arrival, dataset, key, version_id, size, verdict, "rows", rejects, replaced_by,'
+                " TO_CHAR(decided_at, 'YYYY-MM-DD HH24:MI:SS.US') FROM penstock.load"
+                " WHERE target = {target} AND arrival > {last} ORDER BY arrival LIMIT {page}",
+                target=sql.Literal(table.qualified),
+                last=sql.Literal(last),
+                page=sql.Literal(_PAGE),
+            )
+            page = list(self._api.query(statement, f"read the load ledger of {table.qualified}"))
+            if not page:
+                return
+            for arrival, name, key, version, size, verdict, rows, rejects, by, decided in page:
+                at = datetime.fromisoformat(decided).replace(tzinfo=UTC)
+                yield LedgerEntry(
+                    arrival, name, key, version, size, Verdict(verdict), max(rows, 0), rejects, by or "", at
+                )
+            last = page[-1][0]
+
+    def rows_by_arrival(self, dataset: Dataset, since: datetime | None = None) -> Iterator[tuple[str, int]]:
+        """The rows of a COPY of many files are told apart by the ledger's counts; where the table has not as many as
+        they are in all, the first of its files is said to have more, or fewer.
+        """
+        table = table_of(dataset)
+        count_apart(self._api, Ledger(self._api, dataset), dataset)
+        wanted: sql.Composable = sql.SQL("")
+        target = sql.Literal(table.qualified)
+        if since:
+            wanted = sql.SQL(
+                "WHERE penstock_loaded_at >= {since} OR penstock_arrival IN"
+                " (SELECT lineage FROM penstock.load WHERE target = {target} AND decided_at >= {since})"
+            ).format(since=sql.Literal(moment(since)), target=target)
+        statement = format_sql(
+            "SELECT COALESCE(l.arrival, t.id), CASE WHEN l.arrival IS NULL THEN t.n WHEN l.place > 1 THEN l.n"
+            " ELSE l.n + t.n - l.lineage_rows END"
+            " FROM (SELECT penstock_arrival AS id, COUNT(*) AS n FROM {table} {wanted} GROUP BY 1) AS t"
+            ' LEFT JOIN (SELECT arrival, lineage, lineage_rows, "rows" AS n,'
+            " ROW_NUMBER() OVER (PARTITION BY lineage ORDER BY arrival) AS place"
+            " FROM penstock.load WHERE target = {target} AND lineage <> arrival) AS l ON l.lineage = t.id",
+            table=identifier(table),
+            wanted=wanted,
+            target=target,
+        )
+        for arrival, rows in self._api.query(statement, f"count the rows of {table.qualified} by arrival"):
+            if rows:
+                yield str(arrival), int(rows)
+
+
+def _at_once(dataset: Dataset, seen: Seen, arrival: Arrival) -> LoadOutcome | None:
+    """What is decided of it without a look at its content."""
+    earlier = seen.loaded(arrival)
+    if any((old.etag, old.size) == (arrival.etag, arrival.size) for old in earlier):
+        return LoadOutcome(Verdict.DUPLICATE)
+    if earlier and dataset.on_overwrite is OnOverwrite.REFUSE:
+        return LoadOutcome(
+            Verdict.QUARANTINED,
+            reason=f"key {arrival.key} was loaded before with other content (arrival {earlier[-1].arrival}), and "
+            f"dataset {dataset.name} says on_overwrite: refuse. Send it under a new key",
+        )
+    if dataset.on_overwrite is not OnOverwrite.REPLACE:
+        return None
+    later = [old for old in earlier if old.modified >= arrival.modified]
+    if arrival.retry and later:
+        return LoadOutcome(
+            Verdict.QUARANTINED,
+            reason=f"a later version of {arrival.key} is loaded (arrival {later[-1].arrival}), and dataset "
+            f"{dataset.name} says on_overwrite: replace: this older one would take its place. There is nothing to do, "
+            "or send it anew",
+        )
+    if mixed := [old for old in earlier if old.lineage != old.arrival]:
+        return LoadOutcome(
+            Verdict.QUARANTINED,
+            reason=f"it would replace arrival {mixed[-1].arrival}, whose rows came in one COPY with other files' "
+            f"(before dataset {dataset.name} said on_overwrite: replace) and can't be told from them. Rebuild it",
+        )
+    return None
+
+
+def _decisions(
+    dataset: Dataset, seen: Seen, arrivals: Sequence[Arrival], at_once: Mapping[str, LoadOutcome], staged: Staged
+) -> list[Decision]:
+    lineages = {arrival.id: one.lineage for one in staged.copies for arrival in one.arrivals}
+    decisions: list[Decision] = []
+    for arrival in arrivals:
+        outcome = at_once.get(arrival.id) or staged.outcomes.get(arrival.id) or LoadOutcome(Verdict.LOADED)
+        if outcome.verdict is Verdict.LOADED and dataset.on_overwrite is OnOverwrite.REPLACE:
+            outcome = replace(outcome, replaced=tuple(old.arrival for old in seen.loaded(arrival)))
+        decisions.append(Decision(arrival, outcome, lineages.get(arrival.id, "")))
+    return decisions
+
+
+def _copy_id(
+    dataset: Dataset, seen: Seen, arrivals: Sequence[Arrival], attempt: int, culprits: AbstractSet[str]
+) -> str:
+    """The same load of the same ledger has the same id, and with it the same token and the same keys in S3."""
+    arrived = [f"{arrival.id}/{arrival.retry}" for arrival in arrivals]
+    parts = [table_of(dataset).qualified, seen.fingerprint, str(attempt), *arrived, *sorted(culprits)]
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _doing(batch: Batch, dataset: Dataset) -> str:
+    return f"load batch {batch.number} of dataset {dataset.name} into {table_of(dataset).qualified}"
