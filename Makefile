@@ -38,10 +38,13 @@ format: $(VENV)/.dev ## Format the code, and fix what ruff can fix
 faults: $(VENV)/.dev ## Break it at every point where it waits, one at a time; writes docs/faults.md
 	@$(BIN)/python -m tests.faults.schedules
 	@$(BIN)/python -m tests.faults.mutations
-	@$(BIN)/python -m tests.faults.all $(ARGS)
+	@$(BIN)/python -m tests.faults $(ARGS)
 .PHONY: soak
-soak: $(VENV)/.dev ## 5,000 files from three producers while workers are killed
+soak: $(VENV)/.dev ## 5,000 files from three producers while workers are killed; writes docs/soak.md
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
+.PHONY: simulation
+simulation: $(VENV)/.dev ## A month of bursts through the real planning in virtual time; writes docs/simulation.png
+	@$(BIN)/python -m tests.simulation $(ARGS)
 .PHONY: bench
 bench: $(VENV)/.dev .venv-dlt/.installed ## Measure Penstock beside its floor and beside dlt
 	@$(BIN)/python -m benchmarks.run $(ARGS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ TASK_SECONDS = 4
 FUNCTION_SECONDS = 12
 DELAY_SECONDS = 5.5
 """Past the Task's timeout, before the function's: the step is repeated while the first try goes on and ends."""
+QUIET_SECONDS = 180
+"""A run that goes on for longer hangs; a machine that is busy with other things needs half of it."""
+_POLL_SECONDS = 0.05
 
 _STUB = """
 import sys
@@ -73,6 +77,12 @@ class FaultyStack:
 
     def made(self, case: str) -> bool:
         return (self.folder / f"made-{case}").exists()
+
+    def await_made(self, case: str, seconds: float) -> None:
+        """Until the case's fault is being made, or `seconds` are over."""
+        deadline = time.monotonic() + seconds
+        while not self.made(case) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[list[Point]]:
@@ -142,13 +152,37 @@ class FaultyStack:
         )["executions"]
         return bool(executions)
 
-    def await_quiet(self, seconds: float = 60) -> bool:
+    def live_runs(self) -> list[str]:
+        """The runs that hold leases, and the closings whose time has not come."""
+        return self.live("run")
+
+    def live(self, kind: str) -> list[str]:
+        """What the lease table has as live of one kind: `run`, `arrival`."""
+        pages = (
+            self.client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.deployment.outputs["LeaseTable"],
+                IndexName="live",
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :kind",
+                ExpressionAttributeValues={":kind": {"S": kind}},
+            )
+        )
+        return [item["sk"]["S"] for page in pages for item in page["Items"]]
+
+    def await_quiet(self, seconds: float = QUIET_SECONDS) -> bool:
         """Until no run is RUNNING and no invocation goes on, also none that was given up on."""
+
+        def working() -> bool:
+            return any(busy(self.folder))
+
         deadline = time.monotonic() + seconds
-        while self.running() or any(busy(self.folder)):
+        # Looking for files costs nothing, asking Step Functions does. Twice, since a run may have begun one meanwhile.
+        while working() or self.running() or working():
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.03)
+            time.sleep(_POLL_SECONDS)
         return True
 
 
@@ -166,6 +200,12 @@ def faulty_stack(name: str = "faults", *, notified: bool = False) -> Iterator[Fa
             secret = json.loads(secrets.get_secret_value(SecretId=arn)["SecretString"])
             secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({**secret, "password": PASSWORD}))
             yield FaultyStack(stack, folder)
+
+
+def revision() -> str:
+    """The commit that the code is of, `+` where it was changed since; nothing outside a clone."""
+    wanted = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty=+"]
+    return subprocess.run(wanted, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _template(root: Path, folder: Path, notified: bool) -> Path:

@@ -46,11 +46,11 @@ def main() -> int:
         for caught in pool.map(_caught, names):
             found.append(caught)
             verdict = f"caught by {caught.by} {_after(caught)}".rstrip() if caught.by else "NOT CAUGHT"
-            print(f"{caught.name}: {verdict} in {caught.seconds:.0f} s", flush=True)  # noqa: T201
+            print(f"{caught.name}: {verdict} in {caught.seconds:.0f} s", flush=True)  # noqa: T201 - a command's own words
     if not given.names:
         _PAGE.write_text(_page(found))
     missed = [caught.name for caught in found if not caught.by]
-    print(f"{len(found) - len(missed)} of {len(found)} caught" + (f"; missed: {missed}" if missed else ""))  # noqa: T201
+    print(f"{len(found) - len(missed)} of {len(found)} caught" + (f"; missed: {missed}" if missed else ""))  # noqa: T201 - a command's own words
     return bool(missed)
 
 
@@ -81,7 +81,7 @@ def _caught(name: str) -> Caught:
 def _schedules(where: str, schedules: int) -> int:
     """In a process whose imports are mutated: 1 and what was seen when a schedule fails."""
     # Here, and not above: nothing of penstock may be imported before the mutation is.
-    import tests.faults.mutating  # noqa: F401
+    import tests.faults.mutating  # noqa: F401 - importing it mutates
     from tests.faults.schedules.__main__ import postgres_bench
     from tests.faults.schedules.campaign import failure_of
     from tests.faults.schedules.choices import Choices
@@ -90,7 +90,7 @@ def _schedules(where: str, schedules: int) -> int:
     def until_one_fails(bench: Bench) -> int:
         for seed in range(schedules):
             if failure := failure_of(bench, Choices(seed)):
-                print(json.dumps({"schedules": seed + 1, "said": failure.what}))  # noqa: T201
+                print(json.dumps({"schedules": seed + 1, "said": failure.what}))  # noqa: T201 - a command's own words
                 return 1
         return 0
 

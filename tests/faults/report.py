@@ -1,4 +1,4 @@
-"""docs/faults.md, from the results of a campaign: `python -m tests.faults.report RESULTS.jsonl…`."""
+"""docs/faults.md, from the results of one campaign: `python -m tests.faults.report RESULTS.jsonl`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
 _HEAD = """# Faults that were injected
 
-*Written by `make faults`; don't edit it. It tells of one campaign, and claims no case that was not run.*
+*Written by `make faults` (`tests/faults/report.py`); don't edit it. It tells of one campaign, and claims no case that
+was not run.*
 
 The whole template ran on one machine: its state machine, its functions in processes of their own, PostgreSQL, the
 search index. A reference run of each scenario, in which nothing is broken, recorded every call of boto3, psycopg and
@@ -23,11 +24,13 @@ OpenSearch's client that the functions make: those are the points. Then, with fr
 was broken in one way, the system ran on, and an independent checker (`tests/faults/checker.py`) asked S3, the tables,
 the load ledger, the index, the lease table and the executions' histories whether DESIGN's invariants hold: each
 arrival in one place with its bytes unchanged, each valid row once, rows and rejects adding up, a document for each
-row, no content and no password in a state (or, at the campaign's end, a log), no lease and no attempt left over.
+row, no content and no password in a state (or, at the end of a stack, a log), a kickoff for what was loaded, no live
+run and no attempt left over.
 
 What differs from the template: Tasks time out after 4 s and functions after 12, waits of the state machine are a
 hundred times shorter, Penstock's clock is put forward where a file waits for its next attempt, and listings are asked
-for by the campaign, as the schedule does, so that a case's runs are its own.
+for by the campaign, as the schedule does, so that a case's runs are its own. Several stacks work side by side, each
+with one case at a time; one on which a case broke is not used again, and that case is played once more, alone.
 
 | fault | what is done |
 |---|---|
@@ -43,62 +46,45 @@ Scenarios: *overwritten* (a CSV that is overwritten, one with gzip, one with a r
 quarantined file beside a good one, and one that no dataset claims).
 
 Beside this, random schedules of several faults run in one process ([schedules.md](schedules.md)), and each protection
-is taken out to see who notices ([mutations.md](mutations.md)).
+is taken out to see who notices ([mutations.md](mutations.md)). Thousands of files, while workers are killed at random,
+are the soak ([soak.md](soak.md)).
 """
 
 
 def page_of(found: Sequence[Mapping[str, Any]]) -> str:
-    """`found` are the lines of the campaign's results: a line of totals for each process, and one for each case."""
-    cases = [line for line in found if "case" in line]
-    totals = [line for line in found if "cases" in line]
-    soaks = [line for line in found if "killed" in line]
-    notes = [f"{line['note']}\n" for line in found if "note" in line]
-    return "\n".join([_HEAD, *_summary(cases, totals), *notes, *_soaks(soaks), *_table(cases), *_broken(cases)]) + "\n"
+    """`found` are one campaign's results: its reference, a line for each time that a case was played, its end."""
+    played = [line for line in found if "case" in line]
+    cases = [line for line in played if not line["alone"]]
+    alone = {line["case"]: line for line in played if line["alone"]}
+    leaked = [text for line in found for text in line.get("leaked", [])]
+    [reference] = [line for line in found if "cases" in line]
+    [end] = [line for line in found if "stacks" in line]
+    told = [*_summary(cases, reference, end), *_table(cases), *_broken(cases, alone), *_leaked(leaked)]
+    return "\n".join([_HEAD, *told]) + "\n"
 
 
-def _summary(cases: Sequence[Mapping[str, Any]], totals: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    reached = [case for case in cases if case["made"]]
+def _summary(cases: Sequence[Mapping[str, Any]], reference: Mapping[str, Any], end: Mapping[str, Any]) -> Iterator[str]:
+    made = [case for case in cases if case["made"]]
     held = [case for case in cases if not case["wrong"]]
-    points = {(case["scenario"], case["function"], case["call"], case["nth"]) for case in cases}
-    distinct = len({case["case"] for case in cases})
-    known = max((sum(total["points"].values()) for total in totals), default=0)
+    points = {(case["scenario"], case["function"], case["call"], case["nth"]) for case in made}
+    closed = [case for case in cases if case["closings"]]
     yield "## What was run\n"
-    if revisions := sorted({total["revision"] for total in totals if total.get("revision")}):
-        yield f"The code was that of {', '.join(revisions)}.\n"
+    took = f"{end['stacks']} stacks side by side, {end['seconds'] / 60:.0f} minutes"
+    yield f"The code was that of {reference['revision'] or 'no clone'}; {took}.\n"
     yield "| | |"
     yield "|---|---|"
-    yield f"| points that the reference runs found | {known:,} |"
-    yield f"| cases that these make (points x faults that can happen there) | {_most(totals):,} |"
+    yield f"| points that the reference runs found | {sum(reference['points'].values()):,} |"
+    yield f"| cases that these make (points x faults that can happen there) | {reference['cases']:,} |"
     yield f"| points that were broken in at least one way | {len(points):,} |"
     yield f"| cases that were run | {len(cases):,} |"
-    yield f"| of these, the fault was made | {len(reached):,} |"
+    yield f"| of these, the fault was made | {len(made):,} |"
     yield f"| all invariants held | {len(held):,} |"
     yield f"| something was wrong | {len(cases) - len(held):,} |"
-    redrive = [case for case in cases if case.get("to_redrive")]
-    yield f"| cases with a run that FAILED before its kickoff, which a closing makes up for | {len(redrive):,} |"
+    yield f"| cases in which a run failed before its kickoff, and a closing made up for it | {len(closed):,} |"
     yield f"| runs of the state machine in them | {sum(case['runs'] for case in cases):,} |"
-    if (left := _most(totals) - distinct) > 0:
-        yield f"\n{distinct:,} different cases were run, and {left:,} were **not**: it was cut short by its time."
+    if left := reference["cases"] - len(cases):
+        yield f"\n{len(cases):,} cases were run, and {left:,} were **not**: the campaign was cut short."
     yield ""
-
-
-def _soaks(soaks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What `tests.faults.soak` printed, where it was put beside the campaign's results."""
-    if not soaks:
-        return
-    yield "## Soak\n"
-    yield "Three producers put duplicates, overwrites and bad files while workers are killed at random (`make soak`).\n"
-    yield "| files | duplicates | overwritten | bad | workers killed | runs | seconds | wrong |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for soak in soaks:
-        counts = ("files", "duplicates", "overwritten", "bad", "killed", "runs", "seconds")
-        wrong = "; ".join(soak["wrong"]) or "nothing"
-        yield f"| {' | '.join(f'{soak[name]:,}' for name in counts)} | {wrong} |"
-    yield ""
-
-
-def _most(totals: Sequence[Mapping[str, Any]]) -> int:
-    return max((total["cases"] for total in totals), default=0)
 
 
 def _table(cases: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -125,21 +111,38 @@ def _cell(call: str, fault: Fault, held: Sequence[bool]) -> str:
     return text if all(held) else f"**{text}**"
 
 
-def _broken(cases: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _broken(cases: Sequence[Mapping[str, Any]], alone: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     broken = [case for case in cases if case["wrong"]]
     if not broken:
         return
     yield "## What was wrong\n"
+    yield "Each was played again alone on a fresh stack; both results are told.\n"
     for case in broken:
         yield f"- `{case['case']}`"
-        yield from (f"  - {text}" for text in case["wrong"][:5])
+        yield from (f"  - {_line(text)}" for text in case["wrong"][:5])
+        again = alone.get(case["case"])
+        if again is None:
+            yield "  - it was not played again: the time was over"
+        elif again["wrong"]:
+            yield f"  - again alone: {_line(again['wrong'][0])}"
+        else:
+            yield "  - again alone: all invariants held"
 
 
-def main(results: Sequence[str]) -> int:
-    found = [json.loads(line) for file in results for line in Path(file).read_text().splitlines()]
-    PAGE.write_text(page_of(found))
+def _leaked(leaked: Sequence[str]) -> Iterator[str]:
+    if leaked:
+        yield "\n## What was wrong with a stack\n"
+        yield from (f"- {_line(text)}" for text in leaked[:20])
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[-400:]
+
+
+def main(results: str) -> int:
+    PAGE.write_text(page_of([json.loads(line) for line in Path(results).read_text().splitlines()]))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1]))

@@ -3,7 +3,7 @@
 A tenth of the files are put again as they are, a tenth are overwritten, two in a hundred are bad. S3's notifications
 and a tick of the schedule start listings, as deployed. Penstock's clock runs ten times as fast as the machine's, so
 that leases of killed listings and times of put-back files pass sooner. It has to end by itself, with every row
-accounted for.
+accounted for. It writes docs/soak.md (`make soak`).
 """
 
 from __future__ import annotations
@@ -17,25 +17,37 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psutil
 from tests.faults.checker import leaked_in_logs, wrong
-from tests.faults.deployment import FaultyStack, faulty_stack
+from tests.faults.deployment import REPOSITORY, FaultyStack, faulty_stack, revision
 from tests.faults.scenarios import File, Put, csv_of, jsonl_of
 
 from penstock.flows.reconcile import Kept, Scope, reconcile
 from penstock.model.dataset_files import load_datasets
 from penstock.model.reconciliation import Reconciliation
 
+PAGE = REPOSITORY / "docs" / "soak.md"
 CASE = "soak"
 PRODUCERS = 3
 SPEED = 10
 TICK_SECONDS = 6.0
 """A minute on Penstock's clock."""
+
+_HEAD = """# Soak
+
+*Written by `make soak` (`tests/faults/soak.py`); don't edit it. It tells of one run.*
+
+Three producers put small files on the whole template on one machine: a tenth of them again as they are, a tenth
+overwritten, two in a hundred bad. Meanwhile workers are killed at random, by SIGKILL, and Penstock's clock runs ten
+times as fast as the machine's, so that leases and times of put-back files pass sooner. It has to end by itself; then
+the campaign's checker ([faults.md](faults.md)) and `penstock reconcile` have to find nothing.
+"""
 
 
 def files_of(producer: int, count: int, random_: random.Random) -> list[File]:
@@ -94,11 +106,11 @@ class Killer:
         self._stopped.set()
 
 
-def soak(count: int, every: float, most: float, seed: int) -> dict[str, object]:
+def soak(count: int, every: float, most: float, seed: int) -> dict[str, Any]:
     """What it did, and what was wrong. `every` is the mean of the seconds between two kills."""
     random_ = random.Random(seed)  # noqa: S311 - no secret
     with faulty_stack("soak", notified=True) as faulty:
-        killer = Killer(faulty, every, random.Random(seed))  # noqa: S311
+        killer = Killer(faulty, every, random.Random(seed))  # noqa: S311 - no secret
         killing = threading.Thread(target=killer.run)
         killing.start()
         began = last_tick = time.monotonic()
@@ -178,7 +190,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     found = soak(given.files, given.every, given.minutes * 60, given.seed)
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    PAGE.write_text(_page(found, revision()))
     return 1 if found["wrong"] else 0
+
+
+def _page(found: Mapping[str, Any], code: str) -> str:
+    counts = ("files", "duplicates", "overwritten", "bad", "killed", "runs", "reconciled")
+    lines = [
+        _HEAD,
+        f"The code was that of {code or 'no clone'}; seed {found['seed']}.",
+        "",
+        "| files | duplicates | overwritten | bad | workers killed | runs | arrivals reconciled | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(f'{found[name]:,}' for name in counts)} | {found['seconds']} |",
+        "",
+    ]
+    if found["wrong"]:
+        lines += ["What was wrong:", "", *(f"- {text}" for text in found["wrong"])]
+    else:
+        lines.append("All invariants held.")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ import random
 
 import psycopg
 import pytest
-from tests.faults.campaign import Campaign, cases_of
+from tests.faults.campaign import Campaign
+from tests.faults.cases import Case, cases_of
 from tests.faults.checker import leaked_in_logs, wrong
 from tests.faults.deployment import FaultyStack
-from tests.faults.kinds import Fault
+from tests.faults.kinds import Fault, Point
 from tests.faults.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.xdist_group("faults")
@@ -31,9 +32,19 @@ def test_a_slice_of_all_faults_at_all_points_loses_nothing_and_doubles_nothing(c
     results = [campaign.run(case) for case in chosen]
 
     assert {point.function for found in points.values() for point in found} == FUNCTIONS
-    again = "python -m tests.faults.campaign --only"
+    again = "python -m tests.faults --only"
     assert not [f"{found.wrong}; {again} '{found.case.name}'" for found in results if found.wrong]
     assert all(found.made for found in results)
+
+
+def test_a_run_that_failed_before_its_kickoff_is_closed_again_and_its_closing_ended_by_the_next_listing(
+    faulty: FaultyStack, campaign: Campaign
+) -> None:
+    result = campaign.run(Case("overwritten", Point("kick_off", "dynamodb GetItem", 0), Fault.FAIL_ALWAYS))
+
+    assert (result.made, result.wrong) == (True, [])
+    assert result.closings > 0
+    assert faulty.live_runs() == []
 
 
 def test_the_checker_sees_each_kind_of_damage(faulty: FaultyStack, campaign: Campaign) -> None:
@@ -77,6 +88,16 @@ def test_the_checker_sees_each_kind_of_damage(faulty: FaultyStack, campaign: Cam
 
     remove(f"failed/readings/{played.name}/")
     assert any(text.startswith("3: ") for text in now_wrong())
+
+    items, table = faulty.client("dynamodb"), faulty.deployment.outputs["LeaseTable"]
+    run = played.executions[-1].rpartition(":")[2]
+    items.delete_item(TableName=table, Key={"pk": {"S": "kick_off"}, "sk": {"S": f"{run}#readings"}})
+    assert any(text.startswith(f"kickoff: run {run} loaded readings") for text in now_wrong())
+
+    live = {"pk": {"S": "run"}, "sk": {"S": "left-over"}}
+    items.put_item(TableName=table, Item={**live, "live": {"S": "left-over"}})
+    assert any(text.startswith("7: run left-over is recorded as live") for text in now_wrong())
+    items.delete_item(TableName=table, Key=live)
 
 
 def test_no_log_of_all_that_happened_holds_content_or_the_password(faulty: FaultyStack) -> None:
