@@ -50,6 +50,7 @@ DATASETS = {
         _dataset("strict", _PEOPLE, max_reject_ratio=0),
         _dataset("small", _PEOPLE, limits={"max_uncompressed": "1 MiB", "max_row": "1 MiB"}),
         _dataset("latin", _PEOPLE, csv={"encoding": "latin-1"}),
+        _dataset("american", _PEOPLE, date_order="mdy"),
         _dataset("types", [{"name": name, "type": kind} for name, kind in _TYPES.items()]),
         _dataset(
             "events", [*_PEOPLE, {"name": "sum", "type": "numeric"}, {"name": "data", "type": "json"}], format="jsonl"
@@ -68,6 +69,7 @@ GOOD = {
     "strict": b"id,name,born\n1,Ada,1815-12-10\n2,,\n",
     "small": b"id,name,born\n1,Ada,1815-12-10\n2,,\n",
     "latin": "id,name,born\n1,Zoë,1815-12-10\n2,,\n".encode("latin-1"),
+    "american": b"id,name,born\n1,Ada,12/10/1815\n2,,\n",
     "types": ",".join(_TYPES).encode()
     + b"\n"
     + b"1"

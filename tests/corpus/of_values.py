@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from tests.corpus.case import Case, Outcome, loads, quarantines
+from tests.corpus.case import Case, Outcome, loads
 from tests.corpus.datasets import typed
+
+DAY = "write it as 2024-02-29"
+LOCAL = "write it as 2024-02-29T13:30:00"
+MOMENT = "write it as 2024-02-29T13:30:00Z"
+NO_DATE = "a word such as today or infinity stands where a date should; write the date, as 2024-02-29"
+TOO_DEEP = "the JSON is nested too deep; write it flatter, or make the column text"
 
 
 def values(what: str, column: str, some: tuple[str, ...], outcome: Outcome) -> Case:
@@ -107,11 +113,11 @@ CASES = (
         ("2024-02-29", "2023-02-29", "2023-02-30", "2023-13-01", "0000-00-00", "2023-00-10"),
         loads(
             1,
-            (3, "day", "date/time field value out of range"),
-            (4, "day", "date/time field value out of range"),
-            (5, "day", "date/time field value out of range"),
-            (6, "day", "date/time field value out of range"),
-            (7, "day", "date/time field value out of range"),
+            (3, "day", f"date/time field value out of range; {DAY}"),
+            (4, "day", f"date/time field value out of range; {DAY}"),
+            (5, "day", f"date/time field value out of range; {DAY}"),
+            (6, "day", f"date/time field value out of range; {DAY}"),
+            (7, "day", f"date/time field value out of range; {DAY}"),
         ),
     ),
     values(
@@ -124,14 +130,59 @@ CASES = (
         "dates that read in two ways",
         "day",
         ("2023-01-31", "01/02/2023", "13/02/2023"),
-        loads(2, (4, "day", "date/time field value out of range")),
+        loads(
+            1,
+            (3, "day", f"date/time field value out of range; {DAY}"),
+            (4, "day", f"date/time field value out of range; {DAY}"),
+        ),
     ),
-    values("dates that depend on today", "day", ("2023-01-31", "today", "now", "yesterday"), loads(4)),
     values(
-        "dates without an end, or long ago",
+        "dates that depend on today",
         "day",
-        ("2023-01-31", "infinity", "0044-03-15 BC", "12023-01-01", "9999999-01-01"),
-        loads(4, (6, "day", "date out of range")),
+        (
+            "2023-01-31",
+            "today",
+            " NOW ",
+            "yesterday 12:00",
+            "12:00, tomorrow",
+            "today 12:00 Europe/Berlin",
+            "Mon today",
+        ),
+        loads(1, *((line, "day", NO_DATE) for line in range(3, 9))),
+    ),
+    values(
+        "moments that depend on today",
+        "moment",
+        ("2023-01-31T12:00:00Z", "now", "today", "Tomorrow 12:00 PST"),
+        loads(1, *((line, "moment", NO_DATE) for line in range(3, 6))),
+    ),
+    values(
+        "dates that are none",
+        "day",
+        ("2023-01-31", "infinity", "-Infinity", "epoch", "9999999-01-01"),
+        loads(1, *((line, "day", NO_DATE) for line in range(3, 6)), (6, "day", f"date out of range; {DAY}")),
+    ),
+    values("dates of long ago, and far ahead", "day", ("0044-03-15 BC", "12023-01-01"), loads(2)),
+    Case(
+        "texts that say today beside dates",
+        typed("words", "today", "Now, at last", "https://example.org/today", "nowhere"),
+        loads(4),
+        "types",
+    ),
+    *(
+        Case(
+            f"dates that depend on today in JSON{with_}",
+            b'{"id": 1, "born": "2023-01-31"}\n{"id": 2, "born": "today"}\n{"id": 3, "born": "\\u0074oday"}\n',
+            loads(1, (2, "born", NO_DATE), (3, "born", NO_DATE)),
+            dataset,
+        )
+        for dataset, with_ in (("clicks", ""), ("events", ", with exact columns"))
+    ),
+    Case(
+        "dates of the order that the dataset says: month, day, year",
+        b"id,name,born\n1,Ada,01/02/2023\n2,,2023-01-02\n3,,13/02/2023\n4,,1/2/2023\n",
+        loads(3, (4, "born", f"date/time field value out of range; {DAY} or 02/29/2024")),
+        "american",
     ),
     values(
         "times of day that do not exist",
@@ -146,9 +197,9 @@ CASES = (
         ),
         loads(
             3,
-            (4, "local", "date/time field value out of range"),
-            (5, "local", "date/time field value out of range"),
-            (7, "local", "invalid input syntax for type timestamp"),
+            (4, "local", f"date/time field value out of range; {LOCAL}"),
+            (5, "local", f"date/time field value out of range; {LOCAL}"),
+            (7, "local", f"invalid input syntax for type timestamp; {LOCAL}"),
         ),
     ),
     values(
@@ -172,16 +223,16 @@ CASES = (
         ),
         loads(
             5,
-            (7, "moment", "time zone displacement out of range"),
-            (8, "moment", "time zone not recognized"),
-            (9, "moment", "date/time field value out of range"),
+            (7, "moment", f"time zone displacement out of range; {MOMENT}"),
+            (8, "moment", f"time zone not recognized; {MOMENT}"),
+            (9, "moment", f"date/time field value out of range; {MOMENT}"),
         ),
     ),
     values(
         "timestamps with a comma, or nine digits",
         "moment",
         ("2023-01-31T12:00:00,5Z", "2023-01-31T12:00:00.123456789Z"),
-        loads(1, (2, "moment", "invalid input syntax for type timestamp with time zone")),
+        loads(1, (2, "moment", f"invalid input syntax for type timestamp with time zone; {MOMENT}")),
     ),
     values(
         "UUIDs",
@@ -210,7 +261,13 @@ CASES = (
             "[" * 300 + "]" * 300,
             "[" * 20000 + "]" * 20000,
         ),
-        quarantines("a row holds JSON that is nested too deep to be read. Mend the file"),
+        loads(
+            5,
+            *((line, "doc", "invalid input syntax for type json") for line in (6, 7)),
+            (8, "doc", "unsupported Unicode escape sequence"),
+            (9, "doc", "invalid input syntax for type json"),
+            (11, "doc", TOO_DEEP),
+        ),
     ),
     values(
         "texts of any kind",

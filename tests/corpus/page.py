@@ -21,14 +21,16 @@ goes through a load into PostgreSQL, the search branch and settling, between goo
 
 A file is quarantined when more of its rows are rejected than `max_reject_ratio` allows (by default none may be; the
 datasets of these cases allow nine tenths, so that the table shows each reject). Where a dataset has a table, the
-warehouse judges values. An index can't hold some that it takes (`NaN`, `infinity`, `Jan 5, 2023`): their documents have
-null in that field. Limits against files that would use up a reader are set per dataset, and are these by default:
+warehouse judges values. An index can't hold some that it takes (`NaN`, `Jan 5, 2023`): their documents have null in
+that field. A date means the same on every day and in every place (ADR 25): words such as `today` are rejected, and
+`01/02/2023` is unless the dataset says `date_order: mdy` or `dmy`. Limits against files that would use up a reader are
+set per dataset, and are these by default:
 
 ```yaml
 limits:
   max_uncompressed: 10 GiB  # what a compressed file may unpack to
   max_ratio: 500            # how many bytes each compressed byte may become, in a file that unpacks to over 64 MiB
-  max_row: 16 MiB           # the longest row
+  max_row: 16 MiB           # the longest row, give or take the 256 KiB that are read at a time
 ```
 
 A reason of a whole file goes into states, mails and logs, and quotes no row. Raw text is in the rejects alone.

@@ -229,7 +229,7 @@ def test_the_loader_can_neither_create_nor_delete_what_it_need_not(kit: Postgres
 
 
 def test_dates_do_not_depend_on_the_roles_settings(kit: PostgresKit, postgres: Postgres) -> None:
-    dataset = dataset_of([{"name": "d", "type": "date"}, {"name": "t", "type": "timestamptz"}])
+    dataset = dataset_of([{"name": "d", "type": "date"}, {"name": "t", "type": "timestamptz"}], date_order="mdy")
     kit.apply(dataset)
     store = FakeObjectStore()
     arrival = store.put(f"incoming/{dataset.prefix}a.csv", b"d,t\n01/02/2026,2026-01-01 00:00:00\n")

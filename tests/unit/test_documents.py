@@ -80,11 +80,36 @@ def test_a_texts_value_has_its_columns_type(type_: str, text: str, json_value: s
         ("boolean", "maybe"),
         ("date", "2013-02-30"),
         ("timestamptz", "yesterday"),
-        ("json", "{broken"),
     ],
 )
 def test_a_value_that_is_not_of_its_columns_type_is_left_to_the_index_to_judge(type_: str, text: str) -> None:
     assert json.loads(document(dataset(("c", type_), table=None), text).source)["c"] == text
+
+
+@pytest.mark.parametrize("text", ["{broken", "NaN", "[" * 300 + "]" * 300, "[" * 20_000 + "]" * 20_000])
+def test_json_that_no_index_looks_into_is_judged_here(text: str) -> None:
+    alone, beside = (made(dataset(("c", "json"), table=table), text) for table in (None, "t"))
+
+    assert isinstance(alone, Reject)
+    assert (alone.column, alone.reason[:16]) == ("c", "it is no JSON, o")
+    assert isinstance(beside, Document)
+    assert json.loads(beside.source)["c"] is None
+
+
+@pytest.mark.parametrize(
+    ("order", "text", "day"),
+    [
+        ("ymd", "2023/1/31", "2023-01-31"),
+        ("mdy", "01/02/2023", "2023-01-02"),
+        ("dmy", "01/02/2023", "2023-02-01"),
+        ("dmy", "2023-02-01", "2023-02-01"),
+        ("ymd", "01/02/2023", None),
+    ],
+)
+def test_a_date_is_read_in_the_datasets_order(order: str, text: str, day: str | None) -> None:
+    made = document(dataset(("c", "date"), date_order=order), text)
+
+    assert json.loads(made.source)["c"] == day
 
 
 @pytest.mark.parametrize(("type_", "text"), [("integer", "0x1F"), ("double", "NaN"), ("date", "Jan 5, 2023")])

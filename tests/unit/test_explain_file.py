@@ -58,7 +58,7 @@ def test_rejects_have_line_column_and_reason(tmp_path: Path) -> None:
         (2, "id", "invalid input syntax for type integer"),
         (4, "", "2 columns where 3 were expected"),
         (5, "id", "it is null, and the column is required"),
-        (6, "seen", "date/time field value out of range"),
+        (6, "seen", "date/time field value out of range; write it as 2024-02-29"),
     ]
     assert not found.loads
     assert found.reason == "4 of 5 rows are rejected, and dataset things allows none"

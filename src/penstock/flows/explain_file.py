@@ -248,7 +248,7 @@ def _judge(row: Row, told: Explanation) -> Reject | None:
     for seen, value in zip(told.columns, row.values, strict=True):
         if value is None:
             seen.nulls += 1
-        if reject or not (fault := fault_of(seen.column, value)):
+        if reject or not (fault := fault_of(seen.column, value, told.dataset.date_order)):
             continue
         if fault.certain:
             seen.rejects += 1

@@ -105,6 +105,14 @@ class OnOverwrite(StrEnum):
     REFUSE = "refuse"
 
 
+class DateOrder(StrEnum):
+    """The order of the numbers of a date that does not begin with a year of four digits."""
+
+    YMD = "ymd"
+    MDY = "mdy"
+    DMY = "dmy"
+
+
 class Column(_Model):
     name: Name = Field(description="The column in the table and the field in the document.")
     type: ColumnType = Field(description="Its type in the warehouse.")
@@ -237,6 +245,9 @@ class Dataset(_Model):
     format: Format
     compression: Compression = Field(Compression.AUTO, description="auto: by the key's ending (.gz, .zst, .bz2).")
     csv: Csv = Field(default_factory=Csv)
+    date_order: DateOrder = Field(
+        DateOrder.YMD, description="How 01/02/2023 is read: ymd refuses it, mdy and dmy say which number is the month."
+    )
     null_markers: tuple[str, ...] = Field(("",), description="Texts that mean NULL, in CSV files.")
     columns: tuple[Column, ...] = Field((), description="The columns, in the table's order.")
     infer: bool = Field(False, description="Take the columns from `sample` in place of naming them.")

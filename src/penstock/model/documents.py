@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from penstock.model.arrivals import Arrival
-from penstock.model.datasets import LINEAGE, ColumnType, Dataset
+from penstock.model.datasets import LINEAGE, ColumnType, Dataset, DateOrder
+from penstock.model.dates import TIMES, year_first
 from penstock.model.outcomes import Reject
 from penstock.model.rows import Row
 
@@ -23,6 +24,9 @@ _BOOLEANS = {
     **dict.fromkeys(("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"), True),
     **dict.fromkeys(("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"), False),
 }
+
+
+NO_JSON = "it is no JSON, or is nested too deep; mend it, or make the column text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class Document:
     version: int = 0
 
 
+_DEEP = 250
+"""Brackets from which on it is tried whether orjson can write the value: it nests 254, and readers of documents not
+many more."""
+
 MakeDocument = Callable[[int, Row], Document | Reject]
 """Called with a row's ordinal in its file, from 0, every row counted; a Reject for a row that can be no document."""
 
@@ -48,9 +56,10 @@ def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> M
     """What makes the documents of one arrival. The dataset has an index.
 
     A field is null where the row's value is. There is one judge of values. Without a table it is the index: a value
-    that is not of its column's type is left as it is, and the reason is the index's own. With a table it is the
-    warehouse, which takes some that no index does (`NaN`, `infinity`, `Jan 5, 2023`): the row is loaded, so it has its
-    document, with null in that field. The documents of rows that the warehouse refuses are taken out at settling.
+    that is not of its column's type is left as it is, and the reason is the index's own. JSON alone, which an index
+    does not look into, is judged here. With a table it is the warehouse, which takes some that no index does (`NaN`,
+    `Jan 5, 2023`): the row is loaded, so it has its document, with null in that field. The documents of rows that the
+    warehouse refuses are taken out at settling.
     """
     columns = dataset.document_columns
     places = {column.name: place for place, column in enumerate(dataset.columns)}
@@ -60,7 +69,7 @@ def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> M
     converters = [
         (place, convert)
         for place, column in enumerate(columns)
-        if (convert := _CONVERTERS.get(column.type)) is not None
+        if (convert := _converter(column.type, dataset.date_order)) is not None
     ]
     required = [(places[column.name], column.name) for column in dataset.columns if column.required]
     all_columns = tuple(range(len(dataset.columns)))
@@ -83,7 +92,10 @@ def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> M
                 try:
                     values[place] = convert(value)
                 except ValueError:
-                    continue
+                    if columns[place].type is ColumnType.JSON:  # No index looks into it.
+                        if not lenient:
+                            return rejected(row, NO_JSON, columns[place].name)
+                        values[place] = None
         for place, fit in lenient:
             if values[place] is not None and not isinstance(values[place], _KEPT[columns[place].type]):
                 values[place] = fit(values[place])
@@ -131,7 +143,10 @@ def _identity(dataset: Dataset, arrival: Arrival) -> Callable[[int, Row], str]:
     index = dataset.index
     if index is not None and index.id_columns:
         by_name = {column.name: (place, column.type) for place, column in enumerate(dataset.columns)}
-        keys = [(place, _CONVERTERS.get(type_)) for place, type_ in (by_name[name] for name in index.id_columns)]
+        keys = [
+            (place, _converter(type_, dataset.date_order))
+            for place, type_ in (by_name[name] for name in index.id_columns)
+        ]
 
         def of_key(_ordinal: int, row: Row) -> str:
             return blake2b(orjson.dumps([_typed(row.values[at], to) for at, to in keys]), digest_size=16).hexdigest()
@@ -191,8 +206,27 @@ def _timestamp(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=None)
 
 
+def _converter(type_: ColumnType, order: DateOrder) -> Callable[[str], Any] | None:
+    convert = _CONVERTERS.get(type_)
+    if convert is None or type_ not in TIMES:
+        return convert
+
+    def in_order(text: str) -> Any:
+        try:
+            return convert(text)
+        except ValueError:
+            return convert(year_first(text, order))
+
+    return in_order
+
+
 def _json(text: str) -> Any:
-    orjson.loads(text)
+    value = orjson.loads(text)
+    if text.count("[") + text.count("{") > _DEEP:
+        try:
+            orjson.dumps(value)
+        except orjson.JSONEncodeError:
+            raise ValueError(text) from None
     return orjson.Fragment(text)
 
 

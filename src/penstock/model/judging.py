@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from penstock.model.datasets import Column, ColumnType
+from penstock.model.datasets import Column, ColumnType, DateOrder
+from penstock.model.dates import NO_DATE, TIMES, example, says_a_word
 
 _RANGES = {ColumnType.SMALLINT: 15, ColumnType.INTEGER: 31, ColumnType.BIGINT: 63}
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -31,8 +32,6 @@ _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
 )
 _SMALLEST = {ColumnType.REAL: 7.006492321624085e-46, ColumnType.DOUBLE: 5e-324}
-_NAMED_TIMES = {"infinity", "-infinity", "+infinity", "epoch", "now", "today", "tomorrow", "yesterday"}
-_TIMES = {ColumnType.DATE, ColumnType.TIMESTAMP, ColumnType.TIMESTAMPTZ}
 _UUID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -44,8 +43,8 @@ class Fault:
     certain: bool = True
 
 
-def fault_of(column: Column, value: Any) -> Fault | None:
-    """Of a value as `model.rows` reads it: a text or None in CSV, any JSON value in JSON Lines."""
+def fault_of(column: Column, value: Any, order: DateOrder = DateOrder.YMD) -> Fault | None:
+    """Of a value as `model.rows` reads it: a text or None in CSV, any JSON value in JSON. `order` is the dataset's."""
     if value is None:
         return Fault("it is null, and the column is required") if column.required else None
     if column.type is ColumnType.TEXT:
@@ -56,16 +55,16 @@ def fault_of(column: Column, value: Any) -> Fault | None:
         if isinstance(value, dict | list):
             return _syntax(column.type)
         value = orjson.dumps(value).decode() if not isinstance(value, int) or isinstance(value, bool) else str(value)
-    return _of_text(column.type, value.strip())
+    return _of_text(column.type, value.strip(), order)
 
 
-def _of_text(type_: ColumnType, text: str) -> Fault | None:
+def _of_text(type_: ColumnType, text: str, order: DateOrder) -> Fault | None:
     if type_ in _RANGES:
         return _integer(type_, text)
     if type_ in _LARGEST or type_ is ColumnType.NUMERIC:
         return _decimal(type_, text)
-    if type_ in _TIMES:
-        return _time(type_, text)
+    if type_ in TIMES:
+        return _time(type_, text, order)
     if type_ is ColumnType.UUID:
         return None if _UUID.fullmatch(text.lower().replace("-", "").strip("{}")) else _syntax(type_)
     return None if text.lower() in _BOOLEAN else _syntax(type_)
@@ -98,9 +97,9 @@ def _fits(type_: ColumnType, text: str) -> bool:
     return zero or _SMALLEST[type_] <= number <= _LARGEST[type_]
 
 
-def _time(type_: ColumnType, text: str) -> Fault | None:
-    if text.lower() in _NAMED_TIMES:
-        return None
+def _time(type_: ColumnType, text: str, order: DateOrder) -> Fault | None:
+    if says_a_word(text):
+        return Fault(NO_DATE)
     if _ISO.fullmatch(text):
         try:
             datetime.fromisoformat(text.replace(" Z", "Z"))
@@ -109,12 +108,13 @@ def _time(type_: ColumnType, text: str) -> Fault | None:
             return (
                 Fault("an hour of 24 or a second of 60", certain=False)
                 if late
-                else Fault("date/time field value out of range")
+                else Fault(f"date/time field value out of range; write it as {example(type_, order)}")
             )
         return None
     if not any(character.isdigit() for character in text):
         return _syntax(type_)
-    return Fault("no ISO 8601: the database reads other notations too, in the order month, day, year", certain=False)
+    first = {DateOrder.YMD: "the year", DateOrder.MDY: "the month", DateOrder.DMY: "the day"}[order]
+    return Fault(f"no ISO 8601: the database reads other notations too, with {first} first", certain=False)
 
 
 def _json(text: str) -> Fault | None:

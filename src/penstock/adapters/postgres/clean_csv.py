@@ -9,7 +9,9 @@ from psycopg import sql
 from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
 from penstock.adapters.postgres.connection import Session
 from penstock.adapters.postgres.csv_body import csv_body
+from penstock.adapters.postgres.date_words import without_date_words
 from penstock.model.datasets import Column, Csv, Dataset
+from penstock.model.dates import has_times
 from penstock.model.streams import ByteStream
 
 _ENCODINGS = {"utf-8": "UTF8", "latin-1": "LATIN1", "windows-1252": "WIN1252"}
@@ -22,6 +24,8 @@ def copy_csv(session: Session, stream: ByteStream, dataset: Dataset) -> int:
     repair use, can't tell the two apart, and one file must not mean two things.
     """
     columns, chunks = csv_body(stream, dataset)
+    if has_times(dataset):
+        chunks = without_date_words(chunks, dataset.csv)
     if copy_takes(dataset):
         return _copy(session, copy_statement(dataset, columns), chunks)
     return _copy_by_text(session, dataset, columns, chunks)

@@ -14,7 +14,9 @@ from psycopg import sql
 from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
 from penstock.adapters.postgres.connection import Session
 from penstock.adapters.postgres.csv_body import CHUNK, RowLength, UnclearError, filled
+from penstock.adapters.postgres.judge import says_word
 from penstock.model.datasets import Column, ColumnType, Dataset, Format
+from penstock.model.dates import TIMES, says_a_word
 from penstock.model.rows import rows
 from penstock.model.streams import ByteStream
 
@@ -39,6 +41,7 @@ def copy_json(session: Session, stream: ByteStream, dataset: Dataset) -> int:
 
 def _by_orjson(session: Session, stream: ByteStream, dataset: Dataset) -> int:
     texts = [place for place, column in enumerate(dataset.columns) if column.type is ColumnType.TEXT]
+    times = [place for place, column in enumerate(dataset.columns) if column.type in TIMES]
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(identifier(table_of(dataset)), names(dataset.columns))
     with session.connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
@@ -50,6 +53,9 @@ def _by_orjson(session: Session, stream: ByteStream, dataset: Dataset) -> int:
                         raise UnclearError
                     for place in texts:
                         if type(values[place]) is not str and values[place] is not None:
+                            raise UnclearError
+                    for place in times:
+                        if type(values[place]) is str and says_a_word(values[place]):
                             raise UnclearError
                     write(values)
                     if not number % 1000:
@@ -71,8 +77,11 @@ def _by_database(session: Session, stream: ByteStream, dataset: Dataset) -> int:
     else:
         _stage_lines(session, stream, dataset)
     done = connection.execute(
-        sql.SQL("INSERT INTO {} ({}) SELECT r.* FROM pg_temp.penstock_lines, {} WHERE line IS NOT NULL").format(
-            identifier(table_of(dataset)), names(dataset.columns), record(sql.SQL("line"), dataset, typed=True)
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM pg_temp.penstock_lines, {} WHERE line IS NOT NULL").format(
+            identifier(table_of(dataset)),
+            names(dataset.columns),
+            sql.SQL(", ").join(map(_checked, dataset.columns)),
+            record(sql.SQL("line"), dataset, typed=True),
         )
     )
     connection.execute("DROP TABLE pg_temp.penstock_lines")
@@ -105,16 +114,27 @@ def _stage_elements(session: Session, stream: ByteStream, dataset: Dataset) -> N
                 session.check()
 
 
+def _checked(column: Column) -> sql.Composable:
+    """The record's value; a word such as `today` is refused here, as the text of no date at all would be."""
+    value = sql.Identifier("r", column.in_file)
+    if column.type not in TIMES:
+        return value
+    return sql.SQL("(CASE WHEN {} THEN 'no date' ELSE {} END)::{}").format(says_word(value), value, sql_type(column))
+
+
 def record(text: sql.SQL, dataset: Dataset, *, typed: bool) -> sql.Composable:
     """A FROM item `r` with one column per column of the dataset, from the JSON object in `text`.
 
-    Not `typed`, a column is text: a string's own, or the JSON of anything else.
+    Not `typed`, a column is text: a string's own, or the JSON of anything else. A date is text in any case.
     """
     if not _fit_identifiers(dataset):
         values = sql.SQL(", ").join(_value(text, column) for column in dataset.columns)
         return sql.SQL("LATERAL (SELECT {}) AS r").format(values)
     fields = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(column.in_file), sql_type(column) if typed else _text_type(column))
+        sql.SQL("{} {}").format(
+            sql.Identifier(column.in_file),
+            sql_type(column) if typed and column.type not in TIMES else _text_type(column),
+        )
         for column in dataset.columns
     )
     return sql.SQL("json_to_record({}::json) AS r ({})").format(text, fields)

@@ -110,7 +110,8 @@ class Connections:
             connection,
             {
                 "TimeZone": "UTC",
-                "DateStyle": "ISO, MDY",
+                "DateStyle": "ISO, YMD",
+                "timezone_abbreviations": "Default",
                 "lock_timeout": milliseconds(self._limits.lock),
                 "idle_in_transaction_session_timeout": milliseconds(self._limits.idle),
                 "statement_timeout": milliseconds(self._limits.whole),

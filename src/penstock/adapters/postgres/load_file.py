@@ -103,8 +103,9 @@ class FileLoader:
     def _begin(self, arrival: Arrival, replaced: Sequence[str]) -> None:
         """The rows' lineage, by the column's default; and what they take the place of, gone with this savepoint."""
         self.session.connection.execute(
-            "SELECT set_config('penstock.arrival', %s, true), set_config('statement_timeout', %s, true)",
-            (arrival.id, milliseconds(self.session.check())),
+            "SELECT set_config('penstock.arrival', %s, true), set_config('statement_timeout', %s, true),"
+            " set_config('DateStyle', %s, true)",
+            (arrival.id, milliseconds(self.session.check()), f"ISO, {self.dataset.date_order.upper()}"),
         )
         if replaced:
             self.session.connection.execute(

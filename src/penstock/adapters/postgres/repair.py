@@ -56,7 +56,7 @@ def repair(session: Session, judge: Judge, stream: ByteStream, dataset: Dataset,
     """
     connection = session.connection
     total = _fill(session, stream, dataset)
-    bad = judge.judge(connection, _STAGE, dataset.columns)
+    bad = judge.judge(connection, _STAGE, dataset)
     allowed = int(Decimal(str(dataset.max_reject_ratio)) * total)
     if bad > allowed:
         kept = list(_rejects(session))
