@@ -72,6 +72,10 @@ class FakeLeases:
     def close_breaker(self, destination: str) -> None:
         self._breakers.pop(destination, None)
 
+    def drop(self, run: str) -> None:
+        """Forgets a run that ended, as the table does in time."""
+        del self._runs[run]
+
     def memos(self) -> Mapping[str, Memo]:
         return dict(self._memos)
 
