@@ -11,7 +11,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-ASL_JSON := .aws-sam/ingest.asl.json
+ASL_JSON := .aws-sam/ingest.asl.json .aws-sam/backfill.asl.json
 
 export SAM_CLI_TELEMETRY := 0
 # Nothing here talks to AWS, but sam and boto3 want to know a region.
@@ -72,9 +72,9 @@ template: $(VENV)/.dev ## cfn-lint and sam validate --lint
 	@$(BIN)/sam validate --lint
 .PHONY: definition
 definition: $(VENV)/.dev node_modules/.installed ## asl-validator, which finds a Next that names no state
-	@mkdir -p $(dir $(ASL_JSON))
-	@$(BIN)/python -m tests.template.definition_json $(ASL_JSON)
-	@node_modules/.bin/asl-validator --json-path $(ASL_JSON)
+	@mkdir -p .aws-sam
+	@for json in $(ASL_JSON); do \
+		$(BIN)/python -m tests.template.definition_json $$json && node_modules/.bin/asl-validator --json-path $$json; done
 .PHONY: build
 build: $(VENV)/.dev ## sam build, for the Python of .venv
 	@$(BIN)/sam build --parameter-overrides PythonRuntime=$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')

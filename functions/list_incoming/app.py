@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from penstock import wiring
 from penstock.flows.list_incoming import Limits, list_incoming
+from penstock.flows.start_backfill import BackfillLimits
 from penstock.handler import Answer, Context, Event, lambda_handler, logger
 from penstock.metrics import publish_backlog, publish_breakers
 from penstock.triggers import Trigger, triggers_of
@@ -30,6 +31,7 @@ def handler(event: Event, context: Context) -> Answer:
         parallel=settings.max_parallel_batches,
         at_work=settings.max_batches_at_work,
         between=timedelta(seconds=settings.min_seconds_between_runs),
+        backfill=BackfillLimits(settings.backfill_threshold_files, settings.max_backfill_batches),
     )
     listing = list_incoming(
         wiring.store(),

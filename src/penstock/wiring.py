@@ -32,6 +32,9 @@ class Settings(BaseModel):
     bucket: str = Field(min_length=1)
     lease_table: str = Field(min_length=1)
     state_machine_arn: str = ""
+    backfill_machine_arn: str = ""
+    backfill_threshold_files: int = Field(0, ge=0)
+    max_backfill_batches: int = Field(8, gt=0)
     datasets: Path = Path("/opt/datasets")
     warehouse: Literal["postgres", "none"] = "none"
     warehouse_secret_arn: str = ""
@@ -111,7 +114,7 @@ def runs() -> Runs:
 
     if not settings().state_machine_arn:
         raise PermanentError("PENSTOCK_STATE_MACHINE_ARN is not set, so no run can be started")
-    return StepFunctionsRuns(_client("stepfunctions"), settings().state_machine_arn)
+    return StepFunctionsRuns(_client("stepfunctions"), settings().state_machine_arn, settings().backfill_machine_arn)
 
 
 @cache

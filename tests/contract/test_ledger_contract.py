@@ -1,4 +1,4 @@
-"""What settling relies on in a `Warehouse`, of the fake, PostgreSQL and Redshift: the ledger decides, once."""
+"""What settling relies on in a `Warehouse`, of the fake and of PostgreSQL: the ledger decides, once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.contract.warehouses import PostgresKit, RedshiftKit, dataset_of, load, rejects
+from tests.contract.warehouses import PostgresKit, dataset_of, load, rejects
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.warehouse import FakeWarehouse
 
@@ -39,18 +39,13 @@ class _Postgres(PostgresKit):
         return len(self.rows(dataset))
 
 
-class _Redshift(RedshiftKit):
-    def count(self, dataset: Dataset) -> int:
-        return len(self.rows(dataset))
-
-
-@pytest.fixture(params=["fake", "postgres", "redshift"])
+@pytest.fixture(params=["fake", "postgres"])
 def there(request: pytest.FixtureRequest) -> Iterator[Any]:
     if request.param == "fake":
         yield _Fake()
         return
     postgres = request.getfixturevalue("postgres")
-    kit = _Postgres(postgres.owner, postgres.loader) if request.param == "postgres" else _Redshift(postgres.superuser)
+    kit = _Postgres(postgres.owner, postgres.loader)
     yield kit
     kit.close()
 

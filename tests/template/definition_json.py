@@ -1,6 +1,6 @@
-"""The state machine's definition as JSON, filled as the template fills it, for checkers that read nothing else.
+"""A state machine's definition as JSON, filled as the template fills it, for checkers that read nothing else.
 
-`python -m tests.template.definition_json FILE` writes it; `make check` gives it to asl-validator.
+`python -m tests.template.definition_json FOLDER/ingest.asl.json` writes it; `make check` gives it to asl-validator.
 """
 
 from __future__ import annotations
@@ -14,21 +14,26 @@ from typing import Any
 import yaml
 from tests.template.deployment import PSEUDO, REPOSITORY, deployed
 
-DEFINITION = REPOSITORY / "statemachines" / "ingest.asl.yaml"
+DEFINITIONS = {
+    f"{name}.asl.json": (REPOSITORY / "statemachines" / f"{name}.asl.yaml", f"{name.title()}StateMachine")
+    for name in ("ingest", "backfill")
+}
+"""The file that is written → the definition, and its machine in template.yaml."""
 
 _ARN = "arn:aws:{}:{}:{}:{}"
 
 
-def definition() -> dict[str, Any]:
+def definition(name: str = "ingest.asl.json") -> dict[str, Any]:
     """Filled in the text, before YAML reads it, as Step Functions does it: a number stays a number."""
-    text = re.sub(r"\$\{(\w+)\}", lambda placeholder: _value(placeholder[1]), DEFINITION.read_text())
+    path, machine = DEFINITIONS[name]
+    text = re.sub(r"\$\{(\w+)\}", lambda placeholder: _value(machine, placeholder[1]), path.read_text())
     filled: dict[str, Any] = yaml.safe_load(text)
     return filled
 
 
-def _value(placeholder: str) -> str:
+def _value(machine: str, placeholder: str) -> str:
     """What the template puts there, by default. KeyError for a placeholder that it does not know."""
-    value = str(deployed("as it comes")["IngestStateMachine"]["Properties"]["DefinitionSubstitutions"][placeholder])
+    value = str(deployed("as it comes")[machine]["Properties"]["DefinitionSubstitutions"][placeholder])
     name = value.removesuffix(".Arn")
     if value != name:
         return _arn("lambda", f"function:{name}")
@@ -40,4 +45,5 @@ def _arn(service: str, resource: str) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(json.dumps(definition(), indent=2))
+    target = Path(sys.argv[1])
+    target.write_text(json.dumps(definition(target.name), indent=2))

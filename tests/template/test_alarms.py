@@ -116,7 +116,7 @@ def test_whatever_ended_a_run_what_it_held_is_listed_again() -> None:
         "detail-type": ["Step Functions Execution Status Change"],
         "detail": {
             "status": ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"],
-            "stateMachineArn": ["IngestStateMachine"],
+            "stateMachineArn": ["IngestStateMachine", "BackfillStateMachine"],
         },
     }
     assert [target["Arn"] for target in rule["Targets"]] == ["ArrivalsQueue.Arn"]
@@ -127,7 +127,7 @@ def test_runs_that_no_catch_sees_are_told() -> None:
 
     assert rule["EventPattern"]["detail"] == {
         "status": ["FAILED", "TIMED_OUT", "ABORTED"],
-        "stateMachineArn": ["IngestStateMachine"],
+        "stateMachineArn": ["IngestStateMachine", "BackfillStateMachine"],
     }
     assert [target["Arn"] for target in rule["Targets"]] == ["RunTopic"]
 

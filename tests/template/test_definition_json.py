@@ -5,14 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.template.definition_json import DEFINITION, definition
+import pytest
+from tests.template.definition_json import DEFINITIONS, definition
 from tests.template.deployment import REPOSITORY
 
 
-def test_every_placeholder_is_filled_with_what_the_template_puts_there() -> None:
-    text = json.dumps(definition())
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_every_placeholder_is_filled_with_what_the_template_puts_there(name: str) -> None:
+    text = json.dumps(definition(name))
 
-    assert "${" in DEFINITION.read_text()
+    assert "${" in DEFINITIONS[name][0].read_text()
     assert "${" not in text
     assert '"arn:aws:lambda:eu-west-1:123456789012:function:SettleBatch"' in text
     assert '"arn:aws:sns:eu-west-1:123456789012:RunTopic"' in text
@@ -24,9 +26,10 @@ def test_a_number_is_a_number_and_no_text() -> None:
     assert batches["MaxConcurrency"] == 8
 
 
-def test_the_file_that_checkers_read_is_the_definition(tmp_path: Path) -> None:
-    target = tmp_path / "ingest.asl.json"
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_the_file_that_checkers_read_is_the_definition(tmp_path: Path, name: str) -> None:
+    target = tmp_path / name
 
     subprocess.run([sys.executable, "-m", "tests.template.definition_json", target], cwd=REPOSITORY, check=True)
 
-    assert json.loads(target.read_text()) == definition()
+    assert json.loads(target.read_text()) == definition(name)

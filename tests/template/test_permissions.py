@@ -42,8 +42,11 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         ("dynamodb:ConditionCheckItem", "LeaseTable.Arn"),
         ("dynamodb:BatchWriteItem", "LeaseTable.Arn"),
         ("dynamodb:Query", "LeaseTable.Arn/index/live"),
-        ("states:StartExecution", "IngestStateMachine"),
-        ("states:DescribeExecution", ARN.format("states", "execution:IngestStateMachine.Name:*")),
+        *(("states:StartExecution", f"{machine}StateMachine") for machine in ("Ingest", "Backfill")),
+        *(
+            ("states:DescribeExecution", ARN.format("states", f"execution:{machine}StateMachine.Name:*"))
+            for machine in ("Ingest", "Backfill")
+        ),
     },
     "BeginLoadRole": {LISTS_MISSING, READS_PLANS, *READS_ARRIVALS, LOADERS_SECRET},
     "PollLoadRole": {LISTS_MISSING, READS_PLANS, LOADERS_SECRET},
@@ -119,6 +122,28 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
     },
 }
 
+EVERYTHING["PlanBackfillRole"] = {
+    LISTS_MISSING,
+    READS_PLANS,
+    ("s3:ListBucketVersions", BUCKET),
+    ("s3:PutObject", f"{BUCKET}/plans/*"),
+    ("dynamodb:Query", "LeaseTable.Arn/index/live"),
+}
+EVERYTHING["BackfillStateMachineRole"] = EVERYTHING["IngestStateMachineRole"] | {
+    ("lambda:InvokeFunction", "PlanBackfill.Arn"),
+    ("states:StartExecution", ARN.format("states", "stateMachine:penstock-backfill")),
+    *(
+        (f"states:{action}Execution", ARN.format("states", f"execution:penstock-backfill{children}"))
+        for action in ("Describe", "Stop")
+        for children in (":*", "/*")
+    ),
+    ("s3:GetObject", f"{BUCKET}/plans/*/items/*"),
+    *(
+        (f"s3:{action}", f"{BUCKET}/plans/*/results/*")
+        for action in ("GetObject", "PutObject", "ListMultipartUploadParts", "AbortMultipartUpload")
+    ),
+}
+
 MANAGED = {"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"}
 IN_A_NETWORK = {"AWSLambdaVPCAccessExecutionRole"}
 MANAGED_BY_ROLE = {
@@ -134,6 +159,8 @@ MANAGED_BY_ROLE = {
     "RebuildViewsRole": MANAGED | IN_A_NETWORK,
     "RebuildViewsStateMachineRole": {"AWSXrayWriteOnlyAccess"},
     "IngestStateMachineRole": {"AWSXrayWriteOnlyAccess"},
+    "PlanBackfillRole": MANAGED,
+    "BackfillStateMachineRole": {"AWSXrayWriteOnlyAccess"},
 }
 
 
@@ -225,7 +252,7 @@ def test_views_are_rebuilt_by_the_machine_or_by_the_pipeline_that_is_created_nev
     assert machine not in allowed(roles("all of it")["KickOffRole"]), "it creates a Data Pipeline"
 
 
-@pytest.mark.parametrize("role", ["ListIncomingRole", "ReconcileRole"])
+@pytest.mark.parametrize("role", ["ListIncomingRole", "PlanBackfillRole", "ReconcileRole"])
 def test_versions_are_listed_below_incoming_only(role: str) -> None:
     [statement] = [one for one in statements(roles("as it comes")[role]) if one["Action"] == "s3:ListBucketVersions"]
 

@@ -21,6 +21,7 @@ FUNCTIONS = {
     "KickOff",
     "ApplyDatasets",
     "Reconcile",
+    "PlanBackfill",
     "RebuildViews",
 }
 DEFINITION = REPOSITORY / "statemachines" / "ingest.asl.yaml"
@@ -72,7 +73,7 @@ def test_a_task_waits_longer_than_its_function_may_run() -> None:
         if placeholder:
             called[placeholder[1]] = task["TimeoutSeconds"]
 
-    assert called.keys() == FUNCTIONS - {"ListIncoming", "ApplyDatasets", "Reconcile", "RebuildViews"}
+    assert called.keys() == FUNCTIONS - {"ListIncoming", "PlanBackfill", "ApplyDatasets", "Reconcile", "RebuildViews"}
     for name, patience in called.items():
         assert patience > functions[name]["Timeout"], name
 
@@ -106,6 +107,7 @@ def test_only_the_deployment_is_given_the_owners_secret_and_only_what_needs_a_wa
     loader, owner = "loader-AbCdEf", "owner-AbCdEf"
     assert given == {
         "ListIncoming": "",
+        "PlanBackfill": "",
         "BeginLoad": loader,
         "PollLoad": loader,
         "IndexBatch": loader,
@@ -128,7 +130,11 @@ def test_every_function_is_traced_shares_both_layers_and_has_a_log_group_of_its_
         assert function["TracingConfig"] == {"Mode": "Active"}
         assert [layer[:-10] for layer in function["Layers"]] == ["PenstockLayer", "DatasetsLayer"]
         assert function["LoggingConfig"]["LogGroup"] == f"{name}Logs"
-    assert groups.keys() == {f"{name}Logs" for name in FUNCTIONS} | {"IngestLogs", "RebuildViewsMachineLogs"}
+    assert groups.keys() == {f"{name}Logs" for name in FUNCTIONS} | {
+        "IngestLogs",
+        "BackfillLogs",
+        "RebuildViewsMachineLogs",
+    }
     assert {group["RetentionInDays"] for group in groups.values()} == {"30"}
     assert len({group["LogGroupName"] for group in groups.values()}) == len(groups)
     assert groups["IngestLogs"]["LogGroupName"].startswith("/aws/vendedlogs/")

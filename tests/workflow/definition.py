@@ -1,4 +1,4 @@
-"""The machine under test: the real definition, with its substitutions filled as a deployment would."""
+"""The machines under test: the real definitions, with their substitutions filled as a deployment would."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[2]
 PATH = REPOSITORY / "statemachines" / "ingest.asl.yaml"
+BACKFILL = REPOSITORY / "statemachines" / "backfill.asl.yaml"
 
 FUNCTIONS = {
     "BeginLoadArn": "BeginLoad",
@@ -27,16 +28,23 @@ SUBSTITUTIONS = {
     "MaxParallelBatches": "2",
 }
 
+BACKFILL_SUBSTITUTIONS = {
+    **{name: value for name, value in SUBSTITUTIONS.items() if name != "MaxParallelBatches"},
+    "PlanBackfillArn": "arn:aws:lambda:us-east-1:123456789012:function:PlanBackfill",
+    "MaxBackfillBatches": "2",
+    "LandingBucketName": "landing",
+}
 
-def raw_definition() -> dict[str, Any]:
+
+def raw_definition(path: Path = PATH) -> dict[str, Any]:
     """As it stands in the file: `${…}` and all."""
-    definition: dict[str, Any] = yaml.safe_load(PATH.read_text())
+    definition: dict[str, Any] = yaml.safe_load(path.read_text())
     return definition
 
 
-def definition() -> dict[str, Any]:
-    text = PATH.read_text()
-    for name, value in SUBSTITUTIONS.items():
+def definition(path: Path = PATH) -> dict[str, Any]:
+    text = path.read_text()
+    for name, value in (SUBSTITUTIONS if path == PATH else BACKFILL_SUBSTITUTIONS).items():
         assert f"${{{name}}}" in text, f"nothing in the definition asks for {name}"
         text = text.replace(f"${{{name}}}", value)
     assert "${" not in text, "the definition asks for a substitution that the template does not fill"

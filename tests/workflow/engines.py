@@ -73,16 +73,19 @@ class Execution:
 class Machine:
     """The machine under test on an engine. `run` executes one of the test cases in MockConfigFile.json."""
 
-    def __init__(self, client: SFNClient, definition: dict[str, Any]) -> None:
+    def __init__(self, client: SFNClient, definition: dict[str, Any], name: str = MACHINE) -> None:
         self._client = client
         role = "arn:aws:iam::123456789012:role/any"
-        made = client.create_state_machine(name=MACHINE, definition=json.dumps(definition), roleArn=role)
+        made = client.create_state_machine(name=name, definition=json.dumps(definition), roleArn=role)
         self._arn = made["stateMachineArn"]
+        self.last = ""
+        """The ARN of the execution that ran last."""
 
     def run(self, test_case: str, batches: Sequence[int] = (0,)) -> Execution:
-        started = self._client.start_execution(
-            stateMachineArn=f"{self._arn}#{test_case}", input=json.dumps({"plan": "p-1", "batches": list(batches)})
-        )
+        return self.execute(test_case, {"plan": "p-1", "batches": list(batches)})
+
+    def execute(self, test_case: str, given: dict[str, Any]) -> Execution:
+        started = self._client.start_execution(stateMachineArn=f"{self._arn}#{test_case}", input=json.dumps(given))
         arn = started["executionArn"]
         until = time.monotonic() + 300  # Step Functions Local waits out its retries.
         while (found := self._client.describe_execution(executionArn=arn))["status"] == "RUNNING":
@@ -92,7 +95,23 @@ class Machine:
         history: list[Any] = [event for page in pages for event in page["events"]]
         last = history[-1].get("executionFailedEventDetails", {})
         output = json.loads(found["output"]) if found["status"] == "SUCCEEDED" else None
+        self.last = arn
         return Execution(found["status"], last.get("error", ""), last.get("cause", ""), output, history)
+
+    def children(self) -> list[dict[str, Any]]:
+        """The child executions of the last execution's Distributed Maps: `{"status", "input", "output"}`."""
+        found = []
+        for run in self._client.list_map_runs(executionArn=self.last)["mapRuns"]:
+            for child in self._client.list_executions(mapRunArn=run["mapRunArn"])["executions"]:
+                told = self._client.describe_execution(executionArn=child["executionArn"])
+                found.append(
+                    {
+                        "status": told["status"],
+                        "input": json.loads(told["input"]),
+                        "output": json.loads(told.get("output", "null")),
+                    }
+                )
+        return found
 
     def delete(self) -> None:
         self._client.delete_state_machine(stateMachineArn=self._arn)

@@ -65,7 +65,8 @@ class Deployment:
 
     @cached_property
     def runs(self) -> StepFunctionsRuns:
-        return StepFunctionsRuns(self.client("stepfunctions"), self.machine)
+        backfills = self.outputs.get("BackfillStateMachineArn", "")
+        return StepFunctionsRuns(self.client("stepfunctions"), self.machine, backfills)
 
     @cached_property
     def warehouse(self) -> PostgresWarehouse | None:
