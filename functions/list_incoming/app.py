@@ -28,6 +28,7 @@ def handler(event: Event, context: Context) -> Answer:
         settings.max_leased_bytes,
         run,
         settings.max_attempts,
+        settings.max_attempts,
         parallel=settings.max_parallel_batches,
         at_work=settings.max_batches_at_work,
         between=timedelta(seconds=settings.min_seconds_between_runs),

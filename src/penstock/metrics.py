@@ -31,6 +31,7 @@ def publish_backlog(stack: str, listing: Listing) -> None:
             "BacklogStuckMinutes": (MetricUnit.NoUnit, listing.stuck_minutes),
             "RunsEndedBadly": (MetricUnit.Count, listing.ended_badly),
             "SilentDatasets": (MetricUnit.Count, sum(listing.silent.values())),
+            "FilesNotSettled": (MetricUnit.Count, listing.not_settled),
         },
     )
     for dataset, backlog in listing.backlog.items():

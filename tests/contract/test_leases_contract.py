@@ -49,6 +49,14 @@ def attempt(arrival: str, attempts: int = 1) -> Attempt:
     return Attempt(arrival, attempts, NOW + attempts * MINUTE, "the warehouse was asleep: é", "20260115T100000-abc")
 
 
+def test_what_is_known_of_an_arrival_comes_back_whole(leases: Leases) -> None:
+    known = replace(attempt("a" * 32), crashes=2, unsettled=3)
+
+    leases.put_back([known])
+
+    assert leases.waiting() == {known.arrival: known}
+
+
 # ── the listing lease ───────────────────────────────────────────────────────────────────────────────────────────────
 
 

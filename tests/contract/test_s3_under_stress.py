@@ -16,7 +16,7 @@ from botocore.response import StreamingBody
 from penstock.adapters import s3_moves
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.model.arrivals import Arrival
-from penstock.model.errors import PermanentError, TransientError
+from penstock.model.errors import TransientError
 from penstock.ports import Move
 
 
@@ -113,11 +113,30 @@ def test_only_what_was_copied_is_deleted(s3: Any, bucket: str) -> None:
 
     store = S3ObjectStore(Between(s3, copy_object=copy_object), bucket)  # type: ignore[arg-type]
 
-    with pytest.raises(PermanentError, match="incoming/bad"):
-        store.move([Move(bad, "processed/bad"), Move(good, "processed/good")])
+    refused = store.move([Move(bad, "processed/bad"), Move(good, "processed/good")])
 
+    assert refused.keys() == {bad.id}
+    assert "NoSuchBucket" in refused[bad.id]
     assert list(store.arrivals("incoming/")) == [bad]
     assert list(store.keys("processed/")) == ["processed/good"]
+
+
+def test_a_version_that_may_not_be_deleted_is_told_and_its_neighbour_is_moved(s3: Any, bucket: str) -> None:
+    held, free = put(s3, bucket, "incoming/held"), put(s3, bucket, "incoming/free")
+
+    def delete_objects(**given: Any) -> Any:
+        wanted = [one for one in given["Delete"]["Objects"] if one["VersionId"] != held.version_id]
+        s3.delete_objects(**{**given, "Delete": {"Objects": wanted}})
+        code = {"Code": "AccessDenied", "Message": "Access Denied"}
+        return {"Errors": [{"Key": held.key, "VersionId": held.version_id, **code}]}
+
+    store = S3ObjectStore(Between(s3, delete_objects=delete_objects), bucket)  # type: ignore[arg-type]
+
+    refused = store.move([Move(held, "processed/held"), Move(free, "processed/free")])
+
+    assert refused.keys() == {held.id}
+    assert "AccessDenied" in refused[held.id]
+    assert list(store.arrivals("incoming/")) == [held]
 
 
 def test_a_year_of_files_costs_a_copy_each_and_one_delete(s3: Any, bucket: str, calls: list[str]) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -76,8 +76,8 @@ class FakeObjectStore:
             raise PermanentError(f"Could not read {arrival.uri} (version {arrival.lies.version_id}): NoSuchVersion.")
         yield io.BytesIO(version.data)
 
-    def move(self, moves: Sequence[Move]) -> None:
-        gone: list[Move] = []
+    def move(self, moves: Sequence[Move]) -> Mapping[str, str]:
+        gone: dict[str, str] = {}
         for move in moves:
             lies = move.arrival.lies
             if move.to == lies.key:
@@ -85,12 +85,11 @@ class FakeObjectStore:
             version = self._find(move.arrival)
             if version is None:
                 if len(self._shown(move.to) or b"") != move.arrival.size or self._shown(move.to) is None:
-                    gone.append(move)
+                    gone[move.arrival.id] = f"{move.arrival.uri} is gone and {move.to} does not hold it"
                 continue
             self._add(move.to, version.data, None)
             self._versions[lies.key] = [one for one in self._versions[lies.key] if one.id not in lies.versions]
-        if gone:
-            raise PermanentError(f"{gone[0].arrival.uri} is gone and {gone[0].to} does not hold it")
+        return gone
 
     def copy(self, copies: Sequence[Move]) -> None:
         for copy in copies:

@@ -137,8 +137,8 @@ MUTATIONS = {
     "versions-together": _one(
         "a version is planned while the one before it is still worked",
         _FLOWS + "list_incoming",
-        "        if first and leased.isdisjoint",
-        "        if leased.isdisjoint",
+        "        if first and is_free",
+        "        if is_free",
     ),
     # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────
     "no-lease-check": _one(
@@ -199,17 +199,14 @@ MUTATIONS = {
     "forget-before-move": _one(
         "attempts are forgotten before the file has left incoming/",
         _FLOWS + "settle_batch",
-        "    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])\n",
-        "    leases.forget([one.arrival for one in settled])\n"
-        "    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])\n",
+        "    refused.update(store.move(moves))\n",
+        "    leases.forget([one.arrival for one in settled])\n    refused.update(store.move(moves))\n",
     ),
     "settled-before-move": _one(
         "`settled/` is written before the moves",
         _FLOWS + "settle_batch",
-        "    _carry_out(store, leases, plan, batch, settling)\n"
-        "    store.put_json(settled_batch_key(plan, number), settling.batch.to_json())\n",
-        "    store.put_json(settled_batch_key(plan, number), settling.batch.to_json())\n"
-        "    _carry_out(store, leases, plan, batch, settling)\n",
+        "    settled = _carry_out(",
+        "    store.put_json(settled_batch_key(plan, number), settling.batch.to_json())\n    settled = _carry_out(",
         MEMORY,
         NAMED,
         _SUMMARY,
@@ -244,8 +241,8 @@ MUTATIONS = {
     "kick-off-noted-first": _one(
         "a kickoff is noted before it is started",
         _FLOWS + "kick_off",
-        "    reference = pipeline_of(dataset).start(plan, name, dataset.kick_off.parameters)\n",
+        "    reference = pipeline_of(dataset).start(plan, name, parameters)\n",
         '    leases.finish_kick_off(plan, name, "")\n'
-        "    reference = pipeline_of(dataset).start(plan, name, dataset.kick_off.parameters)\n",
+        "    reference = pipeline_of(dataset).start(plan, name, parameters)\n",
     ),
 }

@@ -24,6 +24,7 @@ def test_what_can_go_wrong_rings() -> None:
         "BacklogGrowsAlarm",
         "BacklogNotFallingAlarm",
         "SilentDatasetsAlarm",
+        "FilesNotSettledAlarm",
         "RunsFailAlarm",
         "ListingFailsAlarm",
         "ArrivalsWaitAlarm",
@@ -70,6 +71,7 @@ def test_a_destination_that_is_down_rings_by_the_metric_that_a_listing_publishes
         ("BacklogNotFallingAlarm", {"stuck_minutes": 30.0}, 30.0),
         ("SilentDatasetsAlarm", {"silent": {"flights": True, "weather": True, "planes": False}}, 2.0),
         ("RunsFailAlarm", {"ended_badly": 3}, 3.0),
+        ("FilesNotSettledAlarm", {"not_settled": 2}, 2.0),
     ],
 )
 def test_what_a_listing_publishes_rings_and_nothing_does_when_all_is_well(

@@ -10,7 +10,13 @@ from penstock.flows.backlog import Backlog
 from penstock.flows.list_incoming import Listing
 from penstock.metrics import publish_backlog
 
-WELL = {"BacklogGrowingMinutes": 0, "BacklogStuckMinutes": 0, "RunsEndedBadly": 0, "SilentDatasets": 0}
+WELL = {
+    "BacklogGrowingMinutes": 0,
+    "BacklogStuckMinutes": 0,
+    "RunsEndedBadly": 0,
+    "SilentDatasets": 0,
+    "FilesNotSettled": 0,
+}
 AT = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
 
 

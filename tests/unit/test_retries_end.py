@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from penstock.model.arrivals import Arrival
 from penstock.model.breakers import tripped
 from penstock.model.datasets import Dataset
 from penstock.model.errors import DestinationDownError, TransientError
-from penstock.ports import RunStatus
+from penstock.ports import Attempt, Move, RunStatus
 
 MOST = 5
 GOOD = b"id\n1\n"
@@ -42,6 +42,30 @@ def dataset(name: str, **changes: Any) -> Dataset:
     return Dataset.model_validate({**given, "table": name, **changes})
 
 
+class Deadly:
+    """A store: who writes a key that ends so is killed, as one whose memory or time ends just there."""
+
+    def __init__(self, store: FakeObjectStore, ending: str) -> None:
+        self._store = store
+        self._ending = ending
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def put_lines(self, key: str, lines: Any) -> None:
+        self._look(key)
+        self._store.put_lines(key, lines)
+
+    def move(self, moves: Sequence[Move]) -> Any:
+        for move in moves:
+            self._look(move.to)
+        return self._store.move(moves)
+
+    def _look(self, key: str) -> None:
+        if key.endswith(self._ending):
+            raise WorkerDiedError
+
+
 @dataclass
 class World:
     """`kills` says of which arrival a worker dies. Each run is worked at once, as its state machine would."""
@@ -54,6 +78,8 @@ class World:
     search: FakeSearchIndex = field(default_factory=FakeSearchIndex)
     clock: FakeClock = field(default_factory=FakeClock)
     kills: Callable[[Arrival], bool] = lambda _: False
+    kills_settling: str = "nothing"
+    """What a key ends in that settling dies of when it writes it."""
     planned: list[tuple[datetime, int]] = field(default_factory=list)
     """When each run was planned, and its files."""
 
@@ -69,8 +95,7 @@ class World:
         for _ in range(20):
             listing = self.look()
             for plan in listing.plans:
-                self._run(plan)
-                self.runs.finish(plan, RunStatus.SUCCEEDED)
+                self.runs.finish(plan, self._run(plan))
             if not listing.plans:
                 return
         raise AssertionError("one run starts the next, without an end")
@@ -80,7 +105,8 @@ class World:
             self.tick()
             self.clock.advance(MINUTE)
 
-    def _run(self, plan: str) -> None:
+    def _run(self, plan: str) -> RunStatus:
+        status = RunStatus.SUCCEEDED
         batches = read_plan(self.store, plan).batches
         self.planned.append((self.clock.now(), sum(len(batch.arrivals) for batch in batches)))
         for batch in batches:
@@ -98,7 +124,13 @@ class World:
 
             outcomes = _outcome(load), _outcome(index)
             to = Destinations(self.warehouse, self.search)
-            settle_batch(self.store, self.leases, to, self.clock, self.datasets, plan, batch.number, *outcomes, MOST)
+            store = Deadly(self.store, self.kills_settling)
+            given = (store, self.leases, to, self.clock, self.datasets, plan, batch.number, *outcomes, MOST)
+            try:
+                settle_batch(*given)
+            except WorkerDiedError:
+                status = RunStatus.FAILED
+        return status
 
     @property
     def left(self) -> list[str]:
@@ -135,6 +167,68 @@ def test_one_file_that_kills_its_workers_is_quarantined_alone_and_its_neighbours
     assert world.leases.waiting() == {}
     # Twice together, then each alone in one run; from there on only the one.
     assert [files for _, files in world.planned] == [50, 50, 50, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "reason"),
+    [(0.9, "Its rows are loaded, its documents are not complete: "), (0.0, "1 of 2 rows were rejected (")],
+)
+def test_one_file_that_kills_its_settling_is_settled_with_less_and_its_neighbours_as_ever(
+    world: World, ratio: float, reason: str
+) -> None:
+    world.datasets = {"flights": dataset("flights", index="flights", max_reject_ratio=ratio)}
+    for number in range(50):
+        world.put(f"flights/{number:02}.csv", b"id\n1\nx\n" if number == 17 else GOOD)
+    world.kills_settling = "17.csv.rejects.jsonl"
+
+    world.pass_time(60)
+
+    failed = [key for key in world.store.keys("failed/") if key.endswith(".csv")]
+    assert len(failed) == 1
+    told = world.store.get_json(f"{failed[0]}.reason.json")["reason"]
+    assert told.startswith(reason)
+    assert "runs in a row that had only to settle it have ended before they did" in told
+    assert world.left == []
+    assert world.leases.waiting() == {}
+    assert len(list(world.store.keys("processed/"))) == 49
+    assert [files for _, files in world.planned] == [50, 50, 50, 1, 1]
+
+
+def test_one_file_that_kills_even_the_least_settling_is_never_settled_and_never_silent(world: World) -> None:
+    for number in range(10):
+        world.put(f"flights/{number:02}.csv")
+    world.kills_settling = "07.csv"
+
+    world.pass_time(6 * 60)
+
+    (waiting,) = world.leases.waiting().values()
+    assert world.left == ["incoming/flights/07.csv"]
+    assert waiting.attempts > MOST
+    assert "had not settled incoming/flights/07.csv" in waiting.reason
+    assert world.look().not_settled == 1
+    assert len(world.planned) < 14, "an hour between"
+
+
+def test_a_file_whose_runs_were_stopped_is_settled_as_ever_when_one_is_not(world: World) -> None:
+    world.datasets = {"flights": dataset("flights", max_reject_ratio=0.9)}
+    arrival = world.put("flights/a.csv", b"id\n1\nx\n")
+    attempt = Attempt(arrival.id, MOST - 1, world.clock.now(), "stopped", "earlier", unsettled=1)
+    world.leases.put_back([attempt])
+
+    world.tick()
+
+    assert [key for key in world.store.keys("failed/") if key.endswith(".rejects.jsonl")]
+    assert len(list(world.store.keys("processed/"))) == 1
+
+
+def test_what_a_settling_that_outlived_its_run_puts_back_late_is_forgotten(world: World) -> None:
+    arrival = world.put("flights/a.csv")
+    world.tick()
+    world.leases.put_back([Attempt(arrival.id, 1, world.clock.now(), "late", "earlier")])
+
+    world.tick()
+
+    assert world.leases.waiting() == {}
 
 
 @pytest.mark.parametrize("destination", ["warehouse", "search"])

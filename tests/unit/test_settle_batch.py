@@ -6,7 +6,7 @@ import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ from penstock.flows.index_batch import index_batch
 from penstock.flows.load_batch import begin_load
 from penstock.flows.settle_batch import settle_batch
 from penstock.flows.summarise_run import summarise_run
-from penstock.model.arrivals import UNCLAIMED, Arrival
+from penstock.model.arrivals import UNCLAIMED, Arrival, Location
 from penstock.model.breakers import tripped
 from penstock.model.datasets import Dataset
 from penstock.model.errors import DestinationDownError, PermanentError, TransientError
@@ -53,6 +53,7 @@ def dataset(*, table: bool = True, index: bool = True, **changes: Any) -> Datase
 
 
 GOOD = b"id,name\n1,one\n2,two\n"
+HALF = b"id,name\n1,one\nx,two\n"
 ONE_BAD_ROW = b"id,name\n1,one\nx,two\n3,three\n4,four\n"
 
 
@@ -454,6 +455,103 @@ def test_a_file_that_kills_the_workers_of_the_index_says_that_its_rows_are_loade
     assert "Its rows are loaded, its documents are not complete: It crashed its worker 3 times" in told.reason
 
 
+# ── a key that is refused for good ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Refusing:
+    """S3 with a policy that lets nobody write keys that end so."""
+
+    def __init__(self, store: Any, ending: str) -> None:
+        self._store = store
+        self._ending = ending
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def put_json(self, key: str, document: Any) -> None:
+        self._look(key)
+        self._store.put_json(key, document)
+
+    def put_lines(self, key: str, lines: Any) -> None:
+        self._look(key)
+        self._store.put_lines(key, lines)
+
+    def move(self, moves: Sequence[Move]) -> dict[str, str]:
+        refused = {one.arrival.id: f"copy {one.to}: AccessDenied" for one in moves if one.to.endswith(self._ending)}
+        return {**self._store.move([one for one in moves if one.arrival.id not in refused]), **refused}
+
+    def _look(self, key: str) -> None:
+        if key.endswith(self._ending):
+            raise PermanentError(f"write {key}: AccessDenied")
+
+
+@pytest.mark.parametrize("ending", ["bad.csv", "bad.csv.rejects.jsonl", "bad.csv.reason.json"])
+def test_a_file_that_can_not_be_written_for_is_put_back_alone_and_told(world: World, ending: str) -> None:
+    bad, good, other = world.put("bad.csv", ONE_BAD_ROW), world.put("good.csv", GOOD), world.put("other.csv", b"")
+    plan = world.plan(bad, good, other)
+    world.work(plan)
+
+    counts = world.settle(plan, store=Refusing(world.store, ending))
+    waiting, told = world.leases.waiting(), world.settled(plan)[bad.id]
+    later = world.run(bad)[bad.id]
+
+    assert counts == {"processed": 1, "failed": 1, "put_back": 1}
+    assert [(one.arrival, one.attempts, one.run) for one in waiting.values()] == [(bad.id, 1, plan)]
+    assert bad.key in told.reason == waiting[bad.id].reason
+    assert f"{bad.id}-{ending}: AccessDenied" in told.reason
+    assert (later.settlement, later.rejects) == (Settlement.FAILED, 1)
+    assert world.leases.waiting() == {}
+    assert world.store.everything("incoming/") == {}
+
+
+def test_one_that_nobody_claims_and_that_can_not_be_written_for_is_put_back_alone(world: World) -> None:
+    bad, other = world.store.put("incoming/bad.csv", GOOD), world.store.put("incoming/other.csv", GOOD)
+    plan = world.plan(bad, other, name=UNCLAIMED)
+
+    counts = world.settle(plan, store=Refusing(world.store, "bad.csv.reason.json"))
+
+    assert counts == {"processed": 0, "failed": 1, "put_back": 1}
+    assert "AccessDenied" in world.leases.waiting()[bad.id].reason
+
+
+def test_one_that_stays_refused_is_tried_each_hour_counted_and_never_given_up(world: World) -> None:
+    arrival = world.put("a.csv", GOOD)
+    attempts, waits = [], []
+    for _ in range(MOST + 2):
+        plan = world.plan(arrival)
+        world.work(plan)
+        world.settle(plan, store=Refusing(world.store, "a.csv"))
+        world.settle(plan, store=Refusing(world.store, "a.csv"))  # Done twice it is one attempt.
+        waiting = world.leases.waiting()[arrival.id]
+        attempts.append(waiting.attempts)
+        waits.append((waiting.not_before - world.clock.now()) // timedelta(minutes=1))
+    healed = world.run(arrival)[arrival.id]
+
+    assert attempts == [1, 2, 3, 4, 5]
+    assert waits == [0, 1, 60, 60, 60]
+    assert (healed.settlement, healed.rows) == (Settlement.PROCESSED, 2)
+    assert len(world.warehouse.rows(world.of)) == 2
+
+
+@pytest.mark.parametrize("ending", ["a.csv", "a.csv.reason.json"])
+def test_a_retried_one_that_is_refused_stays_where_it_lies(world: World, ending: str) -> None:
+    arrival = world.put("a.csv", HALF)
+    failed_key = world.run(arrival)[arrival.id].settled_key
+    world.of = dataset(max_reject_ratio=0.5)
+    (version,) = [one.version_id for one in world.store.arrivals(failed_key) if one.key == failed_key]
+    retried = replace(arrival, location=Location(failed_key, (version,)), retry=1)
+    plan = world.plan(retried)
+    world.work(plan)
+
+    world.settle(plan, store=Refusing(world.store, ending))
+
+    told = world.settled(plan)[arrival.id]
+    assert (told.settlement, told.settled_key) == (Settlement.FAILED, failed_key)
+    assert "AccessDenied" in told.reason
+    assert world.leases.waiting() == {}
+    assert world.store.content(failed_key) == HALF
+
+
 # ── an index alone ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -585,7 +683,21 @@ def state(world: World, plan: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("make", "ends", "least"), [(mixed, set(Settlement), 35), (given_up, {Settlement.FAILED}, 15)])
+def refused() -> tuple[World, str, list[Arrival]]:
+    """The same, and S3 refuses two of the files' new keys for good."""
+    world, plan, arrivals = mixed()
+    world.store = Refusing(Refusing(world.store, "good.csv"), "broken.csv.reason.json")  # type: ignore[assignment]
+    return world, plan, arrivals
+
+
+@pytest.mark.parametrize(
+    ("make", "ends", "least"),
+    [
+        (mixed, set(Settlement), 35),
+        (given_up, {Settlement.FAILED}, 15),
+        (refused, {Settlement.PROCESSED, Settlement.PUT_BACK}, 35),
+    ],
+)
 def test_settling_that_is_killed_anywhere_and_done_again_ends_the_same(
     make: Callable[[], tuple[World, str, list[Arrival]]], ends: set[Settlement], least: int
 ) -> None:
@@ -621,9 +733,8 @@ class OneByOne:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def move(self, moves: Sequence[Move]) -> None:
-        for move in moves:
-            self._store.move([move])
+    def move(self, moves: Sequence[Move]) -> dict[str, str]:
+        return {id_: why for move in moves for id_, why in self._store.move([move]).items()}
 
 
 def summaries_beside_killed_settlings() -> Iterator[tuple[int, dict[str, Any], str]]:
@@ -664,16 +775,16 @@ def test_nothing_is_kicked_off_beside_a_settling_that_was_killed_before_it_moved
     assert kicked_off == {False, True}
 
 
-def test_an_operator_who_deletes_a_file_gets_a_permanent_error(world: World) -> None:
-    arrival = world.put("a.csv", GOOD)
-    plan = world.plan(arrival)
+def test_a_file_that_somebody_deleted_is_told_and_holds_up_no_other(world: World) -> None:
+    gone, there = world.put("a.csv", GOOD), world.put("b.csv", GOOD)
+    plan = world.plan(gone, there)
     world.work(plan)
-    world.store._versions[arrival.key].clear()
+    world.store._versions[gone.key].clear()
 
-    with pytest.raises(PermanentError):
-        world.settle(plan)
+    counts = world.settle(plan)
 
-    assert not list(world.store.keys(settled_batch_key(plan, 0)))
+    assert counts == {"processed": 1, "failed": 0, "put_back": 1}
+    assert "is gone" in world.settled(plan)[gone.id].reason
 
 
 def test_attempts_are_not_forgotten_while_the_file_still_lies_in_incoming(world: World) -> None:
@@ -683,7 +794,7 @@ def test_attempts_are_not_forgotten_while_the_file_still_lies_in_incoming(world:
     world.work(plan)
 
     class Stuck(FakeObjectStore):
-        def move(self, moves: Any) -> None:  # noqa: ARG002
+        def move(self, moves: Any) -> Mapping[str, str]:  # noqa: ARG002
             raise TransientError("SlowDown")
 
     stuck = Stuck()

@@ -213,6 +213,7 @@ class DynamoLeases:
                                 "reason": attempt.reason,
                                 "run": attempt.run,
                                 "crashes": attempt.crashes,
+                                "unsettled": attempt.unsettled,
                                 "expires_at": int((attempt.not_before + KEPT).timestamp()),
                             }
                         )
@@ -345,4 +346,5 @@ def _attempt(item: Mapping[str, Any]) -> Attempt:
         reason=item["reason"],
         run=item["run"],
         crashes=int(item.get("crashes", 0)),
+        unsettled=int(item.get("unsettled", 0)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -76,8 +76,8 @@ class S3ObjectStore:
         finally:
             found["Body"].close()
 
-    def move(self, moves: Sequence[Move]) -> None:
-        move_all(self._client, self._bucket, moves)
+    def move(self, moves: Sequence[Move]) -> Mapping[str, str]:
+        return move_all(self._client, self._bucket, moves)
 
     def copy(self, copies: Sequence[Move]) -> None:
         copy_all(self._client, self._bucket, copies)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -28,34 +28,33 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 can't carry, and S3 keys can: such a key is deleted by a request of its own, whose key is in the URL."""
 
 
-def move_all(client: S3Client, bucket: str, moves: Sequence[Move]) -> None:
-    """`ObjectStore.move`. One that can't be copied holds up no other: the rest is moved, then its error raised."""
+def move_all(client: S3Client, bucket: str, moves: Sequence[Move]) -> Mapping[str, str]:
+    """`ObjectStore.move`. One that can't be copied holds up no other: the rest is moved, then its error told."""
     # To where it lies already: copied onto itself and then deleted, it would be gone.
     moves = [move for move in moves if move.to != move.arrival.lies.key]
     if not moves:
-        return
+        return {}
     results = _copy_each(client, bucket, moves)
     copied = [move.arrival for move, failure in results if failure is None]
-    failures = [failure for _, failure in results if failure]
+    failures = [(move.arrival.id, failure) for move, failure in results if failure]
     failures += _delete(client, bucket, copied)
-    _raise_worst(failures)
+    for _, failure in failures:
+        if not isinstance(failure, PermanentError):
+            raise failure
+    return {arrival: str(failure) for arrival, failure in failures}
 
 
 def copy_all(client: S3Client, bucket: str, copies: Sequence[Move]) -> None:
     """`ObjectStore.copy`."""
-    if copies:
-        _raise_worst([failure for _, failure in _copy_each(client, bucket, copies) if failure])
+    failures = [failure for _, failure in _copy_each(client, bucket, copies) if failure] if copies else []
+    if failures:
+        # The permanent one first: it is what an operator has to mend.
+        raise next((failure for failure in failures if isinstance(failure, PermanentError)), failures[0])
 
 
 def _copy_each(client: S3Client, bucket: str, moves: Sequence[Move]) -> list[tuple[Move, PenstockError | None]]:
     with ThreadPoolExecutor(min(_THREADS, len(moves)), thread_name_prefix="move") as pool:
         return list(zip(moves, pool.map(lambda move: _try_copy(client, bucket, move), moves), strict=True))
-
-
-def _raise_worst(failures: Sequence[PenstockError]) -> None:
-    """The permanent one first: it is what an operator has to mend."""
-    if failures:
-        raise next((failure for failure in failures if isinstance(failure, PermanentError)), failures[0])
 
 
 def _try_copy(client: S3Client, bucket: str, move: Move) -> PenstockError | None:
@@ -111,9 +110,14 @@ def _carried(client: S3Client, bucket: str, arrival: Arrival) -> dict[str, Any]:
     return {**carried, "MetadataDirective": "REPLACE", "TaggingDirective": "REPLACE"}
 
 
-def _delete(client: S3Client, bucket: str, arrivals: Sequence[Arrival]) -> Iterator[PenstockError]:
-    """Deletes those versions and no other; what S3 says of each is read, since it answers 200 to a failed one."""
+def _delete(client: S3Client, bucket: str, arrivals: Sequence[Arrival]) -> Iterator[tuple[str, PenstockError]]:
+    """Deletes those versions and no other; what S3 says of each is read, since it answers 200 to a failed one.
+
+    The errors, each with the id of the arrival that is still there for it.
+    """
     versions = [(arrival.lies.key, version) for arrival in arrivals for version in arrival.lies.versions]
+    # By the version alone: of a key the answer may have another spelling, as XML has of a line's end.
+    whose = {version: arrival.id for arrival in arrivals for version in arrival.lies.versions}
     plain = [(key, version) for key, version in versions if not _NO_XML.search(key)]
     for start in range(0, len(plain), _DELETE_LIMIT):
         part = plain[start : start + _DELETE_LIMIT]
@@ -122,15 +126,15 @@ def _delete(client: S3Client, bucket: str, arrivals: Sequence[Arrival]) -> Itera
             with translated(f"delete {len(part)} moved versions from s3://{bucket}, {part[0][0]} the first"):
                 answer = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
         except PenstockError as error:
-            yield error
+            yield from ((whose[version], error) for _, version in part)
             continue
         for item in answer.get("Errors", []):
             doing = f"delete s3://{bucket}/{item.get('Key')} (version {item.get('VersionId')}) after it was copied"
-            yield of_code(item.get("Code", ""), item.get("Message", ""), doing)
+            yield whose[item["VersionId"]], of_code(item.get("Code", ""), item.get("Message", ""), doing)
     for key, version in versions:
         if _NO_XML.search(key):
             try:
                 with translated(f"delete s3://{bucket}/{key} (version {version}) after it was copied"):
                     client.delete_object(Bucket=bucket, Key=key, VersionId=version)
             except PenstockError as error:
-                yield error
+                yield whose[version], error

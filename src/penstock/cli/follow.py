@@ -188,7 +188,7 @@ def status_view(seen: Status) -> Any:
     ]
     lines += [
         f"[yellow]put back[/], {attempt.attempts} times, not before {clock_time(attempt.not_before)}: {attempt.reason}"
-        for attempt in seen.waiting[:10]
+        for attempt in sorted(seen.waiting, key=lambda one: -one.attempts)[:10]
     ]
     lines += [f"[dim]{note}[/]" for note in seen.notes]
     if seen.cut:

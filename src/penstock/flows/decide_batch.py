@@ -5,10 +5,11 @@ That is the documents, the rejects and the reasons; what may be done once alone,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from penstock.flows.converge_documents import converge
+from penstock.flows.decided import Decided, Stuck
 from penstock.flows.deciding import (
     Branch,
     Decision,
@@ -40,16 +41,6 @@ class Destinations:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """One arrival's end, and the attempt to remember when it is put back and that counts."""
-
-    arrival: SettledArrival
-    attempt: Attempt | None = None
-    rejects: str = ""
-    """The key that its rejects were written to, if it has any."""
-
-
-@dataclass(frozen=True, slots=True)
 class Desk:
     """Where batches of a run are decided. `warehouse_branch` and `search_branch` are how the batch's branches ended."""
 
@@ -66,19 +57,33 @@ class Desk:
         """Of each arrival, in the batch's order."""
         dataset = self._usable(batch.dataset)
         if dataset is None:
-            return [self._without_dataset(plan, batch.dataset, arrival) for arrival in batch.arrivals]
+            return [
+                self._each(plan, arrival, lambda one: self._without_dataset(plan, batch.dataset, one))
+                for arrival in batch.arrivals
+            ]
         try:
             self._meet(dataset)
+            known = self._ask(plan, batch, dataset)
             decided = [
-                self._carry(plan, arrival, told, decide(told))
-                for arrival, told in zip(batch.arrivals, self._ask(plan, batch, dataset), strict=True)
+                self._each(plan, arrival, lambda one: self._carry(plan, one, known[one.id], decide(known[one.id])))
+                for arrival in batch.arrivals
             ]
         except DestinationDownError as down:
             self._trip(plan, down)
-            return [self._spared(plan, arrival, str(down)) for arrival in batch.arrivals]
+            reason = str(down)
+            return [
+                self._each(plan, arrival, lambda one: self._spared(plan, one, reason)) for arrival in batch.arrivals
+            ]
         for destination in needs(dataset) & self.leases.breakers().keys():
             self.leases.close_breaker(destination)
         return decided
+
+    def _each(self, plan: str, arrival: Arrival, end: Callable[[Arrival], Decided]) -> Decided:
+        """What is refused for good to one of its keys keeps that one alone."""
+        try:
+            return end(arrival)
+        except PermanentError as error:
+            return Stuck(self.store, self.leases, self.clock, plan, self.most_attempts).end(arrival, str(error))
 
     def _usable(self, name: str) -> Dataset | None:
         """The dataset as this stack can work it: without a search index, one with a table still has its table."""
@@ -129,7 +134,8 @@ class Desk:
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _ask(self, plan: str, batch: Batch, dataset: Dataset) -> list[Told]:
+    def _ask(self, plan: str, batch: Batch, dataset: Dataset) -> dict[str, Told]:
+        """By arrival id."""
         loads = self._loads(dataset, batch.arrivals)
         indexed = self._indexed(plan, batch.number) if dataset.index else {}
         waiting = self.leases.waiting()
@@ -150,6 +156,7 @@ class Desk:
                 retried=arrival.location is not None,
                 alone=len(batch.arrivals) == 1,
                 crashes=max(0, before.crashes - (counted and crashed)) if before else 0,
+                unsettled=before.unsettled if before else 0,
             )
 
         lost = [arrival for arrival in batch.arrivals if undecided(told(arrival)) and told(arrival).is_last]
@@ -162,7 +169,7 @@ class Desk:
             loads = {**loads, **self._loads(dataset, lost)}
             if any(undecided(told(arrival)) for arrival in lost):
                 raise TransientError(f"The load ledger does not show the quarantine of {lost[0].key} yet. Try again.")
-        return [told(arrival) for arrival in batch.arrivals]
+        return {arrival.id: told(arrival) for arrival in batch.arrivals}
 
     def _loads(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
         warehouse = self.destinations.warehouse
@@ -185,7 +192,10 @@ class Desk:
             attempt = Attempt(arrival.id, told.attempts + 1, later, reason, plan, crashes)
             return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason), attempt)
         documents = self._documents(arrival, told, decision)
-        rejects = write_rejects(self.store, self.destinations.warehouse, dataset, arrival, told.load, told.indexed)
+        rejects = ""
+        if not told.dies_settling:
+            warehouse = self.destinations.warehouse
+            rejects = write_rejects(self.store, warehouse, dataset, arrival, told.load, told.indexed)
         failed = decision.settlement is Settlement.FAILED
         if failed:
             write_reason(self.store, arrival, dataset.name, dataset.prefix, plan, reason)

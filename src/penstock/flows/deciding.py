@@ -7,7 +7,7 @@ Without a table the index decides. What nobody decided is put back, to be tried 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -18,9 +18,12 @@ from penstock.model.errors import down_in
 from penstock.model.outcomes import IndexOutcome, LoadOutcome, Settlement, Verdict
 
 _FIRST_WAIT = timedelta(seconds=30)
-_LONGEST_WAIT = timedelta(hours=1)
+LONGEST_WAIT = timedelta(hours=1)
 _MAX_REASON = 1000
 """Characters of a reason that are kept: it goes into a state's output and a mail."""
+
+
+_INCOMPLETE = "Its rows are loaded, its documents are not complete: "
 
 
 class Documents(StrEnum):
@@ -31,6 +34,9 @@ class Documents(StrEnum):
     """Those of rows that the ledger rejected go, and those of arrivals whose rows it replaced."""
     DELETE = "delete"
 
+
+_ENOUGH = 2
+"""Runs that had to settle one file alone and did not: one may have been stopped by somebody."""
 
 CRASHES = frozenset(("Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError", "States.Timeout"))
 """What a branch ends in when its worker died: of it no file is known to be the cause, and any may be."""
@@ -82,6 +88,13 @@ class Told:
     """In its batch. What a batch as a whole ended in is no evidence against one file among others."""
     crashes: int = 0
     """In how many of the past attempts the worker died."""
+    unsettled: int = 0
+    """How many of its last attempts in a row, alone in its batch, ended before they had settled it."""
+
+    @property
+    def dies_settling(self) -> bool:
+        """Its settling is tried with less: all attempts are over, and twice no other file can have been the cause."""
+        return self.is_last and self.unsettled >= _ENOUGH and self.dataset.table is not None
 
     @property
     def is_last(self) -> bool:
@@ -105,12 +118,31 @@ def undecided(told: Told) -> bool:
 
 
 def decide(told: Told) -> Decision:
+    decision = _decided(told)
+    return _with_less(told, decision) if told.dies_settling else decision
+
+
+def _decided(told: Told) -> Decision:
     if told.dataset.table is None:
         return _by_index(told)
     if told.load is None:
         reason = told.why(told.warehouse) or "The load ended and the load ledger has no row of this file."
         return Decision(Settlement.FAILED if told.is_last else Settlement.PUT_BACK, reason)
     return _by_ledger(told, told.load)
+
+
+def _with_less(told: Told, decision: Decision) -> Decision:
+    """The same end without what reads the file or all its rejects once more: that is what a settling dies of."""
+    if decision.duplicate or decision.settlement is Settlement.PUT_BACK:
+        return decision
+    died = f"{told.unsettled} runs in a row that had only to settle it have ended before they did"
+    if decision.settlement is Settlement.FAILED:
+        return replace(decision, reason=f"{decision.reason} ({died}: its rejects are in penstock.reject alone)")
+    return Decision(
+        Settlement.FAILED,
+        f"{_INCOMPLETE}{died}. Nor are its rejects beside it. It may need more memory or time than the function has: "
+        "raise MemorySize or Timeout of SettleBatch in template.yaml, then `penstock retry` it.",
+    )
 
 
 def _by_ledger(told: Told, load: LoadOutcome) -> Decision:
@@ -130,7 +162,7 @@ def _by_ledger(told: Told, load: LoadOutcome) -> Decision:
     if not trouble:
         return Decision(Settlement.PROCESSED, _unindexed(told, load), Documents.CONVERGE)
     if told.is_last:
-        return Decision(Settlement.FAILED, f"Its rows are loaded, its documents are not complete: {trouble}")
+        return Decision(Settlement.FAILED, f"{_INCOMPLETE}{trouble}")
     return Decision(Settlement.PUT_BACK, trouble)
 
 
@@ -166,7 +198,7 @@ def _unindexed(told: Told, load: LoadOutcome) -> str:
 def wait_after(attempts: int) -> timedelta:
     """How long an arrival that was put back `attempts` times before waits: 30 s, 1 min, 2 min … 1 h."""
     doubled: int = 2 ** min(attempts, 10)
-    return min(_FIRST_WAIT * doubled, _LONGEST_WAIT)
+    return min(_FIRST_WAIT * doubled, LONGEST_WAIT)
 
 
 def not_before(now: datetime, attempts: int) -> datetime:

@@ -20,7 +20,7 @@ from penstock.flows.backlog import Backlog
 from penstock.flows.close_again import closing_of
 from penstock.flows.gate import Gate
 from penstock.flows.gathering import gather, silent
-from penstock.flows.look_after_runs import Orphans, arrivals_of, look_after
+from penstock.flows.look_after_runs import arrivals_of, look_after, orphans_of
 from penstock.flows.pacing import adapt, shares
 from penstock.flows.planning import Oldest, Room, Share, choose, group
 from penstock.flows.remembering import Remembered
@@ -50,6 +50,8 @@ class Limits:
     run: timedelta
     closings: int = 5
     """How often a run that ended badly is closed again at most."""
+    attempts: int = 5
+    """After how many a file is given up."""
     backfill: BackfillLimits = field(default_factory=BackfillLimits)
     parallel: int = 8
     """Batches that one run works at once (the machine's MaxConcurrency)."""
@@ -78,6 +80,8 @@ class Listing:
     """For how long it has not fallen."""
     silent: Mapping[str, bool] = field(default_factory=dict)
     """Of each dataset that expects files, whether none has come for too long."""
+    not_settled: int = 0
+    """Files that were tried as often as they may and are still in `incoming/`: they can't be settled."""
 
 
 def list_incoming(
@@ -152,7 +156,7 @@ def _list_once(
     waiting = dict(leases.waiting())
     now = clock.now()
     gate = Gate(leases.breakers(), datasets, {run.id for run in live}, now)
-    orphans = Orphans(arrivals_of(store, [run for run in over if run.status is not RunStatus.SUCCEEDED]), waiting, now)
+    orphans = orphans_of(store, [run for run in over if run.status is not RunStatus.SUCCEEDED], waiting, now)
 
     remembered = Remembered(leases)
     adapt(store, over, live, datasets, remembered, now)
@@ -180,7 +184,7 @@ def _list_once(
     # Attempts first: a run that has ended is not looked at again. Done twice, each is the same attempt.
     holding.keep()
     leases.put_back(orphans.attempts)
-    leases.forget(orphans.settled())
+    leases.forget(orphans.gone())
     known = {run.id for run in (*live, *over)}
     for run in over:
         # First its closing, which the next listing starts: of a run that has ended nobody would know what it owes.
@@ -206,6 +210,7 @@ def _list_once(
         growing_minutes=level.growing_minutes(now),
         stuck_minutes=level.stuck_minutes(now),
         silent=silent(datasets, backlog, remembered, now),
+        not_settled=sum(waiting[arrival].attempts >= limits.attempts for arrival in orphans.here),
     )
     if 0 < limits.backfill.from_files < free and not live_backfill(live) and is_due(waiting, now):
         remembered.change(STACK, level)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from penstock.flows.deciding import not_before
-from penstock.model.arrivals import Arrival
+from penstock.model.arrivals import Arrival, is_arrival_id
 from penstock.model.plans import Plan, plan_key
 from penstock.ports import Attempt, Clock, Leases, ObjectStore, RunRecord, Runs, RunStatus
 
@@ -39,17 +40,30 @@ def arrivals_of(store: ObjectStore, runs: Iterable[RunRecord]) -> dict[str, RunR
     A run whose plan is gone leases nothing: it can't work it either. A closing has none of its own.
     """
     found: dict[str, RunRecord] = {}
+    for run, plan in _plans(store, runs):
+        found.update((arrival.id, run) for arrival in plan.arrivals)
+        found.update((arrival.key, run) for arrival in plan.arrivals if arrival.location)
+    return found
+
+
+def orphans_of(
+    store: ObjectStore, runs: Iterable[RunRecord], waiting: MutableMapping[str, Attempt], now: datetime
+) -> Orphans:
+    """What is to be told of the arrivals of runs that ended badly; `waiting` is added to."""
+    orphans: dict[str, RunRecord] = {}
+    alone: set[str] = set()
+    for run, plan in _plans(store, runs):
+        orphans.update((arrival.id, run) for arrival in plan.arrivals)
+        alone.update(batch.arrivals[0].id for batch in plan.batches if len(batch.arrivals) == 1)
+    return Orphans(orphans, waiting, now, alone)
+
+
+def _plans(store: ObjectStore, runs: Iterable[RunRecord]) -> Iterator[tuple[RunRecord, Plan]]:
     for run in runs:
         if run.claim:
             continue  # A backfill has none, and leases by its claim.
-        try:
-            document = store.get_json(plan_key(run.id))
-        except KeyError:
-            continue
-        arrivals = Plan.from_json(document).arrivals
-        found.update((arrival.id, run) for arrival in arrivals)
-        found.update((arrival.key, run) for arrival in arrivals if arrival.location)
-    return found
+        with suppress(KeyError):
+            yield run, Plan.from_json(store.get_json(plan_key(run.id)))
 
 
 @dataclass(slots=True)
@@ -66,35 +80,41 @@ class Orphans:
     waiting: MutableMapping[str, Attempt]
     """What is known of arrivals that were put back; what is found here is added."""
     now: datetime
+    alone: Container[str] = frozenset()
+    """Ids of those that were alone in their batch: that it was not settled is evidence against them."""
     attempts: list[Attempt] = field(default_factory=list)
     here: set[str] = field(default_factory=set)
-    """Ids of those of these runs' arrivals that are still in `incoming/`."""
+    """Ids of those that were put back once and are still in `incoming/`."""
 
-    def settled(self) -> list[str]:
-        """Those that were put back once and are not here any more: their run moved them and died before it forgot them.
+    def gone(self) -> list[str]:
+        """Those that were put back once and are not here any more: nobody else would forget them.
 
-        No other run will have them, so nobody else would. Asked when the whole of a listing was shown.
+        Their run moved them and died, or a settling that outlived its run put back what the next one had moved, or
+        somebody deleted them. An arrival never comes back. Asked when the whole of a listing was shown.
         """
-        return [id_ for id_ in self.runs if id_ in self.waiting and id_ not in self.here]
+        return [id_ for id_ in self.waiting if id_ not in self.here and is_arrival_id(id_)]
 
     def see(self, arrival: Arrival, *, counts: bool = True) -> None:
         """Shown every arrival of a listing once; of one that does not count, no attempt is counted."""
         run = self.runs.get(arrival.id)
-        if run is not None:
+        before = self.waiting.get(arrival.id)
+        if before is not None:
             self.here.add(arrival.id)
         if not counts:
             return
-        before = self.waiting.get(arrival.id)
         if run is None or (before and before.run == run.id):
             return
         attempts = before.attempts if before else 0
+        self.here.add(arrival.id)
+        ended = f"Run {run.id} ended {run.status} and had not settled {arrival.key}."
         attempt = Attempt(
             arrival=arrival.id,
             attempts=attempts + 1,
             not_before=not_before(self.now, attempts - 1) if attempts else self.now,
-            reason=f"Run {run.id} ended {run.status} and had not settled this file. `penstock run {run.id}` says why.",
+            reason=f"{ended} `penstock run {run.id}` says why.",
             run=run.id,
             crashes=before.crashes if before else 0,
+            unsettled=(before.unsettled if before else 0) + 1 if arrival.id in self.alone else 0,
         )
         self.waiting[arrival.id] = attempt
         self.attempts.append(attempt)

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from penstock.flows.decide_batch import Desk, Destinations
+from penstock.flows.decided import Stuck
 from penstock.flows.deciding import Branch
 from penstock.flows.plan_of import read_batch
 from penstock.flows.set_aside import leave_history
 from penstock.model.datasets import Dataset
+from penstock.model.errors import PermanentError
 from penstock.model.outcomes import SettledBatch, Settlement
 from penstock.model.plans import Batch, settled_batch_key, settling_key
 from penstock.ports import Attempt, Clock, Leases, Move, ObjectStore
@@ -40,7 +42,8 @@ def settle_batch(
 ) -> dict[str, int]:
     """`{"processed", "failed", "put_back"}`, in files. The branches are their outcomes as the state machine has them.
 
-    A destination that is down opens its breaker, and the batch is put back without an attempt being counted.
+    A destination that is down opens its breaker, and the batch is put back without an attempt being counted. A file
+    that can't be written for or moved for good is put back alone.
     """
     batch = read_batch(store, plan, number)
     settling = _begun(store, plan, number)
@@ -61,22 +64,32 @@ def settle_batch(
         for one in settling.batch.arrivals:
             if one.settlement is Settlement.FAILED:
                 destinations.search.delete_arrival(dataset.index.name, one.arrival)
-    _carry_out(store, leases, plan, batch, settling)
-    store.put_json(settled_batch_key(plan, number), settling.batch.to_json())
-    counts = Counter(arrival.settlement for arrival in settling.batch.arrivals)
+    settled = _carry_out(store, leases, batch, settling, Stuck(store, leases, clock, plan, most_attempts))
+    store.put_json(settled_batch_key(plan, number), settled.to_json())
+    counts = Counter(arrival.settlement for arrival in settled.arrivals)
     return {settlement.value: counts[settlement] for settlement in Settlement}
 
 
-def _carry_out(store: ObjectStore, leases: Leases, plan: str, batch: Batch, settling: _Settling) -> None:
+def _carry_out(store: ObjectStore, leases: Leases, batch: Batch, settling: _Settling, stuck: Stuck) -> SettledBatch:
+    """What has become of the batch: as it was decided, less what S3 refuses to move for good."""
     arrivals = {arrival.id: arrival for arrival in batch.arrivals}
     settled = [one for one in settling.batch.arrivals if one.settlement is not Settlement.PUT_BACK]
     # Before the moves: once a file has left failed/, no other retry would come by and finish this.
+    refused: dict[str, str] = {}
     for one in settled:
-        leave_history(store, arrivals[one.arrival], plan, one.settled_key, settling.rejects.get(one.arrival, ""))
-    store.move([Move(arrivals[one.arrival], one.settled_key) for one in settled])
+        rejects = settling.rejects.get(one.arrival, "")
+        try:
+            leave_history(store, arrivals[one.arrival], settling.batch.plan, one.settled_key, rejects)
+        except PermanentError as error:
+            refused[one.arrival] = str(error)
+    moves = [Move(arrivals[one.arrival], one.settled_key) for one in settled if one.arrival not in refused]
+    refused.update(store.move(moves))
+    kept = {id_: stuck.end(arrivals[id_], why) for id_, why in refused.items()}
     # After the moves: an arrival whose attempts were forgotten while it still lay in incoming/ would begin anew.
-    leases.put_back(settling.attempts)
-    leases.forget([one.arrival for one in settled])
+    leases.put_back([*settling.attempts, *(one.attempt for one in kept.values() if one.attempt)])
+    leases.forget([one.arrival for one in settled if one.arrival not in kept])
+    ends = (kept[one.arrival].arrival if one.arrival in kept else one for one in settling.batch.arrivals)
+    return replace(settling.batch, arrivals=tuple(ends))
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,9 +126,13 @@ def settled_key(root: str, dataset: str, prefix: str, arrival: Arrival) -> str:
 def arrival_id_of(settled: str) -> str:
     """The arrival id in a key that `settled_key` made; ValueError for any other key."""
     candidate = settled.rpartition("/")[2][:32]
-    if len(candidate) != 32 or not set(candidate) <= set("0123456789abcdef"):
+    if not is_arrival_id(candidate):
         raise ValueError(f"{settled!r} carries no arrival id")
     return candidate
+
+
+def is_arrival_id(text: str) -> bool:
+    return len(text) == 32 and set(text) <= set("0123456789abcdef")
 
 
 def is_settled(key: str) -> bool:

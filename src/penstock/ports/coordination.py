@@ -74,6 +74,8 @@ class Attempt:
     """The run that the last attempt was part of."""
     crashes: int = 0
     """In how many of the attempts the worker died."""
+    unsettled: int = 0
+    """After how many runs in a row that had it alone in a batch it was not settled."""
 
 
 @dataclass(frozen=True, slots=True)

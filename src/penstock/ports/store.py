@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,12 +44,15 @@ class ObjectStore(Protocol):
         """That version's bytes. A dropped connection shows as TransientError from `read`, never as an early end."""
         ...
 
-    def move(self, moves: Sequence[Move]) -> None:
+    def move(self, moves: Sequence[Move]) -> Mapping[str, str]:
         """Copies each version to its new key, then deletes it by version id; only what was copied is deleted.
 
-        Done twice it changes nothing: a version that is gone and whose target is there was moved before. Raises
-        PermanentError when both are gone. Metadata and tags go along; over 5 GB in parts. An arrival that was settled
-        before is taken from its location, all versions of it; one that is to stay where it lies is left alone.
+        Done twice it changes nothing: a version that is gone and whose target is there was moved before. Metadata and
+        tags go along; over 5 GB in parts. An arrival that was settled before is taken from its location, all versions
+        of it; one that is to stay where it lies is left alone.
+
+        By arrival id, why what can't be moved for good was not: a refused key, or one that is gone and not there.
+        What may be tried again raises TransientError. Neither holds up the others.
         """
         ...
 

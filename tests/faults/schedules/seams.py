@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from enum import IntEnum
@@ -148,11 +148,13 @@ class SeamedStore:
             data = stream.read(1 << 20)
         yield io.BytesIO(data)
 
-    def move(self, moves: Sequence[Move]) -> None:
+    def move(self, moves: Sequence[Move]) -> Mapping[str, str]:
         for move in moves:
             self._seam.call("store.copy", partial(self._copy, move))
+        refused: dict[str, str] = {}
         for move in moves:
-            self._seam.call("store.delete", partial(self._store.move, [move]))
+            refused.update(self._seam.call("store.delete", partial(self._store.move, [move])))
+        return refused
 
     def _copy(self, move: Move) -> None:
         if version := self._store._find(move.arrival):
