@@ -15,7 +15,17 @@ from datetime import UTC, datetime
 from psycopg import sql
 
 from penstock.adapters.redshift.data_api import DataApi
-from penstock.adapters.redshift.sql_text import format_sql, gate_of, literals, moment, pages, table_of, text
+from penstock.adapters.redshift.sql_text import (
+    format_sql,
+    gate_of,
+    literal,
+    literals,
+    moment,
+    pages,
+    pages_of_bytes,
+    table_of,
+    text,
+)
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.outcomes import LoadOutcome, Verdict
@@ -26,8 +36,11 @@ GUARD = 1
 _PAGE = 1000
 """Keys that one statement names: 36 KB of the 100 KB that it may have."""
 
-_ROWS_AT_ONCE = 40
-"""Ledger rows of one INSERT: with the longest of keys it stays below the same limit."""
+_BYTES = 80_000
+"""Of one statement's ledger rows, with room for the rest of it."""
+
+ROUND_BYTES = 1_000_000
+"""Of the ledger rows of one transaction, which has forty statements for all it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,11 @@ class Decision:
     lineage: str = ""
 
 
+def ledger_bytes(arrival: Arrival) -> int:
+    """About what its row has in a statement."""
+    return 700 + len(literal(text(arrival.key)).as_string().encode()) + len(text(arrival.version_id))
+
+
 def key_id(arrival: Arrival) -> str:
     """Stands for bucket and key in a statement, of which it may name many."""
     name = f"{arrival.bucket}\0{arrival.key}".encode("utf-8", "surrogatepass")
@@ -143,14 +161,12 @@ class Ledger:
                 ids=literals(retried),
             )
             yield self._sql(f"DELETE {old}", ids=literals(retried))
-        for page in pages(decisions, _ROWS_AT_ONCE):
+        rows = [sql.SQL("({}, {})").format(self._target, literals(_values(self._dataset, one))) for one in decisions]
+        for page in pages_of_bytes(rows, _BYTES):
             yield self._sql(
                 "INSERT INTO penstock.load (target, dataset, arrival, bucket, key, key_id, version_id, etag, size,"
                 ' modified, retry, verdict, "rows", rejects, reason, lineage) VALUES {rows}',
-                rows=sql.SQL(", ").join(
-                    sql.SQL("({}, {})").format(self._target, literals(_values(self._dataset, decision)))
-                    for decision in page
-                ),
+                rows=sql.SQL(", ").join(page),
             )
         replaced = [(old, one.arrival.id) for one in decisions for old in one.outcome.replaced]
         if replaced:

@@ -83,6 +83,21 @@ def pages(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
+def pages_of_bytes(parts: Iterable[sql.Composable], limit: int) -> Iterator[list[sql.Composable]]:
+    """As many as have `limit` bytes, and one at least."""
+    page: list[sql.Composable] = []
+    size = 0
+    for part in parts:
+        length = len(part.as_string().encode())
+        if page and size + length > limit:
+            yield page
+            page, size = [], 0
+        page.append(part)
+        size += length
+    if page:
+        yield page
+
+
 def format_sql(template: str, **parts: sql.Composable) -> str:
     return sql.SQL(template).format(**parts).as_string()
 

@@ -19,8 +19,8 @@ from psycopg import sql
 
 from penstock.adapters.redshift.counts import count_apart
 from penstock.adapters.redshift.data_api import DataApi
-from penstock.adapters.redshift.ledger import GUARD, Decision, Ledger, Seen, key_id
-from penstock.adapters.redshift.sql_text import format_sql, identifier, moment, table_of
+from penstock.adapters.redshift.ledger import GUARD, ROUND_BYTES, Decision, Ledger, Seen, key_id, ledger_bytes
+from penstock.adapters.redshift.sql_text import format_sql, identifier, moment, pages, table_of
 from penstock.adapters.redshift.staging import Staged, Staging, copies_prefix
 from penstock.adapters.redshift.transaction import Load
 from penstock.model.arrivals import Arrival
@@ -36,6 +36,9 @@ _ATTEMPTS = 3
 """All by COPY; the culprits read by Penstock; all read by Penstock."""
 
 _PAGE = 10_000
+
+_AT_ONCE = 100
+"""Files that are quarantined in one transaction, each with a reason of any length."""
 
 
 class RedshiftWarehouse:
@@ -78,7 +81,11 @@ class RedshiftWarehouse:
         seen = ledger.look(batch.arrivals, gate=True)
         undecided = [arrival for arrival in batch.arrivals if seen.decided(arrival) is None]
         wanted: dict[str, Arrival] = {}
+        room = ROUND_BYTES
         for arrival in undecided:
+            room -= ledger_bytes(arrival)
+            if room < 0 and wanted:
+                break  # Keys of a thousand backslashes each: the rest has a round of its own.
             wanted.setdefault(key_id(arrival), arrival)
         if not wanted:
             if any(entry.rows < 0 for entry in seen.entries):
@@ -109,6 +116,10 @@ class RedshiftWarehouse:
         return frozenset(str(name).removeprefix(where)[:32] for (name,) in found)
 
     def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
+        for page in pages(arrivals, _AT_ONCE):
+            self._quarantine(dataset, page, reason)
+
+    def _quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
         ledger = Ledger(self._api, dataset)
         doing = f"quarantine files of dataset {dataset.name}"
         for _ in range(5):

@@ -115,6 +115,8 @@ class Statements:
             with psycopg.connect(self._conninfo, user=statement.user) as connection:
                 statement.connection = connection
                 statement.status = "STARTED"
+                if statement.cancelled:
+                    raise CopyError("Query cancelled on user's request")
                 for part in statement.parts:
                     self._run_part(connection, part)
             statement.status = "FINISHED"
