@@ -77,7 +77,7 @@ def _summary(cases: Sequence[Mapping[str, Any]], reference: Mapping[str, Any], e
     yield f"| cases that these make (points x faults that can happen there) | {reference['cases']:,} |"
     yield f"| points that were broken in at least one way | {len(points):,} |"
     yield f"| cases that were run | {len(cases):,} |"
-    yield f"| of these, the fault was made | {len(made):,} |"
+    yield f"| of these, the fault was made; in the others no run came to the point again | {len(made):,} |"
     yield f"| all invariants held | {len(held):,} |"
     yield f"| something was wrong | {len(cases) - len(held):,} |"
     yield f"| cases in which a run failed before its kickoff, and a closing made up for it | {len(closed):,} |"
