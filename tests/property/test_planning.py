@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.flows.planning import ALONE_FROM, Oldest, Room, choose, group
+from penstock.flows.planning import ALONE_FROM, Oldest, Room, Share, choose, group
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import BatchLimits
 from penstock.model.plans import Batch
@@ -171,3 +171,58 @@ def test_the_oldest_are_kept_in_whatever_order_they_come(facts: list[tuple[int, 
         heap.add(one)
 
     assert heap.in_order() == sorted(arrivals, key=lambda one: one.modified)[:most]
+
+
+# ── sharing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@st.composite
+def shared_rooms(draw: st.DrawFn) -> Room:
+    """Room as a listing finds it: what is held is within the limits, and the rest is what is left."""
+    files, size = draw(st.integers(20, 60)), draw(st.integers(500, 2000))
+    held = {name: (draw(st.integers(0, files // 4)), draw(st.integers(0, size // 4))) for name in NAMES}
+    shares = {
+        name: Share(*held[name], draw(st.integers(0, files)), draw(st.integers(0, size)), files // 3, size // 3)
+        for name in NAMES
+    }
+    left_files = files - sum(some for some, _ in held.values())
+    left_bytes = size - sum(some for _, some in held.values())
+    return Room(left_files, left_bytes, left_files == files, shares, files // 10, size // 10, size)
+
+
+@given(queues(), shared_rooms())
+def test_no_dataset_holds_more_than_its_pace_and_all_no_more_than_the_room(
+    eligible: dict[str, list[Arrival]], room: Room
+) -> None:
+    chosen = choose(eligible, room)
+
+    assert sum(len(some) for some in chosen.values()) <= room.files
+    assert sum(one.size for some in chosen.values() for one in some) <= room.bytes
+    for name, some in chosen.items():
+        share = room.shares[name]
+        assert share.held_files + len(some) <= share.most_files
+        fits = share.held_bytes + sum(one.size for one in some) <= share.most_bytes
+        assert fits or share.held_files + len(some) == 1
+
+
+@given(queues(), shared_rooms())
+def test_who_holds_its_fair_share_leaves_the_reserve(eligible: dict[str, list[Arrival]], room: Room) -> None:
+    over = {name for name, share in room.shares.items() if share.is_over}
+
+    chosen = choose({name: eligible[name] for name in over}, room)
+
+    assert sum(len(some) for some in chosen.values()) <= max(0, room.files - room.reserve_files)
+
+
+@given(queues(), shared_rooms())
+def test_a_dataset_below_its_share_is_served_while_there_is_room(
+    eligible: dict[str, list[Arrival]], room: Room
+) -> None:
+    small = min(NAMES, key=lambda name: room.shares[name].held_files)
+    one = arrival(small, 0, 0, 0)
+    share = room.shares[small]
+
+    chosen = choose({**eligible, small: [one]}, room)
+
+    if not share.is_over and share.takes(one) and room.files > 0:
+        assert chosen[small] == [one]

@@ -40,7 +40,7 @@ def adapted(pace: Pace, memo: DatasetMemo, shown: Shown, held: int, now: datetim
     files = pace_of(pace, memo)
     refused = shown.put_back * _REFUSED > shown.files
     if refused or shown.seconds > pace.within.total_seconds():
-        if memo.slowed and shown.started <= memo.slowed:
+        if memo.slowed and shown.started < memo.slowed:
             return memo
         return memo.model_copy(update={"pace": max(files // 2, pace.min_files), "slowed": now})
     if not shown.settled or 2 * (shown.files + held) < files:
