@@ -47,16 +47,16 @@ def main() -> int:
     given = parser.parse_args()
     if given.seed is not None:
         failure = failure_of_seed(FakeBench(), given.seed)
-        print(failure or "all invariants held")  # noqa: T201
+        print(failure or "all invariants held")  # noqa: T201 - a command's own words
         return bool(failure)
     tallies = [("in memory", campaign(FakeBench(), given.first, given.schedules))]
     if given.postgres:
         with postgres_bench() as bench:
             tallies.append(("PostgreSQL", campaign(bench, given.first, given.postgres)))
     for name, tally in tallies:
-        print(f"warehouse {name}, seeds from {given.first}: {tally}")  # noqa: T201
+        print(f"warehouse {name}, seeds from {given.first}: {tally}")  # noqa: T201 - a command's own words
         for seed, failure in tally.failures:
-            print(f"\nseed {seed}: {failure}")  # noqa: T201
+            print(f"\nseed {seed}: {failure}")  # noqa: T201 - a command's own words
     PAGE.write_text(_page(given.first, tallies))
     return any(tally.failures for _, tally in tallies)
 

@@ -27,14 +27,14 @@ def on_postgres(postgres: Postgres) -> Iterator[PostgresBench]:
 def test_the_invariants_hold_whatever_happens_when() -> None:
     tally = campaign(FakeBench(), first=0, schedules=IN_MEMORY)
 
-    print(tally)  # noqa: T201
+    print(tally)  # noqa: T201 - how many, where a person looks
     assert not tally.failures, str(tally.failures[0][1])
 
 
 def test_the_invariants_hold_with_the_real_postgresql(on_postgres: PostgresBench) -> None:
     tally = campaign(on_postgres, first=0, schedules=ON_POSTGRES)
 
-    print(tally)  # noqa: T201
+    print(tally)  # noqa: T201 - how many, where a person looks
     assert not tally.failures, str(tally.failures[0][1])
 
 

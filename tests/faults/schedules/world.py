@@ -229,7 +229,10 @@ class _StartedRuns(FakeRuns):
         super().start(run, batches)
         if len(self.started) > known:
             world = self._world
-            ended = lambda status: world.ended(plan, RunStatus(status))  # noqa: E731
+
+            def ended(status: str) -> None:
+                world.ended(plan, RunStatus(status))
+
             world.running[plan] = Run(world.scheduler, world, plan_of_run(plan)[0], batches, ended)
 
 
@@ -311,9 +314,9 @@ def _with_pools() -> tuple[ModuleType, ...]:
 def without_threads() -> Iterator[None]:
     """Thread pools inside a flow do their work in turn: threads are not the scheduler's."""
     for flow in _with_pools():
-        flow.ThreadPoolExecutor = Inline  # type: ignore[attr-defined]
+        flow.ThreadPoolExecutor = Inline  # type: ignore[attr-defined] # A module that was found by name.
     try:
         yield
     finally:
         for flow in _with_pools():
-            flow.ThreadPoolExecutor = ThreadPoolExecutor  # type: ignore[attr-defined]
+            flow.ThreadPoolExecutor = ThreadPoolExecutor  # type: ignore[attr-defined] # As above.
