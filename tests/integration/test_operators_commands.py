@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import urllib3
 from tests.integration.processes import eventually
 from typer.testing import CliRunner
 
@@ -90,10 +91,13 @@ def test_what_failed_is_mended_and_retried_once_and_the_table_is_replayed_and_sw
 
     replayed = run(stack, "replay", "--dataset", "things")
     swapped = run(stack, "replay", "--dataset", "things", "--swap")
+    urllib3.request("DELETE", f"{stack.search_url}/things")
+    rewritten = run(stack, "replay", "--dataset", "things", "--documents")
     s3.put_object(Bucket=stack.bucket, Key="incoming/things/late.csv", Body=b"id,name\n9,late\n")
 
     assert (replayed["files"], replayed["comparison"]["equal"], replayed["comparison"]["rebuilt_rows"]) == (4, True, 4)
     assert swapped["loaded_before"] == 4
+    assert (rewritten["files"], rewritten["documents"], rewritten["differences"]) == (4, 4, [])
     assert ask(stack, f"SELECT count(*) FROM {swapped['kept_as']}") == [(4,)]
     assert eventually(lambda: max(ask(stack, "SELECT id FROM things")) == (9,))
     assert eventually(lambda: not keys(stack, "incoming/"))

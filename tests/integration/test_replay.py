@@ -59,7 +59,7 @@ class World:
 
     def replay(self, window: Window = Window(), dataset: Dataset | None = None) -> tuple[Loaded, Comparison]:  # noqa: B008
         rebuilt = dataset or self.rebuilt
-        arrivals = replayed(self.store, self.rebuild, self.live, window)
+        arrivals = replayed(self.store, self.rebuild.known(self.live), self.live, window)
         self.rebuild.prepare(rebuilt)
         done = load_again(self.store, self.owner, rebuilt, batches_of(self.live, arrivals))
         return done, self.rebuild.compare(self.live, rebuilt)
@@ -115,7 +115,7 @@ def test_a_replay_that_was_stopped_goes_on_where_it_was(world: World) -> None:
     for day in range(4):
         world.ingest(f"{day}.csv", GOOD)
     one_each = world.live.model_copy(update={"batch": world.live.batch.model_copy(update={"max_files": 1})})
-    batches = batches_of(one_each, replayed(world.store, world.rebuild, world.live, Window()))
+    batches = batches_of(one_each, replayed(world.store, world.rebuild.known(world.live), world.live, Window()))
     world.rebuild.prepare(world.rebuilt)
     load_again(world.store, world.owner, world.rebuilt, batches[:2])
 

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from penstock.cli.options import DATASETS, LOCAL, AsJson, DatasetsFolder, OnAws, StackName
+from penstock.cli.replay_documents import replay_documents
 from penstock.cli.screen import count, emit, indented, margin, screen, size, table
 from penstock.cli.target import deployment
 from penstock.model.errors import PermanentError
@@ -40,6 +41,9 @@ def replay(
     accept_differences: Annotated[
         bool, typer.Option("--accept-differences", metavar="", help="Swap also when the two tables differ.")
     ] = False,
+    documents: Annotated[
+        bool, typer.Option("--documents", metavar="", help="The index instead: its documents are written anew, in it.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Say what would be done, and do nothing.")] = (
         False
     ),
@@ -53,9 +57,13 @@ def replay(
     For when the table is lost, or the dataset's types or tolerance changed. Runs go on meanwhile. Stopped, it goes on
     where it was when it is run again. Exits with 1 while the tables differ.
 
+    With --documents the dataset's own index is written anew instead, file by file, and what no loaded file stands
+    behind is removed; written twice it is the same. Exits with 1 when a file was refused or the numbers differ.
+
     [dim]$ penstock replay --dataset flights --dry-run
     $ penstock replay --dataset flights
     $ penstock replay --dataset flights --swap
+    $ penstock replay --dataset flights --documents
     $ penstock replay -d flights --since 2026-01-01 --until 2026-02-01 --into flights_january[/dim]
     """
     from penstock.adapters.clock import SystemClock
@@ -67,6 +75,12 @@ def replay(
     if dataset not in known:
         raise PermanentError(f"there is no dataset {dataset} in {datasets}/; there are {', '.join(known)}")
     live = known[dataset]
+    if documents:
+        if into or swap or accept_differences:
+            raise PermanentError("--into, --swap and --accept-differences are of tables: documents go where they are")
+        span = flow.Window(_time("--since", since), _time("--until", until))
+        replay_documents(live, deployment(stack, aws=aws), span, dry_run=dry_run, as_json=as_json)
+        return
     rebuilt = flow.rebuilt_dataset(live, into, known.values())
     window = flow.Window(_time("--since", since), _time("--until", until))
     target = deployment(stack, aws=aws)
@@ -76,7 +90,7 @@ def replay(
     rebuild, warehouse, clock = PostgresRebuild(conninfo), PostgresWarehouse(conninfo), SystemClock()
     try:
         with margin().status("looking through processed/ …"):
-            arrivals = flow.replayed(target.store, rebuild, live, window)
+            arrivals = flow.replayed(target.store, rebuild.known(live), live, window)
         batches = flow.batches_of(live, arrivals)
         views = rebuild.readers(live) if swap else []
         if dry_run:

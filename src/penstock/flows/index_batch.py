@@ -66,7 +66,7 @@ def index_batch(
             f"dataset {dataset.name} goes to index {dataset.index.name} alone, and this stack has no index: "
             "deploy it with one, or remove the dataset"
         )
-    indexing = _Indexing(dataset, dataset.index.name, store, search, clock.now())
+    indexing = Indexing(dataset, dataset.index.name, store, search, clock.now())
     if warehouse is not None and dataset.table is not None:
         if dataset.index.id_columns:
             found = warehouse.outcomes(dataset, batch.arrivals)
@@ -86,7 +86,7 @@ def index_batch(
 
 
 def _after_the_load(
-    indexing: _Indexing, warehouse: Warehouse, arrivals: Sequence[Arrival], found: Mapping[str, LoadOutcome]
+    indexing: Indexing, warehouse: Warehouse, arrivals: Sequence[Arrival], found: Mapping[str, LoadOutcome]
 ) -> dict[str, IndexOutcome]:
     """One after the other: the last file that holds a key wins. Rows that the ledger rejected take no row's place."""
     outcomes: dict[str, IndexOutcome] = {}
@@ -102,7 +102,7 @@ def _after_the_load(
     return _as_decided(indexing, warehouse, arrivals, outcomes)
 
 
-def _beside_the_load(indexing: _Indexing, warehouse: Warehouse, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
+def _beside_the_load(indexing: Indexing, warehouse: Warehouse, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
     dataset = indexing.dataset
     withheld = _withheld(warehouse, dataset, arrivals)
     # Those that the load will find to be duplicates have their documents already, under another arrival's id.
@@ -112,7 +112,7 @@ def _beside_the_load(indexing: _Indexing, warehouse: Warehouse, arrivals: Sequen
     return {arrival.id: outcomes.get(arrival.id, IndexOutcome()) for arrival in arrivals}
 
 
-def _unless_refused(indexing: _Indexing, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
+def _unless_refused(indexing: Indexing, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
     """Without a table: what a settling has refused stays refused."""
 
     def refused(some: Sequence[Arrival]) -> dict[str, IndexOutcome]:
@@ -129,7 +129,7 @@ def _unless_refused(indexing: _Indexing, arrivals: Sequence[Arrival]) -> dict[st
 
 
 def _as_decided(
-    indexing: _Indexing, warehouse: Warehouse, arrivals: Sequence[Arrival], outcomes: dict[str, IndexOutcome]
+    indexing: Indexing, warehouse: Warehouse, arrivals: Sequence[Arrival], outcomes: dict[str, IndexOutcome]
 ) -> dict[str, IndexOutcome]:
     """The load may have decided meanwhile, and another run may have settled without us if we were given up on."""
     written = [arrival for arrival in arrivals if arrival.id in outcomes]
@@ -152,14 +152,14 @@ def _as_decided(
     return outcomes
 
 
-def _processed(indexing: _Indexing, arrival: Arrival) -> list[Arrival]:
+def _processed(indexing: Indexing, arrival: Arrival) -> list[Arrival]:
     """The arrival where it lies in `processed/`, if it does."""
     key = settled_key(PROCESSED, indexing.dataset.name, indexing.dataset.prefix, arrival)
     versions = [version.version_id for version in indexing.store.arrivals(key) if version.key == key]
     return [replace(arrival, location=Location(key, tuple(versions)))] if versions else []
 
 
-def _all(indexing: _Indexing, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
+def _all(indexing: Indexing, arrivals: Sequence[Arrival]) -> dict[str, IndexOutcome]:
     # By key, the last file of those that hold it wins: such files take their turns. Others don't meet.
     with ThreadPoolExecutor(1 if indexing.keyed else _AT_ONCE) as pool:
         return dict(zip([arrival.id for arrival in arrivals], pool.map(indexing.index, arrivals), strict=True))
@@ -175,7 +175,9 @@ def _is_withheld(load: LoadOutcome) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Indexing:
+class Indexing:
+    """Writes the documents of a dataset's files, one file at a time; `loaded_at` is what they carry."""
+
     dataset: Dataset
     index_name: str
     store: ObjectStore

@@ -80,9 +80,12 @@ def rebuilt_dataset(dataset: Dataset, into: str, taken: Iterable[Dataset]) -> Da
     return dataset.model_copy(update={"table": table})
 
 
-def replayed(store: ObjectStore, rebuild: Rebuild, dataset: Dataset, window: Window) -> list[Arrival]:
-    """What lies in `processed/` of the dataset, as the arrivals that it was, in the order of the live ledger."""
-    known = {one.arrival: one for one in rebuild.known(dataset)}
+def replayed(store: ObjectStore, ledger: Iterable[Known], dataset: Dataset, window: Window) -> list[Arrival]:
+    """What lies in `processed/` of the dataset, as the arrivals that it was, in the order of the live ledger.
+
+    `ledger` is what `Rebuild.known` says; without a table it is empty.
+    """
+    known = {one.arrival: one for one in ledger}
     shown = set(store.keys(f"{PROCESSED}{dataset.name}/"))
     newest: dict[str, Arrival] = {}
     for version in store.arrivals(f"{PROCESSED}{dataset.name}/"):
