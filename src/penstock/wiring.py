@@ -19,7 +19,9 @@ from penstock.model.datasets import Dataset
 from penstock.model.errors import WAREHOUSE, DestinationDownError, PermanentError
 
 if TYPE_CHECKING:
-    from penstock.adapters.postgres import PostgresSchema, PostgresViews, PostgresViewSchema
+    from penstock.adapters.postgres import PostgresViews, PostgresViewSchema
+    from penstock.adapters.redshift import DataApi
+    from penstock.flows.apply_datasets import Schema
     from penstock.model.views import View
     from penstock.ports import Clock, Leases, ObjectStore, Pipeline, Runs, SearchIndex, Warehouse
 
@@ -36,8 +38,14 @@ class Settings(BaseModel):
     backfill_threshold_files: int = Field(0, ge=0)
     max_backfill_batches: int = Field(8, gt=0)
     datasets: Path = Path("/opt/datasets")
-    warehouse: Literal["postgres", "none"] = "none"
+    warehouse: Literal["postgres", "redshift", "none"] = "none"
     warehouse_secret_arn: str = ""
+    redshift_database: str = "dev"
+    redshift_workgroup: str = ""
+    redshift_cluster: str = ""
+    redshift_db_user: str = ""
+    redshift_loader: str = ""
+    redshift_copy_role: str = "default"
     search_url: str = ""
     search_auth: Literal["aws", "none"] = "aws"
     topic_arn: str = ""
@@ -122,16 +130,24 @@ def warehouse() -> Warehouse | None:
     """None for a stack without one: its datasets have indexes alone."""
     if settings().warehouse == "none":
         return None
+    if settings().warehouse == "redshift":
+        from penstock.adapters.redshift import RedshiftWarehouse
+
+        return RedshiftWarehouse(_redshift(), settings().redshift_copy_role, store())
     from penstock.adapters.postgres import PostgresWarehouse
 
     return PostgresWarehouse(_warehouse_conninfo)
 
 
 @cache
-def schema() -> PostgresSchema | None:
+def schema() -> Schema | None:
     """The warehouse's admin side; only `apply_datasets` has the secret of a role that may create tables."""
     if settings().warehouse == "none":
         return None
+    if settings().warehouse == "redshift":
+        from penstock.adapters.redshift import RedshiftSchema
+
+        return RedshiftSchema(_redshift(), settings().redshift_loader)
     from penstock.adapters.postgres import PostgresSchema
 
     return PostgresSchema(_warehouse_conninfo())
@@ -139,8 +155,8 @@ def schema() -> PostgresSchema | None:
 
 @cache
 def views() -> PostgresViews | None:
-    """Those that the datasets' tables are made into."""
-    if settings().warehouse == "none":
+    """Those that the datasets' tables are made into: PostgreSQL's alone, so far."""
+    if settings().warehouse != "postgres":
         return None
     from penstock.adapters.postgres import PostgresViews
 
@@ -150,7 +166,7 @@ def views() -> PostgresViews | None:
 @cache
 def view_schema() -> PostgresViewSchema | None:
     """As `schema`, of views."""
-    if settings().warehouse == "none":
+    if settings().warehouse != "postgres":
         return None
     from penstock.adapters.postgres import PostgresViewSchema
 
@@ -214,6 +230,21 @@ def _client(service: str) -> Any:
     from penstock.adapters.clients import client
 
     return client(service)
+
+
+def _redshift() -> DataApi:
+    """IAM signs each call; a secret is named by its ARN and read by Redshift, never by Penstock."""
+    from penstock.adapters.redshift import DataApi, Endpoint
+
+    known = settings()
+    endpoint = Endpoint(
+        database=known.redshift_database,
+        workgroup=known.redshift_workgroup,
+        cluster=known.redshift_cluster,
+        db_user=known.redshift_db_user,
+        secret_arn=known.warehouse_secret_arn,
+    )
+    return DataApi(_client("redshift-data"), endpoint)
 
 
 def _warehouse_conninfo() -> str:

@@ -82,6 +82,32 @@ def test_a_stack_without_destinations_has_none() -> None:
     assert (wiring.warehouse(), wiring.schema(), wiring.search()) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (
+            {"WORKGROUP": "w", "DATABASE": "sales"},
+            {"Database": "sales", "WorkgroupName": "w", "SecretArn": "arn:secret"},
+        ),
+        ({"CLUSTER": "c"}, {"Database": "dev", "ClusterIdentifier": "c", "SecretArn": "arn:secret"}),
+    ],
+)
+def test_redshift_is_reached_by_its_data_api(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], named: dict[str, str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(clients, "client", asked.append)
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE", "redshift")
+    for name, value in given.items():
+        monkeypatch.setenv(f"PENSTOCK_REDSHIFT_{name}", value)
+
+    made = wiring.warehouse(), wiring.schema()
+
+    assert [type(one).__name__ for one in made] == ["RedshiftWarehouse", "RedshiftSchema"]
+    assert "redshift-data" in asked
+    assert wiring._redshift()._endpoint.parameters() == named
+
+
 def test_the_secret_becomes_a_connection_that_is_encrypted_unless_it_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
