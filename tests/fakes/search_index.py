@@ -48,8 +48,8 @@ class FakeSearchIndex:
     def delete_arrival(self, index: str, arrival: str, before: datetime | None = None) -> None:
         self._answer()
         for id_, doc in list(self.documents.get(index, {}).items()):
-            loaded = datetime.fromisoformat(doc["penstock_loaded_at"])
-            if doc["penstock_arrival"] == arrival and (before is None or loaded < before):
+            mine = doc["penstock_arrival"] == arrival
+            if mine and (before is None or datetime.fromisoformat(doc["penstock_loaded_at"]) < before):
                 del self.documents[index][id_]
 
     def delete(self, index: str, ids: Sequence[str]) -> None:

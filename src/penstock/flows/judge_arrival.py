@@ -242,7 +242,7 @@ class Judge:
             yield _Found(
                 Kind.DOCUMENTS,
                 f"{seen.expected_rows:,} rows of it are loaded, and index {name} has {seen.documents:,} documents.",
-                f"Someone changed the index, or lost it. The rows are right: penstock replay -d {dataset.name} --documents.",
+                f"Someone changed the index. The rows are right: penstock replay -d {dataset.name} --documents.",
             )
 
     def _is_refused(self, seen: Seen, missing: int) -> bool:
