@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 from tests.simulation.judge import late, overloads, wrong_alarms
+from tests.simulation.latency import table
 from tests.simulation.month import BEGIN, HOUR, LIMITS, Seen, World, month
+from tests.template.deployment import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +56,7 @@ def test_the_judge_sees_what_is_wrong(day: Seen) -> None:
     assert [fault.split()[0] for fault in late(kept_waiting)[0]] == [first]
     assert len(overloads(crowded)) == 2
     assert {fault.split()[0] for fault in wrong_alarms(otherwise)} == {"BacklogGrowsAlarm", "BacklogNotFallingAlarm"}
+
+
+def test_the_curve_of_latency_and_dollars_in_the_docs_is_the_state_machine_s() -> None:
+    assert table() in (REPOSITORY / "docs" / "costs.md").read_text()

@@ -1,0 +1,53 @@
+"""`python -m tests.simulation.latency`: what MinSecondsBetweenRuns trades, from the state machine's own states.
+
+Counted is one run after the other for a month, each with one batch of a table: the dearest way to load a trickle.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from tests.template.deployment import REPOSITORY
+
+from penstock.local.cost import PRICES
+
+MONTH = 30 * 24 * 3600
+_TAKEN = {"Is it still loading?": "The load ended"}
+"""What a Choice decides in a run that goes well on PostgreSQL, where that is not its Default."""
+
+
+def transitions(machine: Mapping[str, Any], batches: int) -> int:
+    """States that a run of `batches` enters when all goes well: what Step Functions bills."""
+    name, entered = machine["StartAt"], 0
+    while name:
+        state = machine["States"][name]
+        entered += 1
+        if state["Type"] == "Map":
+            entered += batches * transitions(state["ItemProcessor"], batches)
+        for branch in state.get("Branches", ()):
+            entered += transitions(branch, batches)
+        name = _TAKEN.get(name, state["Default"]) if state["Type"] == "Choice" else state.get("Next")
+    return entered
+
+
+def table() -> str:
+    machine = yaml.safe_load((REPOSITORY / "statemachines" / "ingest.asl.yaml").read_text())
+    one, two = transitions(machine, 1), transitions(machine, 2)
+    lines = [
+        f"A run enters {one - (two - one)} states, and {two - one} more for each batch.",
+        "",
+        "| MinSecondsBetweenRuns | runs a month | transitions | dollars | a file waits for it at most |",
+        "|---|---|---|---|---|",
+    ]
+    for seconds in (10, 30, 60, 120, 300, 600, 900):
+        runs = MONTH // seconds
+        dollars = runs * one * PRICES["transition"]
+        lines.append(f"| {seconds} | {runs:,} | {runs * one:,} | ${dollars:,.2f} | {seconds} s, and 60 s |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())
