@@ -238,6 +238,27 @@ MUTATIONS = {
         "        return Decision(Settlement.FAILED, load.reason, Documents.DELETE if indexed else Documents.LEAVE)",
         "        return Decision(Settlement.FAILED, load.reason)",
     ),
+    "no-late-closing": _one(
+        "nobody asks again what an aborted run owes when its functions are over",
+        _FLOWS + "close_again",
+        "    if run.id == plan and _may_still_settle(plan, store, datasets):\n",
+        "    if run.id == plan and not _may_still_settle(plan, store, datasets):\n",
+        "tests/unit/test_close_again.py",
+    ),
+    "one-key-holds-all": _one(
+        "one file that S3 refuses keeps its batch from being settled",
+        _FLOWS + "decide_batch",
+        "        except PermanentError as error:\n            return Stuck(",
+        "        except PermanentError as error:\n            raise\n            return Stuck(",
+        "tests/unit/test_settle_batch.py",
+    ),
+    "table-not-looked-at": _one(
+        "a table that is missing is each file's fault",
+        _LOADS + "warehouse",
+        "            require_table(session.connection, dataset)\n",
+        "",
+        "tests/integration/test_postgres_refusals.py",
+    ),
     "kick-off-noted-first": _one(
         "a kickoff is noted before it is started",
         _FLOWS + "kick_off",

@@ -24,7 +24,7 @@ from penstock.model.datasets import Dataset
 from penstock.model.errors import TransientError
 from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
 from penstock.model.plans import closing_id, plan_of_run, settled_batch_key, settling_key
-from penstock.ports import Move, RunStatus
+from penstock.ports import Attempt, Move, RunStatus
 
 MINUTE = timedelta(minutes=1)
 
@@ -166,6 +166,57 @@ def test_a_run_that_failed_after_its_kickoffs_is_not_closed_again() -> None:
 
     assert world.runs.started == [(run, 1)]
     assert len(world.pipeline.started) == 1
+
+
+def test_what_a_function_moves_after_its_run_was_aborted_is_kicked_off_when_no_function_can_go_on() -> None:
+    world = World()
+    arrival = world.store.put("incoming/flights/a", b"1")
+    (run,) = world.look()
+    world.leases.put_back([Attempt(arrival.id, 2, world.clock.now() + MINUTE, "put back", "earlier")])
+    world.runs.finish(run, RunStatus.ABORTED)
+    aborted = world.clock.now()
+    assert world.look() == ()
+    world.store.move([Move(arrival, "processed/flights/a")])
+    one = SettledArrival(arrival.id, arrival.key, Settlement.PROCESSED, rows=3, settled_key="processed/flights/a")
+    world.store.put_json(settled_batch_key(run, 0), SettledBatch(run, 0, "flights", (one,)).to_json())
+
+    begun = world.pass_by(timedelta(minutes=30))
+
+    assert [of for of, _, _ in world.pipeline.started] == [run]
+    assert begun == [(closing_id(run, 0), aborted + timedelta(minutes=16))]
+    assert world.leases.live_runs() == []
+
+
+def test_one_that_was_closed_at_once_is_closed_again_for_what_was_moved_later() -> None:
+    world = World(down=timedelta(minutes=17))
+    run = world.settled(key=settling_key)
+    world.runs.finish(run, RunStatus.ABORTED)
+
+    begun = world.pass_by(timedelta(hours=2))
+
+    assert [of for of, _, _ in world.pipeline.started] == [run]
+    assert closing_id(run, 0) in [name for name, _ in begun]
+    assert world.leases.live_runs() == []
+
+
+def test_a_late_closing_that_is_not_needed_starts_nothing() -> None:
+    world = World()
+    arrival = world.store.put("incoming/flights/a", b"1")
+    (run,) = world.look()
+    world.runs.finish(run, RunStatus.ABORTED)
+    (again,) = world.look()
+    world.store.move([Move(arrival, "processed/flights/a")])
+    one = SettledArrival(arrival.id, arrival.key, Settlement.PROCESSED, rows=3, settled_key="processed/flights/a")
+    world.store.put_json(settled_batch_key(again, 0), SettledBatch(again, 0, "flights", (one,)).to_json())
+    world.close(again)
+
+    world.pass_by(timedelta(minutes=30))
+
+    assert [of for of, _, _ in world.pipeline.started] == [again]
+    assert [name for name, _ in world.runs.started] == [run, again]
+    assert world.leases.live_runs() == []
+    ended = {one.id: one.status for one in world.leases.runs(10)}
+    assert ended[closing_id(run, 0)] is RunStatus.SUCCEEDED
 
 
 def test_a_closing_leases_nothing_and_takes_no_room() -> None:

@@ -1,7 +1,8 @@
 """Closes a run again that ended badly before it had kicked off everything: its files are settled, so no other run will.
 
 A closing is a run of the same plan that works no batch: it sums up, announces, and starts the kickoffs that are
-missing. It is recorded as a live run ahead of its time and leases nothing; the first listing after that starts it.
+missing. It is recorded as a live run ahead of its time and leases nothing; the first listing after that starts it, or
+ends it where nothing is owed any more.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from penstock.flows.summarise_run import to_kick_off
 from penstock.model.backfills import is_backfill
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
-from penstock.model.plans import closing_id, plan_of_run
+from penstock.model.plans import closing_id, plan_of_run, settled_batch_key
 from penstock.ports import Leases, ObjectStore, RunRecord, Runs, RunStatus
 
+_OUTLIVES = timedelta(minutes=16)
+"""After its run's end no settling goes on: a Lambda has 15 minutes."""
 
-def closing_of(
+
+def closings_of(
     run: RunRecord,
     store: ObjectStore,
     leases: Leases,
@@ -29,21 +33,48 @@ def closing_of(
     most: int,
     now: datetime,
     lasting: timedelta,
-) -> RunRecord | None:
-    """The next closing of a run that is over: at once, then after 2, 8 and 32 minutes, and each hour, `most` in all.
+) -> list[RunRecord]:
+    """The closings that follow a run that is over: the next at once, then after 2, 8 and 32 minutes, and each hour.
 
-    None when it succeeded, or owes no kickoff, or has had them all. Asked after `incoming/` was listed, so that what is
-    not there any more has been written down by who moved it.
+    At most `most` of them, while it owes a kickoff. After a run that ended badly there is a late one, too: a settling
+    that outlives it can move files when nobody asks any more. Asked after `incoming/` was listed, so that what is not
+    there any more has been written down by who moved it.
     """
     plan, number = plan_of_run(run.id)
-    if run.status is RunStatus.SUCCEEDED or number >= most or not _owes(plan, store, leases, datasets):
-        return None
-    closing = closing_id(plan, number + 1)
-    started = now + wait_after(2 * number) if number else now
-    return RunRecord(closing, runs.execution_of(closing), started, started + lasting, 0, 0, 0, {})
+    if run.id == plan and run.status is RunStatus.SUCCEEDED:
+        return []
+    due: list[tuple[int, datetime]] = []
+    # In this order: what is settled between the two is seen by the second.
+    if run.id == plan and _may_still_settle(plan, store, datasets):
+        due.append((0, now + _OUTLIVES))
+    if number < most and owes(run, store, leases, datasets):
+        due.append((number + 1, now + wait_after(2 * number) if number else now))
+    ids = [(closing_id(plan, number), started) for number, started in due]
+    return [RunRecord(id_, runs.execution_of(id_), at, at + lasting, 0, 0, 0, {}) for id_, at in ids]
 
 
-def _owes(plan: str, store: ObjectStore, leases: Leases, datasets: Mapping[str, Dataset]) -> bool:
+def is_needless(run: RunRecord, store: ObjectStore, leases: Leases, datasets: Mapping[str, Dataset]) -> bool:
+    """Whether it is a closing of a run that owes nothing any more, and need not be started."""
+    return run.id != plan_of_run(run.id)[0] and not owes(run, store, leases, datasets)
+
+
+def _may_still_settle(plan: str, store: ObjectStore, datasets: Mapping[str, Dataset]) -> bool:
+    """Whether of a batch that asks for a kickoff nobody has written yet what became of it."""
+    if is_backfill(plan):
+        return False  # Its parts are plans of their own: not covered, as ADR 22 says.
+    try:
+        batches = read_plan(store, plan).batches
+    except PermanentError:
+        return False
+    asking = {name for name, dataset in datasets.items() if dataset.kick_off}
+    return any(
+        batch.dataset in asking and not any(store.keys(settled_batch_key(plan, batch.number))) for batch in batches
+    )
+
+
+def owes(run: RunRecord, store: ObjectStore, leases: Leases, datasets: Mapping[str, Dataset]) -> bool:
+    """Whether a kickoff that the run's plan asks for has not been started."""
+    plan, _ = plan_of_run(run.id)
     wanted: Iterable[str]
     try:
         if is_backfill(plan):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from penstock.flows.backlog import Backlog
-from penstock.flows.close_again import closing_of
+from penstock.flows.close_again import closings_of, is_needless
 from penstock.flows.gate import Gate
 from penstock.flows.gathering import gather, silent
 from penstock.flows.look_after_runs import arrivals_of, look_after, orphans_of
@@ -151,7 +151,7 @@ def _list_once(
 ) -> Listing:
     # In this order: a run that is seen to be over has moved what it settled and put back the rest, so the reads of
     # put-back arrivals and of S3 that follow see all of that. The other way round a file could look free that is not.
-    live, over = look_after(leases, runs, clock)
+    live, over = look_after(leases, runs, clock, lambda run: is_needless(run, store, leases, datasets))
     leased = arrivals_of(store, live).keys()
     waiting = dict(leases.waiting())
     now = clock.now()
@@ -188,10 +188,11 @@ def _list_once(
     known = {run.id for run in (*live, *over)}
     for run in over:
         # First its closing, which the next listing starts: of a run that has ended nobody would know what it owes.
-        closing = closing_of(run, store, leases, runs, datasets, limits.closings, now, limits.run)
+        for closing in closings_of(run, store, leases, runs, datasets, limits.closings, now, limits.run):
+            holding.keep()
+            if closing.id not in known:
+                leases.record_run(holding.lease, closing)
         holding.keep()
-        if closing and closing.id not in known:
-            leases.record_run(holding.lease, closing)
         if run.claim:
             remember_end(leases, waiting, run, now)
         leases.end_run(run.id, run.status, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,8 +13,13 @@ from penstock.model.plans import Plan, plan_key
 from penstock.ports import Attempt, Clock, Leases, ObjectStore, RunRecord, Runs, RunStatus
 
 
-def look_after(leases: Leases, runs: Runs, clock: Clock) -> tuple[list[RunRecord], list[RunRecord]]:
-    """The live runs, which hold their leases, and those that are over, each with the status that it ended in."""
+def look_after(
+    leases: Leases, runs: Runs, clock: Clock, is_needless: Callable[[RunRecord], bool]
+) -> tuple[list[RunRecord], list[RunRecord]]:
+    """The live runs, which hold their leases, and those that are over, each with the status that it ended in.
+
+    What was not started yet and `is_needless` by now has succeeded.
+    """
     live: list[RunRecord] = []
     over: list[RunRecord] = []
     for run in leases.live_runs():
@@ -23,6 +28,8 @@ def look_after(leases: Leases, runs: Runs, clock: Clock) -> tuple[list[RunRecord
             live.append(run)  # A closing whose time has not come.
             continue
         status = runs.status(run.execution)
+        if status is RunStatus.MISSING and is_needless(run):
+            status = RunStatus.SUCCEEDED
         if status is RunStatus.MISSING and now < run.expires:
             # Whoever recorded it died before starting it, or is about to: starting it twice starts it once.
             runs.start(run.id, run.batches)

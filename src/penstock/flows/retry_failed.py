@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from penstock.flows.close_again import is_needless
 from penstock.flows.list_incoming import LEASE, Limits, start_run
 from penstock.flows.look_after_runs import look_after
 from penstock.flows.planning import group
@@ -110,7 +111,9 @@ class Retrying:
         if lease is None:
             raise TransientError("A listing is going on, and a run is planned by one at a time. Try again in a second.")
         try:
-            live, _ = look_after(self.leases, self.runs, self.clock)
+            live, _ = look_after(
+                self.leases, self.runs, self.clock, lambda run: is_needless(run, self.store, self.leases, self.datasets)
+            )
             retry = self._choose(found, passed_over, live)
             if not retry.batches:
                 return retry

@@ -134,7 +134,11 @@ def find_run(deployment: Deployment, wanted: str) -> Run:
         return runs[0]
     named = [run for run in runs if run.id.startswith(wanted)]
     # A run that was closed again is meant itself, where its closings are not named.
-    exact = [run for run in named if run.id == wanted] or [run for run in named if not plan_of_run(run.id)[1]] or named
+    exact = (
+        [run for run in named if run.id == wanted]
+        or [run for run in named if plan_of_run(run.id)[0] == run.id]
+        or named
+    )
     if len(exact) != 1:
         what = "no run has an id that" if not exact else f"{len(exact)} runs have ids that"
         raise PermanentError(f"{what} begin{'s' if not exact else ''} with {wanted}. penstock runs lists them")

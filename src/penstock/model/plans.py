@@ -75,12 +75,15 @@ _CLOSING = "-closing-"
 
 
 def closing_id(plan_id: str, number: int) -> str:
-    """The run that closes a run again: sums it up and kicks off what is missing, and works no batch."""
+    """The run that closes a run again: sums it up and kicks off what is missing, and works no batch.
+
+    Number 0 is the late one, of a run whose settling may outlive it.
+    """
     return f"{plan_id}{_CLOSING}{number}"
 
 
 def plan_of_run(run: str) -> tuple[str, int]:
-    """The id of the plan that a run is of, and which of its closings it is: 0 is the run that works the plan."""
+    """The id of the plan that a run is of, and which of its closings it is; of the run that works the plan, 0."""
     plan, _, number = run.partition(_CLOSING)
     return plan, int(number or 0)
 

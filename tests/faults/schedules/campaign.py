@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.schedules.choices import Choices, shrunk
+from tests.faults.schedules.kickoffs import check_kickoffs
 from tests.faults.schedules.oracle import check
 from tests.faults.schedules.warehouses import Bench
 from tests.faults.schedules.world import OUTAGES, ViolationError, World, without_threads
@@ -37,6 +38,7 @@ def outcome_of(bench: Bench, choices: Choices, *, tracing: bool = False) -> tupl
             befall(world)
             world.heal()
         check(world)
+        check_kickoffs(world)
     except ViolationError as violation:
         return Failure(str(violation), choices.made, world.scheduler.trace or []), world.happened
     return None, world.happened

@@ -262,7 +262,7 @@ class _WatchedLeases(FakeLeases):
 
     def end_run(self, run: str, status: RunStatus, ended: datetime) -> None:
         super().end_run(run, status, ended)
-        if status is RunStatus.SUCCEEDED or plan_of_run(run)[1]:
+        if status is RunStatus.SUCCEEDED or plan_of_run(run)[0] != run:
             return
         waiting = self.waiting()
         for arrival in Plan.from_json(self._store.get_json(plan_key(run))).arrivals:
