@@ -65,7 +65,9 @@ def page_of(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _summary(cases: Sequence[Mapping[str, Any]], reference: Mapping[str, Any], end: Mapping[str, Any]) -> Iterator[str]:
     made = [case for case in cases if case["made"]]
-    held = [case for case in cases if not case["wrong"]]
+    held = [case for case in made if not case["wrong"]]
+    broken = [case for case in cases if case["wrong"]]
+    missed = len(cases) - len(held) - len(broken)
     points = {(case["scenario"], case["function"], case["call"], case["nth"]) for case in made}
     closed = [case for case in cases if case["closings"]]
     yield "## What was run\n"
@@ -77,9 +79,9 @@ def _summary(cases: Sequence[Mapping[str, Any]], reference: Mapping[str, Any], e
     yield f"| cases that these make (points x faults that can happen there) | {reference['cases']:,} |"
     yield f"| points that were broken in at least one way | {len(points):,} |"
     yield f"| cases that were run | {len(cases):,} |"
-    yield f"| of these, the fault was made; in the others no run came to the point again | {len(made):,} |"
-    yield f"| all invariants held | {len(held):,} |"
-    yield f"| something was wrong | {len(cases) - len(held):,} |"
+    yield f"| the fault was made, and all invariants held | {len(held):,} |"
+    yield f"| something was wrong | {len(broken):,} |"
+    yield f"| no run came to the point again, and so nothing was broken | {missed:,} |"
     yield f"| cases in which a run failed before its kickoff, and a closing made up for it | {len(closed):,} |"
     yield f"| runs of the state machine in them | {sum(case['runs'] for case in cases):,} |"
     if left := reference["cases"] - len(cases):
@@ -89,9 +91,11 @@ def _summary(cases: Sequence[Mapping[str, Any]], reference: Mapping[str, Any], e
 
 def _table(cases: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "## By call\n"
-    yield "Cases that held of cases that were run. `-`: none was run; blank: can't happen there.\n"
+    yield "Cases that held of those whose fault was made. `-`: none was; blank: can't happen there.\n"
     tried: dict[tuple[str, str], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     for case in cases:
+        if not case["made"] and not case["wrong"]:
+            continue
         tried[case["function"], case["call"]][case["fault"]].append(not case["wrong"])
     function = ""
     for (of, call), by_fault in sorted(tried.items()):

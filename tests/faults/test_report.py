@@ -40,6 +40,14 @@ def test_cases_that_the_time_cut_are_counted_as_not_run() -> None:
     assert "1 cases were run, and 2 were **not**: the campaign was cut short." in page
 
 
+def test_a_case_whose_fault_was_not_made_is_not_said_to_have_held() -> None:
+    page = page_of([REFERENCE, line(Fault.DELAY) | {"made": False}, END])
+
+    assert "| the fault was made, and all invariants held | 0 |" in page
+    assert "| no run came to the point again, and so nothing was broken | 1 |" in page
+    assert "1/1" not in page
+
+
 def test_what_a_stack_leaked_is_told_though_every_case_held() -> None:
     page = page_of([REFERENCE, line(Fault.DELAY), {"leaked": ["5: /aws/lambda/x holds content"]}, END])
 
