@@ -19,6 +19,8 @@ ZSTD = zstd.compress(MANY, options={zstd.CompressionParameter.checksum_flag: 1})
 LONG_ROWS = (b"7," + b"A" * 500_000 + b",1815-12-10\n") * 160
 MORE = b"3,Mary,\n"
 
+BOMB = "the file unpacks to more than 500 times its size, as a decompression bomb does; if it is none, raise limits: max_ratio of the dataset"
+
 
 def bomb() -> bytes:
     """80 MB in about 80 KB; its rows are long, so that the test has few of them to index."""
@@ -117,16 +119,26 @@ CASES = (
     Case(
         "a decompression bomb of rows",
         bomb,
-        quarantines(
-            "the file unpacks to more than 500 times its size, as a decompression bomb does; if it is none, raise limits: max_ratio of the dataset"
-        ),
+        quarantines(BOMB),
         key="o.csv.gz",
     ),
     Case(
         "a decompression bomb of zeros",
         lambda: gzip.compress(bytes(100 * 2**20), mtime=0),
-        quarantines("there is a NUL byte on line 1: it is no text file, or one in UTF-16; write it as UTF-8"),
+        quarantines(BOMB),
         key="p.csv.gz",
+    ),
+    Case(
+        "a decompression bomb of short rows",
+        lambda: gzip.compress(b"id,name,born\n" + b"7,,\n" * 4_000_000, mtime=0),
+        quarantines(BOMB),
+        key="r.csv.gz",
+    ),
+    Case(
+        "short rows that are all the same, in a file that unpacks to less than 8 MiB",
+        gzip.compress(b"id,name,born\n" + b"7,,\n" * 5000, mtime=0),
+        loads(5000),
+        key="s.csv.gz",
     ),
     Case(
         "gzip of more than limits: max_uncompressed",
@@ -209,9 +221,7 @@ CASES = (
     Case(
         "a decompression bomb in bzip2",
         lambda: bz2.compress(b"id,name,born\n" + LONG_ROWS),
-        quarantines(
-            "the file unpacks to more than 500 times its size, as a decompression bomb does; if it is none, raise limits: max_ratio of the dataset"
-        ),
+        quarantines(BOMB),
         key="m.csv.bz2",
     ),
     Case("zstd", zstd.compress(TEXT), loads(2), key="a.csv.zst"),
@@ -298,9 +308,7 @@ CASES = (
     Case(
         "a decompression bomb in zstd",
         lambda: zstd.compress(b"id,name,born\n" + LONG_ROWS),
-        quarantines(
-            "the file unpacks to more than 500 times its size, as a decompression bomb does; if it is none, raise limits: max_ratio of the dataset"
-        ),
+        quarantines(BOMB),
         key="o.csv.zst",
     ),
     Case(

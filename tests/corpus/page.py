@@ -29,7 +29,7 @@ set per dataset, and are these by default:
 ```yaml
 limits:
   max_uncompressed: 10 GiB  # what a compressed file may unpack to
-  max_ratio: 500            # how many bytes each compressed byte may become, in a file that unpacks to over 64 MiB
+  max_ratio: 500            # how many bytes each compressed byte may become, in a file that unpacks to over 8 MiB
   max_row: 16 MiB           # the longest row, give or take the 256 KiB that are read at a time
 ```
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import bz2
-import gzip
+import io
 import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Protocol, cast
+from typing import IO, Protocol
 
 from penstock.model.datasets import Compression, FileLimits
 from penstock.model.errors import BadFileError
@@ -19,8 +19,15 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_RATIO_FROM = 64 * 2**20
-"""Unpacked bytes below which a file may be of any ratio: it can do no harm, and a short one of equal rows is honest."""
+_RATIO_FROM = 8 * 2**20
+"""Unpacked bytes below which a file may be of any ratio: a short one of equal rows is honest. So many are unpacked
+before the first is handed on, so that no row of a bomb is loaded or indexed; behind them, what the ratio allows."""
+
+_PIECE = 2**12
+"""Packed bytes that are unpacked at once: what is taken early counts in a bomb's favour."""
+
+_UNPACKED = 2**18
+"""Bytes."""
 
 
 def decompressed(stream: ByteStream, compression: Compression, limits: FileLimits = FileLimits()) -> ByteStream:  # noqa: B008 - frozen
@@ -34,21 +41,28 @@ def decompressed(stream: ByteStream, compression: Compression, limits: FileLimit
     if compression is Compression.NONE:
         return stream
     packed = _Buffered(stream)
-    if compression is Compression.GZIP:
-        return _Limited(_Gunzipped(packed), packed, limits)
     return _Limited(_Members(packed, _KINDS[compression]), packed, limits)
 
 
 class _Limited:
-    """What unpacks to more than the dataset allows is refused as soon as it has."""
+    """What unpacks to more than the dataset allows is refused as soon as it has, and before its beginning is read."""
 
     def __init__(self, unpacked: ByteStream, packed: _Buffered, limits: FileLimits) -> None:
         self._stream = unpacked
         self._packed = packed
         self._limits = limits
         self._unpacked = 0
+        self._ahead: IO[bytes] | None = None
 
     def read(self, size: int, /) -> bytes:
+        if self._ahead is None:
+            self._ahead = io.BytesIO()
+            while self._unpacked <= _RATIO_FROM and (data := self._unpack(_UNPACKED)):
+                self._ahead.write(data)
+            self._ahead.seek(0)
+        return self._ahead.read(size) or self._unpack(size)
+
+    def _unpack(self, size: int) -> bytes:
         data = self._stream.read(size)
         self._unpacked += len(data)
         limits = self._limits
@@ -62,27 +76,6 @@ class _Limited:
                 f"the file unpacks to more than {limits.max_ratio} times its size, as a decompression bomb does; if it "
                 "is none, raise limits: max_ratio of the dataset"
             )
-        return data
-
-
-class _Gunzipped:
-    def __init__(self, packed: _Buffered) -> None:
-        self._any = False
-        # GzipFile asks a file for nothing but read(n) while it reads forward.
-        self._file = gzip.GzipFile(fileobj=cast("IO[bytes]", packed), mode="rb")
-
-    def read(self, size: int, /) -> bytes:
-        try:
-            data = self._file.read1(size)
-        except EOFError:
-            raise _ends_early("gzip") from None
-        except gzip.BadGzipFile as error:
-            if "Not a gzipped file" not in str(error):
-                raise _wrong_checksum("gzip") from None
-            raise (_something_behind("gzip") if self._any else _is_none("gzip")) from None
-        except zlib.error:
-            raise _damaged("gzip") from None
-        self._any = self._any or bool(data)
         return data
 
 
@@ -107,6 +100,30 @@ class _Kind:
     new: Callable[[], _Decompressor]
     errors: type[Exception]
     fault: Callable[[Exception], BadFileError]
+    padded: bool = False
+    """Zeros may stand behind a member, as tapes have them."""
+
+
+class _GzipMember:
+    """zlib's reader of one member, in the shape that bz2 and zstd have."""
+
+    def __init__(self) -> None:
+        self._reader = zlib.decompressobj(wbits=31)
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._reader.decompress(self._reader.unconsumed_tail + data, max(max_length, 0))
+
+    @property
+    def eof(self) -> bool:
+        return self._reader.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._reader.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._reader.unused_data
 
 
 class _Members:
@@ -121,13 +138,14 @@ class _Members:
 
     def read(self, size: int, /) -> bytes:
         while (member := self._member or self._next()) is not None:
-            data = b""
-            if member.needs_input and not (data := self._packed.read(_Buffered.SIZE)):
-                raise _ends_early(self._kind.name)
+            hungry = member.needs_input
+            data = self._packed.read(_PIECE) if hungry else b""
             try:
                 unpacked = member.decompress(data, size)
             except self._kind.errors as error:
                 raise self._kind.fault(error) from None
+            if hungry and not (data or unpacked or member.eof):
+                raise _ends_early(self._kind.name)
             if member.eof:
                 self._packed.give_back(member.unused_data)
                 self._member = None
@@ -139,6 +157,10 @@ class _Members:
         """The next member's; None behind the last."""
         kind = self._kind
         begins = self._packed.read(self._length)
+        while kind.padded and not self._first and begins and not begins.strip(b"\0"):
+            rest = self._packed.read(_PIECE).lstrip(b"\0")
+            self._packed.give_back(rest)
+            begins = self._packed.read(self._length)
         first, self._first = self._first, False
         if not begins:
             return None
@@ -159,7 +181,12 @@ def _zstd_fault(error: Exception) -> BadFileError:
     return _damaged("zstd")
 
 
+def _gzip_fault(error: Exception) -> BadFileError:
+    return _wrong_checksum("gzip") if "incorrect" in str(error) and "check" in str(error) else _damaged("gzip")
+
+
 _KINDS = {
+    Compression.GZIP: _Kind("gzip", frozenset({b"\x1f\x8b\x08"}), _GzipMember, zlib.error, _gzip_fault, padded=True),
     Compression.BZIP2: _Kind("bzip2", frozenset({b"BZh"}), bz2.BZ2Decompressor, OSError, lambda _: _damaged("bzip2")),
     Compression.ZSTD: _Kind(
         "zstd",
@@ -193,7 +220,7 @@ def _something_behind(name: str) -> BadFileError:
 
 
 class _Buffered:
-    """Large reads below GzipFile's many small ones, each of which would else be a call into the HTTP client."""
+    """Large reads below many small ones, each of which would else be a call into the HTTP client."""
 
     SIZE = 2**18
 

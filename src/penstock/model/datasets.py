@@ -184,7 +184,7 @@ class FileLimits(_Model):
 
     max_uncompressed: Size = Field(10 * 2**30, description="Most bytes that a compressed file may unpack to.")
     max_ratio: Annotated[int, Field(gt=1)] = Field(
-        500, description="Most bytes that each compressed byte may unpack to, in a file that unpacks to over 64 MiB."
+        500, description="Most bytes that each compressed byte may unpack to, in a file that unpacks to over 8 MiB."
     )
     max_row: Annotated[Size, Field(ge=2**20, le=256 * 2**20)] = Field(
         16 * 2**20,
