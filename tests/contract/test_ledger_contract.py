@@ -1,4 +1,4 @@
-"""What settling relies on in a `Warehouse`, of the fake and of PostgreSQL: the ledger decides, once."""
+"""What settling relies on in a `Warehouse`, of the fake, PostgreSQL and Redshift: the ledger decides, once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.contract.redshift import BUCKET, RedshiftKit
 from tests.contract.warehouses import PostgresKit, dataset_of, load, rejects
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.warehouse import FakeWarehouse
@@ -39,20 +40,29 @@ class _Postgres(PostgresKit):
         return len(self.rows(dataset))
 
 
-@pytest.fixture(params=["fake", "postgres"])
+class _Redshift(RedshiftKit):
+    def count(self, dataset: Dataset) -> int:
+        return len(self.rows(dataset))
+
+
+@pytest.fixture(params=["fake", "postgres", "redshift"])
 def there(request: pytest.FixtureRequest) -> Iterator[Any]:
     if request.param == "fake":
         yield _Fake()
         return
     postgres = request.getfixturevalue("postgres")
-    kit = _Postgres(postgres.owner, postgres.loader)
+    kit = (
+        _Postgres(postgres.owner, postgres.loader)
+        if request.param == "postgres"
+        else _Redshift(lambda: postgres.superuser)
+    )
     yield kit
     kit.close()
 
 
 @pytest.fixture
 def store() -> FakeObjectStore:
-    return FakeObjectStore()
+    return FakeObjectStore(BUCKET)
 
 
 def made(there: Any, **changes: Any) -> tuple[Dataset, Warehouse]:
@@ -212,7 +222,7 @@ class _Anywhere(FakeObjectStore):
 
 
 def test_a_quarantine_of_a_lesser_retry_does_not_bind(there: Any) -> None:
-    store = _Anywhere()
+    store = _Anywhere(BUCKET)
     dataset, warehouse = made(there)
     arrival = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
     load(warehouse, dataset, store, arrival)
@@ -230,7 +240,7 @@ def test_a_quarantine_of_a_lesser_retry_does_not_bind(there: Any) -> None:
 
 
 def test_a_retry_that_fails_again_is_decided_once(there: Any) -> None:
-    store = _Anywhere()
+    store = _Anywhere(BUCKET)
     dataset, warehouse = made(there)
     arrival = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
     load(warehouse, dataset, store, arrival)
@@ -244,7 +254,7 @@ def test_a_retry_that_fails_again_is_decided_once(there: Any) -> None:
 
 
 def test_a_retry_of_what_is_loaded_adds_nothing(there: Any) -> None:
-    store = _Anywhere()
+    store = _Anywhere(BUCKET)
     dataset, warehouse = made(there)
     arrival = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
     load(warehouse, dataset, store, arrival)
@@ -257,7 +267,7 @@ def test_a_retry_of_what_is_loaded_adds_nothing(there: Any) -> None:
 
 
 def test_a_retried_version_does_not_replace_a_later_one(there: Any) -> None:
-    store = _Anywhere()
+    store = _Anywhere(BUCKET)
     dataset, warehouse = made(there, on_overwrite="replace")
     older = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
     later = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from tests.conftest import Postgres
-from tests.contract.warehouses import Kit, PostgresKit, RedshiftKit, dataset_of, load, rejects
+from tests.contract.redshift import BUCKET, RedshiftKit
+from tests.contract.warehouses import Kit, PostgresKit, dataset_of, load, rejects
 from tests.fakes.object_store import FakeObjectStore
 
 from penstock.model.arrivals import Arrival
@@ -27,7 +28,9 @@ from penstock.model.streams import ByteStream
 def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
     postgres: Postgres = request.getfixturevalue("postgres")
     made = (
-        PostgresKit(postgres.owner, postgres.loader) if request.param == "postgres" else RedshiftKit(postgres.superuser)
+        PostgresKit(postgres.owner, postgres.loader)
+        if request.param == "postgres"
+        else RedshiftKit(lambda: postgres.superuser)
     )
     yield made
     made.close()
@@ -35,7 +38,7 @@ def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
 
 @pytest.fixture
 def store() -> FakeObjectStore:
-    return FakeObjectStore()
+    return FakeObjectStore(BUCKET)
 
 
 class _Breaks(FakeObjectStore):
@@ -476,7 +479,7 @@ def test_batches_that_overlap_and_run_at_once_load_each_file_once(kit: Kit, stor
 def test_a_stream_that_breaks_off_leaves_nothing_and_can_be_tried_again(kit: Kit) -> None:
     dataset = dataset_of()
     kit.apply(dataset)
-    store = _Breaks()
+    store = _Breaks(BUCKET)
     files = [store.put(f"incoming/{dataset.prefix}{number}.csv", CLEAN) for number in range(2)]
     with pytest.raises(TransientError, match="reset"):
         load(kit.warehouse, dataset, store, *files)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
-from tests.contract.engines import client
-from tests.fakes.object_store import FakeObjectStore
 
 from penstock.adapters.postgres import PostgresSchema, PostgresWarehouse
-from penstock.adapters.redshift import DataApi, Endpoint, RedshiftSchema, RedshiftWarehouse
-from penstock.local.redshift import DataApiServer, Statements, prepare
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset, Table
 from penstock.model.outcomes import LoadOutcome, Reject
@@ -22,6 +18,8 @@ from penstock.model.plans import Batch
 from penstock.ports import LoadProgress, ObjectStore, Warehouse
 
 _numbers = itertools.count(1)
+_SESSION = uuid.uuid4().hex[:6]
+"""A warehouse that outlives the session has the tables of earlier ones."""
 
 
 class Kit(Protocol):
@@ -42,45 +40,6 @@ class Kit(Protocol):
     def arrivals_of(self, dataset: Dataset) -> list[str]:
         """The arrival id of each row of the table."""
         ...
-
-
-class RedshiftKit:
-    """On the stand-in for the Data API, whose S3 is whatever store a test loads from."""
-
-    def __init__(self, superuser: str) -> None:
-        self._database = prepare(superuser)
-        self._store: FakeObjectStore = FakeObjectStore()
-        self._stack = ExitStack()
-        server = DataApiServer(Statements(self._database, lambda _, key: self._store.content(key)))
-        self._client = client("redshift-data", self._stack.enter_context(server.serving()))
-        self.warehouse: Warehouse = self.another()
-
-    def another(self) -> Warehouse:
-        kit = self
-
-        class Loading(RedshiftWarehouse):
-            def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
-                assert isinstance(store, FakeObjectStore)
-                kit._store = self._store = store
-                return super().begin(batch, dataset, store)
-
-        return Loading(self._api("penstock_loader"), "default", self._store)
-
-    def apply(self, dataset: Dataset) -> None:
-        RedshiftSchema(self._api("penstock_owner"), "penstock_loader").apply([dataset])
-
-    def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
-        return _select(self._database, dataset, [column.name for column in dataset.columns])
-
-    def arrivals_of(self, dataset: Dataset) -> list[str]:
-        """As far as they are told apart: rows of one COPY of many files by how many each has brought."""
-        return [arrival for arrival, rows in self.warehouse.rows_by_arrival(dataset) for _ in range(rows)]
-
-    def close(self) -> None:
-        self._stack.close()
-
-    def _api(self, user: str) -> DataApi:
-        return DataApi(self._client, Endpoint("dev", cluster="local", db_user=user))
 
 
 class PostgresKit:
@@ -121,7 +80,7 @@ def _select(conninfo: str, dataset: Dataset, columns: Sequence[str]) -> list[tup
 
 def dataset_of(columns: Sequence[dict[str, Any]] = (), **changes: Any) -> Dataset:
     """A dataset with a table of its own: unless told otherwise `id` (required), `name` and `delay`."""
-    name = f"things_{next(_numbers)}"
+    name = f"things_{_SESSION}_{next(_numbers)}"
     plain = (
         {"name": "id", "type": "integer", "required": True},
         {"name": "name", "type": "text"},

@@ -1,0 +1,131 @@
+"""Redshift under the contract: the stand-in, or a real one where PENSTOCK_REDSHIFT_WORKGROUP or _CLUSTER is set.
+
+The real one takes wiring's own variables, and PENSTOCK_REDSHIFT_BUCKET: a bucket that its COPY role may read. The role
+that tests run as owns the tables. What is staged is written there; tables `things_…` are left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import boto3
+from psycopg import sql
+from tests.contract.engines import client
+from tests.fakes.object_store import FakeObjectStore
+
+from penstock.adapters.redshift import DataApi, Endpoint, RedshiftSchema, RedshiftWarehouse
+from penstock.local.redshift import DataApiServer, Statements, prepare
+from penstock.model.datasets import ColumnType, Dataset, Table
+from penstock.model.plans import Batch
+from penstock.ports import LoadProgress, Move, ObjectStore, Warehouse
+
+REAL = {
+    name: os.environ.get(f"PENSTOCK_REDSHIFT_{name.upper()}", "")
+    for name in ("workgroup", "cluster", "db_user", "bucket")
+}
+BUCKET = REAL["bucket"] or "landing"
+
+_FROM_TEXT: dict[ColumnType, Callable[[str], Any]] = {
+    ColumnType.NUMERIC: Decimal,
+    ColumnType.DATE: date.fromisoformat,
+    ColumnType.TIMESTAMP: datetime.fromisoformat,
+    ColumnType.TIMESTAMPTZ: datetime.fromisoformat,
+    ColumnType.JSON: json.loads,
+}
+"""What the Data API gives as a text."""
+
+
+class RedshiftKit:
+    """The stand-in reads whatever store a test loads from; the real one reads S3, where the same is written."""
+
+    def __init__(self, superuser: Callable[[], str]) -> None:
+        self._store: ObjectStore = FakeObjectStore(BUCKET)
+        self._stack = ExitStack()
+        self._is_real = bool(REAL["workgroup"] or REAL["cluster"])
+        if self._is_real:
+            self._client: Any = boto3.client("redshift-data")
+        else:
+            server = DataApiServer(Statements(prepare(superuser()), self._read))
+            self._client = client("redshift-data", self._stack.enter_context(server.serving()))
+        self.warehouse: Warehouse = self.another()
+
+    def another(self) -> Warehouse:
+        kit = self
+
+        class Loading(RedshiftWarehouse):
+            def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
+                kit._store = self._store = _InS3(store) if kit._is_real else store
+                return super().begin(batch, dataset, self._store)
+
+        role = os.environ.get("PENSTOCK_REDSHIFT_COPY_ROLE", "default")
+        return Loading(self._api("penstock_loader"), role, self._store)
+
+    def apply(self, dataset: Dataset) -> None:
+        RedshiftSchema(self._api("penstock_owner"), "" if self._is_real else "penstock_loader").apply([dataset])
+
+    def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
+        table = dataset.table or Table(name="none")
+        statement = sql.SQL("SELECT {} FROM {}").format(
+            sql.SQL(", ").join(sql.Identifier(column.name) for column in dataset.columns),
+            sql.Identifier(table.schema_name, table.name),
+        )
+        readers = [_FROM_TEXT.get(column.type) for column in dataset.columns]
+        return [
+            tuple(
+                read(value) if read and value is not None else value for read, value in zip(readers, row, strict=True)
+            )
+            for row in self._api("penstock_owner").query(statement.as_string(), "read the rows of a test")
+        ]
+
+    def arrivals_of(self, dataset: Dataset) -> list[str]:
+        """As far as they are told apart: rows of one COPY of many files by how many each has brought."""
+        return [arrival for arrival, rows in self.warehouse.rows_by_arrival(dataset) for _ in range(rows)]
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _read(self, bucket: str, key: str) -> bytes:
+        assert bucket == BUCKET
+        assert isinstance(self._store, FakeObjectStore)
+        return self._store.content(key)
+
+    def _api(self, user: str) -> DataApi:
+        if not self._is_real:
+            return DataApi(self._client, Endpoint("dev", cluster="local", db_user=user))
+        known = {name: value for name, value in REAL.items() if name != "bucket"}
+        secret = os.environ.get("PENSTOCK_WAREHOUSE_SECRET_ARN", "")
+        database = os.environ.get("PENSTOCK_REDSHIFT_DATABASE", "dev")
+        return DataApi(self._client, Endpoint(database, secret_arn=secret, **known))
+
+
+class _InS3:
+    """A store whose own documents and copies are written to S3 as well."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store: Any = store
+        self._s3 = boto3.client("s3")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def copy(self, copies: Sequence[Move]) -> None:
+        self._store.copy(copies)
+        for copy in copies:
+            self._put(copy.to)
+
+    def put_json(self, key: str, document: Any) -> None:
+        self._store.put_json(key, document)
+        self._put(key)
+
+    def put_lines(self, key: str, lines: Iterable[bytes]) -> None:
+        self._store.put_lines(key, lines)
+        self._put(key)
+
+    def _put(self, key: str) -> None:
+        self._s3.put_object(Bucket=BUCKET, Key=key, Body=self._store.content(key))
