@@ -9,7 +9,8 @@ from io import BytesIO
 from typing import Any
 
 import boto3
-from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from penstock.adapters.s3 import S3ObjectStore
@@ -33,7 +34,7 @@ class _S3:
     """Answers in place of the network; keeps what was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[AWSRequest] = []
+        self.asked: list[Any] = []
         self.client = boto3.client(
             "s3",
             "eu-west-1",
@@ -43,14 +44,14 @@ class _S3:
         )
         self.client.meta.events.register("before-send.s3", self._answer)
 
-    def _answer(self, request: AWSRequest, **_: Any) -> AWSResponse:
+    def _answer(self, request: Any, **_: Any) -> Any:
         self.asked.append(request)
         body = "<Result/>"
         if request.method == "GET" and "encoding-type=url" in request.url:
             body = _listing(KEYS)
         elif request.method == "GET":
             body = _listing(["not asked for url encoding"])
-        return AWSResponse(request.url, 200, {"Content-Type": "application/xml"}, _Raw(body.encode()))
+        return AWSResponse(request.url, 200, HTTPHeaders(), _Raw(body.encode()))
 
 
 def _listing(keys: Any) -> str:
