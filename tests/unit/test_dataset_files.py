@@ -74,7 +74,21 @@ def test_the_repository_s_own_datasets_load() -> None:
             "flights.yaml:8: columns.1.type: stands here again; line 7",
         ),
         ("format: csv", "format: [csv", "is no YAML: "),
-        ("format: csv", "format: csv\nkick_off: {}", "flights.yaml:4: kick_off: name exactly one of data_pipeline"),
+        ("format: csv", "format: csv\nkick_off: {}", "flights.yaml:4: kick_off: name exactly one of"),
+        *(
+            ("index: {name: flights, fields: [dest]}", new, f"flights.yaml:9: upsert{words}")
+            for new, words in (
+                ("upsert: {key: [city], order_by: year}", ".key.0: city is no column of the dataset"),
+                ("upsert: {key: [year], order_by: year}", ".key.0: year can be null, and null has no order"),
+                ("upsert: {key: [], order_by: year}", ".key: "),
+                ("upsert: {key: [year]}", ".order_by: is missing"),
+            )
+        ),
+        (
+            "batch:",
+            "upsert: {key: [year], order_by: year}\nbatch:",
+            "flights.yaml:10: upsert: the documents of replaced",
+        ),
         ("format: csv", 'format: csv\ncsv: {delimiter: "\\""}', "flights.yaml:4: csv: delimiter, quote and escape"),
         ("format: csv", "format: csv\ninfer: true", "flights.yaml:4: infer: name the columns, or set infer: true"),
         ("format: csv", "format: csv\nnull_markers: []", "flights.yaml:4: null_markers: null_markers names at least"),

@@ -144,6 +144,21 @@ def test_the_statements_are_those_of_the_load(tmp_path: Path) -> None:
     assert any("NOT IN ('', 'NA')" in one for one in texts)
 
 
+def test_the_statements_of_an_upsert_are_those_of_its_merge(tmp_path: Path) -> None:
+    columns = [{"name": name, "type": "integer", "required": True} for name in ("id", "at")]
+    found = told(tmp_path, b"id,at\n1,1\n", of=dataset(columns=columns, upsert={"key": ["id"], "order_by": "at"}))
+
+    statements = statements_of(found.dataset, found.order)
+
+    [copy] = [one for one in statements if one.startswith("COPY")]
+    [merge] = [one for one in statements if "ON CONFLICT" in one and "penstock.load " not in one.partition("(")[0]]
+    assert copy.startswith('COPY "pg_temp"."penstock_upsert" ("id", "at") FROM STDIN')
+    assert merge.startswith('INSERT INTO "public"."things" AS t ("id", "at") SELECT')
+    assert "'<arrival id>'::uuid" in merge
+    assert statements.index(copy) < statements.index(merge)
+    assert "the greatest at stays" in rules_of(found.dataset)[0]
+
+
 @pytest.mark.parametrize(("how", "words"), [("append", "adds"), ("replace", "place"), ("refuse", "quarantined")])
 def test_the_rule_for_another_version_is_the_dataset_s(how: str, words: str) -> None:
     assert words in rules_of(dataset(on_overwrite=how))[0]

@@ -256,6 +256,16 @@ def test_a_row_that_is_gone_and_one_too_many_are_told_with_both_numbers(world: W
     assert "2 rows, and public.things has 3" in told[more.id]
 
 
+def test_merged_rows_that_others_took_the_place_of_are_none_too_few() -> None:
+    columns = [{"name": "id", "type": "integer", "required": True}, {"name": "name", "type": "text", "required": True}]
+    world = World(of=dataset(columns=columns, index=None, upsert={"key": ["id"], "order_by": "name"}))
+    fewer, more = world.done("fewer.csv"), world.done("more.csv")
+    world.warehouse.lose_row(world.of, fewer)
+    world.warehouse.add_rows(world.of, more)
+
+    assert world.kinds() == {more.id: {Kind.ROWS}}
+
+
 def test_rows_of_an_arrival_that_the_ledger_does_not_know(world: World) -> None:
     stranger = FakeObjectStore("elsewhere").put("a.csv", GOOD)
     world.warehouse.add_rows(world.of, stranger, 3)

@@ -280,6 +280,9 @@ def rules_of(dataset: Dataset) -> Sequence[str]:
         "replace": "Another version of its key takes the place of these rows, in one transaction.",
         "refuse": "Another version of its key with other content is quarantined.",
     }[str(dataset.on_overwrite)]
+    if dataset.upsert:
+        key = ", ".join(dataset.upsert.key)
+        overwrite = f"Of rows equal in {key}, the one with the greatest {dataset.upsert.order_by} stays."
     if dataset.table is None:
         return ["The same bytes put again under its key make the same documents: nothing is added."]
     return [overwrite, "The same bytes put again under its key are a duplicate: nothing is added."]

@@ -146,7 +146,9 @@ class Judge:
                     f"ledger has lost rows: do not put the file again, that would double its rows. {rebuild}",
                 )
             return
-        if seen.rows != seen.expected_rows:
+        # Of merged rows others may have taken the place since.
+        wrong = seen.rows > seen.expected_rows if dataset.upsert else seen.rows != seen.expected_rows
+        if wrong:
             yield self._rows(seen, entry, table, rebuild)
         yield from self._place(seen, entry)
         settled = seen.place in (PROCESSED, FAILED)

@@ -174,6 +174,13 @@ class Index(_Model):
     fields: tuple[Name, ...] = Field((), description="Columns that become fields. None: all of them.")
 
 
+class Upsert(_Model):
+    """Rows with the same key are one row of the table: the newest, whatever order they were loaded in."""
+
+    key: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(description="Columns that identify a row.")
+    order_by: Name = Field(description="A row takes another's place where it is greater here; of equals the later put.")
+
+
 class BatchLimits(_Model):
     max_files: Annotated[int, Field(gt=0, le=1000)] = Field(100, description="Most files worked as one batch.")
     max_bytes: Size = Field(256 * 2**20, description="Most bytes, as they lie in S3, worked as one batch.")
@@ -261,6 +268,7 @@ class Dataset(_Model):
     expect_every: Duration | None = Field(None, description="An alarm rings when nothing arrives for so long, as 1h.")
     kick_off: KickOff | None = None
     on_overwrite: OnOverwrite = Field(OnOverwrite.APPEND, description="What a key put again with other content does.")
+    upsert: Upsert | None = Field(None, description="Merge rows by key into the table, in place of adding them.")
     max_reject_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Share of a file's rows that may be rejected; above it the file is quarantined whole."
     )
@@ -305,7 +313,28 @@ class Dataset(_Model):
                 for number, name in enumerate(names):
                     if name not in known:
                         raise MisplacedError(f"{name} is no column of the dataset", "index", part, number)
+        if self.upsert:
+            self._check_upsert(self.upsert)
         return self
+
+    def _check_upsert(self, upsert: Upsert) -> None:
+        if self.table is None:
+            raise MisplacedError("rows are merged into a table, and the dataset has none", "upsert")
+        if self.index is not None:
+            raise MisplacedError("the documents of replaced rows would stay: leave out index, or upsert", "upsert")
+        if self.on_overwrite is OnOverwrite.REPLACE:
+            raise MisplacedError("replace would delete rows by file, and upsert keeps them by key", "on_overwrite")
+        by_name = {column.name: column for column in self.columns}
+        wanted = [(("key", number), name) for number, name in enumerate(upsert.key)]
+        for at, name in [*wanted, (("order_by",), upsert.order_by)]:
+            if not self.columns:
+                break  # They are inferred, and checked then.
+            if name not in by_name:
+                raise MisplacedError(f"{name} is no column of the dataset", "upsert", *at)
+            if not by_name[name].required:
+                raise MisplacedError(f"{name} can be null, and null has no order: say required: true", "upsert", *at)
+            if by_name[name].type is ColumnType.JSON:
+                raise MisplacedError(f"{name} is JSON, which has no order", "upsert", *at)
 
     @property
     def document_columns(self) -> tuple[Column, ...]:

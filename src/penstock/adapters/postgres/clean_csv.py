@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
-from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
+from penstock.adapters.postgres.column_types import names, sql_type
 from penstock.adapters.postgres.connection import Session
 from penstock.adapters.postgres.csv_body import csv_body
 from penstock.adapters.postgres.date_words import without_date_words
+from penstock.adapters.postgres.upsert import landing_of
 from penstock.model.datasets import Column, Csv, Dataset
 from penstock.model.dates import has_times
 from penstock.model.streams import ByteStream
@@ -34,7 +35,7 @@ def copy_csv(session: Session, stream: ByteStream, dataset: Dataset) -> int:
 def copy_statement(dataset: Dataset, columns: Sequence[Column]) -> sql.Composed:
     """What takes a clean file whose columns are in this order."""
     null = sql.SQL("NULL {}, FORCE_NULL ({})").format(dataset.null_markers[0], names(columns))
-    return _statement(identifier(table_of(dataset)), columns, _options(dataset.csv, null))
+    return _statement(landing_of(dataset), columns, _options(dataset.csv, null))
 
 
 def copy_takes(dataset: Dataset) -> bool:
@@ -59,9 +60,7 @@ def _copy_by_text(session: Session, dataset: Dataset, columns: Sequence[Column],
         for column in columns
     )
     rows = connection.execute(
-        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
-            identifier(table_of(dataset)), names(columns), values, stage
-        )
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(landing_of(dataset), names(columns), values, stage)
     ).rowcount
     connection.execute(sql.SQL("DROP TABLE {}").format(stage))
     return rows

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import psycopg
 from psycopg import sql
 
-from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
+from penstock.adapters.postgres.column_types import names, sql_type
 from penstock.adapters.postgres.connection import Session
 from penstock.adapters.postgres.csv_body import CHUNK, RowLength, UnclearError, filled
 from penstock.adapters.postgres.judge import says_word
+from penstock.adapters.postgres.upsert import landing_of
 from penstock.model.datasets import Column, ColumnType, Dataset, Format
 from penstock.model.dates import TIMES, says_a_word
 from penstock.model.rows import rows
@@ -42,7 +43,7 @@ def copy_json(session: Session, stream: ByteStream, dataset: Dataset) -> int:
 def _by_orjson(session: Session, stream: ByteStream, dataset: Dataset) -> int:
     texts = [place for place, column in enumerate(dataset.columns) if column.type is ColumnType.TEXT]
     times = [place for place, column in enumerate(dataset.columns) if column.type in TIMES]
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(identifier(table_of(dataset)), names(dataset.columns))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(landing_of(dataset), names(dataset.columns))
     with session.connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
             write = copy.write_row
@@ -78,7 +79,7 @@ def _by_database(session: Session, stream: ByteStream, dataset: Dataset) -> int:
         _stage_lines(session, stream, dataset)
     done = connection.execute(
         sql.SQL("INSERT INTO {} ({}) SELECT {} FROM pg_temp.penstock_lines, {} WHERE line IS NOT NULL").format(
-            identifier(table_of(dataset)),
+            landing_of(dataset),
             names(dataset.columns),
             sql.SQL(", ").join(map(_checked, dataset.columns)),
             record(sql.SQL("line"), dataset, typed=True),

@@ -17,6 +17,7 @@ from penstock.adapters.postgres.errors import is_row_fault, words
 from penstock.adapters.postgres.judge import Judge
 from penstock.adapters.postgres.ledger import Earlier, Ledger
 from penstock.adapters.postgres.repair import Repaired, TooManyRejectsError, repair
+from penstock.adapters.postgres.upsert import create_stage, merge
 from penstock.model.arrivals import Arrival
 from penstock.model.compression import decompressed
 from penstock.model.datasets import Dataset, Format, OnOverwrite
@@ -76,9 +77,10 @@ class FileLoader:
         try:
             with connection.transaction(), self.store.open(arrival) as stream:
                 self._begin(arrival, replaced)
-                return Repaired(
-                    copy(self.session, decompressed(stream, compression, self.dataset.limits), self.dataset), 0
-                )
+                body = decompressed(stream, compression, self.dataset.limits)
+                loaded = Repaired(copy(self.session, body, self.dataset), 0)
+                self._merge(arrival)
+                return loaded
         except UnclearError:
             pass
         except psycopg.Error as error:
@@ -88,7 +90,9 @@ class FileLoader:
             with connection.transaction(), self.store.open(arrival) as stream:
                 self._begin(arrival, replaced)
                 body = decompressed(stream, compression, self.dataset.limits)
-                return repair(self.session, self.judge, body, self.dataset, arrival)
+                loaded = repair(self.session, self.judge, body, self.dataset, arrival)
+                self._merge(arrival)
+                return loaded
         except psycopg.Error as error:
             if not is_row_fault(error):
                 raise
@@ -107,6 +111,8 @@ class FileLoader:
             " set_config('DateStyle', %s, true)",
             (arrival.id, milliseconds(self.session.check()), f"ISO, {self.dataset.date_order.upper()}"),
         )
+        if self.dataset.upsert:
+            self.session.connection.execute(create_stage(self.dataset))
         if replaced:
             self.session.connection.execute(
                 sql.SQL("DELETE FROM {} WHERE penstock_arrival = ANY(%s::uuid[])").format(
@@ -114,3 +120,7 @@ class FileLoader:
                 ),
                 (list(replaced),),
             )
+
+    def _merge(self, arrival: Arrival) -> None:
+        if self.dataset.upsert:
+            merge(self.session, self.dataset, self.dataset.upsert, arrival)

@@ -14,9 +14,10 @@ from typing import Any
 from psycopg import sql
 
 from penstock.adapters.postgres.clean_json import record
-from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
+from penstock.adapters.postgres.column_types import names, sql_type, table_of
 from penstock.adapters.postgres.connection import Session
 from penstock.adapters.postgres.judge import Judge, staged
+from penstock.adapters.postgres.upsert import landing_of
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset, Format
 from penstock.model.errors import BadFileError
@@ -148,7 +149,7 @@ def _insert(session: Session, dataset: Dataset) -> None:
     )
     session.connection.execute(
         sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
-            identifier(table_of(dataset)), names(dataset.columns), values, _STAGE
+            landing_of(dataset), names(dataset.columns), values, _STAGE
         )
     )
 

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from penstock.adapters.postgres.clean_csv import copy_statement, copy_takes
 from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
+from penstock.adapters.postgres.upsert import LOCK, create_stage, landing_of, merge_statement
 from penstock.model.datasets import Column, Dataset, Format, OnOverwrite
 
 ARRIVAL = "<arrival id>"
@@ -32,7 +33,9 @@ def statements_of(dataset: Dataset, columns: Sequence[Column]) -> list[str]:
         sql.SQL("SAVEPOINT <the file's>"),
         lineage,
         *([replaced.format(identifier(table))] if dataset.on_overwrite is OnOverwrite.REPLACE else []),
+        *([create_stage(dataset)] if dataset.upsert else []),
         *_copies(dataset, columns),
+        *_merged(dataset),
         sql.SQL("RELEASE <the file's>"),
         decide,
         sql.SQL("COMMIT"),
@@ -40,8 +43,16 @@ def statements_of(dataset: Dataset, columns: Sequence[Column]) -> list[str]:
     return [step.as_string() for step in steps]
 
 
+def _merged(dataset: Dataset) -> list[sql.Composable]:
+    if dataset.upsert is None:
+        return []
+    text = merge_statement(dataset, dataset.upsert).as_string()
+    given = {"modified": "'<when it was put>'", "arrival": f"'{ARRIVAL}'", "target": f"'{table_of(dataset).qualified}'"}
+    return [LOCK.format(sql.Literal(table_of(dataset).qualified)), sql.SQL(text % given)]
+
+
 def _copies(dataset: Dataset, columns: Sequence[Column]) -> list[sql.Composable]:
-    table = identifier(table_of(dataset))
+    table = landing_of(dataset)
     if dataset.format is Format.CSV and copy_takes(dataset):
         return [copy_statement(dataset, columns)]
     if dataset.format is Format.CSV:

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from penstock.adapters.postgres.column_types import identifier, sql_type, table_of
 from penstock.adapters.postgres.connection import Connection
-from penstock.model.datasets import LINEAGE, Column, Dataset, OnOverwrite
+from penstock.model.datasets import LINEAGE, Column, Dataset, OnOverwrite, Upsert
 from penstock.model.errors import PermanentError
 
 _NO_ARRIVAL = "00000000-0000-0000-0000-000000000000"
@@ -46,9 +46,13 @@ class TargetTable:
         else:
             self._create()
             done.append(f"created table {self._table.qualified}")
+        rights = "SELECT, INSERT"
         if self._dataset.on_overwrite is OnOverwrite.REPLACE:
             done += self._index()
-        rights = "SELECT, INSERT, DELETE" if self._dataset.on_overwrite is OnOverwrite.REPLACE else "SELECT, INSERT"
+            rights += ", DELETE"
+        if self._dataset.upsert:
+            done += self._key(self._dataset.upsert)
+            rights += ", UPDATE"
         self._run(f"GRANT {rights} ON {{}} TO {{}}", self._sql, sql.Identifier(self._loader))
         return done
 
@@ -134,6 +138,25 @@ class TargetTable:
             return []
         self._run("CREATE INDEX {} ON {} (penstock_arrival)", sql.Identifier(name), self._sql)
         return [f"created index {name} on table {self._table.qualified}"]
+
+    def _key(self, upsert: Upsert) -> list[str]:
+        """What rows are merged by. Its name is the database's: a table may have had another key."""
+        there = self._connection.execute(
+            "SELECT EXISTS (SELECT FROM pg_index AS i WHERE indrelid = %s::regclass AND indisunique AND indisvalid"
+            " AND indpred IS NULL AND indexprs IS NULL AND %s::text[] = ARRAY(SELECT attname::text FROM pg_attribute"
+            ' WHERE attrelid = indrelid AND attnum = ANY(indkey[:indnkeyatts - 1]) ORDER BY attname COLLATE "C"))',
+            (self._sql.as_string(), sorted(upsert.key)),
+        ).fetchone()
+        if there and there[0]:
+            return []
+        key = ", ".join(upsert.key)
+        try:
+            self._run("CREATE UNIQUE INDEX ON {} ({})", self._sql, sql.SQL(", ").join(map(sql.Identifier, upsert.key)))
+        except psycopg.errors.UniqueViolation:
+            raise self._refused(
+                f"holds rows that are equal in {key}, and the dataset says upsert by it. Delete all but one of each"
+            ) from None
+        return [f"created a unique index on {key} of table {self._table.qualified}"]
 
     def _columns(self) -> dict[str, _There]:
         kind = self._connection.execute(

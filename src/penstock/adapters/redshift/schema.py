@@ -91,6 +91,11 @@ class RedshiftSchema:
         done = [] if "penstock.load" in there else ["created the load ledger penstock.load"]
         statements = [*OWN, *self._granted(_GRANTS)]
         for dataset in wanted:
+            if dataset.upsert:
+                raise PermanentError(
+                    f"dataset {dataset.name} says upsert, which Penstock does on PostgreSQL alone as yet: on Redshift "
+                    "its rows would be added. Leave upsert out, or use another warehouse. Nothing was changed"
+                )
             if dataset.table is not None:
                 statements += self._table(dataset, there.get(dataset.table.qualified), done)
         for page in pages(statements, MAX_STATEMENTS):

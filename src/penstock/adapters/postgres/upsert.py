@@ -1,0 +1,90 @@
+"""A dataset with `upsert`: its files are copied into a stage, and merged by key into the table.
+
+Which row of a key stays is a matter of the rows alone, and of the arrivals that they came from: `order_by`, then when
+the arrival was put, then its id, then the row's place in its file. So any order of loading ends in the same table.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
+from penstock.adapters.postgres.connection import Connection, Session, milliseconds
+from penstock.model.arrivals import Arrival
+from penstock.model.datasets import LINEAGE, Dataset, Upsert
+
+STAGE = sql.Identifier("pg_temp", "penstock_upsert")
+
+LOCK = sql.SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))")
+"""One merge into a table at a time, until its transaction ends: two that met in the same keys in another order would
+wait for each other, and one could not see the ledger row of the arrival whose row it meets."""
+
+
+def landing_of(dataset: Dataset) -> sql.Identifier:
+    """Where a file's rows are written to: the table, or the stage that is merged into it."""
+    return STAGE if dataset.upsert else identifier(table_of(dataset))
+
+
+def create_stage(dataset: Dataset) -> sql.Composed:
+    """The dataset's columns, and the row's place in its file."""
+    columns = [
+        sql.SQL("{} {}{}").format(
+            sql.Identifier(column.name), sql_type(column), sql.SQL(" NOT NULL" if column.required else "")
+        )
+        for column in dataset.columns
+    ]
+    place = sql.SQL("penstock_place bigint GENERATED ALWAYS AS IDENTITY")
+    return sql.SQL("CREATE TEMPORARY TABLE penstock_upsert ({}) ON COMMIT DROP").format(
+        sql.SQL(", ").join([*columns, place])
+    )
+
+
+def insert(dataset: Dataset, upsert: Upsert, rows: sql.Composable, newer: sql.Composable) -> sql.Composed:
+    """`rows` gives the dataset's columns; of a key that is there, the row is replaced where `newer` holds."""
+    columns = [*(column.name for column in dataset.columns), *LINEAGE]
+    return sql.SQL("INSERT INTO {} AS t ({}) {} ON CONFLICT ({}) DO UPDATE SET {} WHERE {}").format(
+        identifier(table_of(dataset)),
+        names(dataset.columns),
+        rows,
+        _key(upsert),
+        sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in columns),
+        newer,
+    )
+
+
+def merge_statement(dataset: Dataset, upsert: Upsert) -> sql.Composed:
+    """Its parameters are the arrival's `modified` and `arrival`, and the table's name as `target`."""
+    order = sql.Identifier(upsert.order_by)
+    last_of_each = sql.SQL(
+        "SELECT {} FROM (SELECT DISTINCT ON ({key}) * FROM {} ORDER BY {key}, {} DESC, penstock_place DESC) AS s"
+    ).format(names(dataset.columns), STAGE, order, key=_key(upsert))
+    newer = sql.SQL(
+        "EXCLUDED.{0} > t.{0} OR EXCLUDED.{0} = t.{0} AND (%(modified)s::timestamptz, %(arrival)s::uuid) > (coalesce("
+        "(SELECT l.modified FROM penstock.load AS l WHERE l.target = %(target)s AND l.arrival = t.penstock_arrival),"
+        " '-infinity'), t.penstock_arrival)"
+    ).format(order)
+    return insert(dataset, upsert, last_of_each, newer)
+
+
+def merge(session: Session, dataset: Dataset, upsert: Upsert, arrival: Arrival) -> None:
+    """Raises psycopg's errors where the table refuses a row that its stage took."""
+    connection = session.connection
+    target = table_of(dataset).qualified
+    _wait_for_turn(connection, target, session.check())
+    connection.execute(
+        merge_statement(dataset, upsert), {"modified": arrival.modified, "arrival": arrival.id, "target": target}
+    )
+    connection.execute(sql.SQL("DROP TABLE {}").format(STAGE))
+
+
+def _wait_for_turn(connection: Connection, target: str, seconds: float) -> None:
+    """As long as the batch may take at all: whoever holds it is at work, and not at fault."""
+    row = connection.execute("SELECT current_setting('lock_timeout')").fetchone()
+    set_timeout = "SELECT set_config('lock_timeout', %s, true)"
+    connection.execute(set_timeout, (milliseconds(seconds),))
+    connection.execute(LOCK.format(target))
+    connection.execute(set_timeout, row)
+
+
+def _key(upsert: Upsert) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, upsert.key))
