@@ -247,6 +247,31 @@ def test_a_batch_of_long_keys_stays_within_the_apis_limits(standin: Standin) -> 
     assert {outcomes[file.id].verdict for file in many} == {Verdict.QUARANTINED}
 
 
+def test_more_rows_than_an_answer_holds_are_fetched_page_by_page(standin: Standin) -> None:
+    api = DataApi(standin.client, Endpoint("dev", workgroup="local"))
+
+    rows = list(api.query("SELECT n, CAST(n AS VARCHAR), NULL FROM generate_series(1, 2500) AS n", "count"))
+
+    assert rows == [(n, str(n), None) for n in range(1, 2501)]
+
+
+def test_more_statements_than_the_api_takes_are_refused(standin: Standin) -> None:
+    api = DataApi(standin.client, Endpoint("dev", workgroup="local"))
+
+    with pytest.raises(PermanentError, match="at most 40"):
+        api.run(["SELECT 1"] * 41, "count")
+
+
+def test_one_statement_that_fails_undoes_those_before_it(standin: Standin) -> None:
+    dataset = standin.dataset()
+    insert = f"INSERT INTO {dataset.name} (id, penstock_arrival) VALUES (1, 'x')"
+
+    ended = DataApi(standin.client, Endpoint("dev", workgroup="local")).run([insert, "SELECT 1 / 0"], "try")
+
+    assert (ended.status, ended.failed) == ("FAILED", 1)
+    assert standin.counts(dataset) == {}
+
+
 def test_an_endpoint_is_serverless_or_a_cluster_with_a_user() -> None:
     with pytest.raises(PermanentError):
         Endpoint("dev")

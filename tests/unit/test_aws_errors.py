@@ -27,6 +27,7 @@ def refused(code: str, status: int, message: str = "no") -> ClientError:
     [
         refused("SlowDown", 503),
         refused("ThrottlingException", 400),
+        refused("ActiveStatementsExceededException", 400),
         refused("ProvisionedThroughputExceededException", 400),
         refused("RequestTimeout", 400),
         refused("Whatever", 500),

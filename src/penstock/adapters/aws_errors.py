@@ -24,6 +24,9 @@ MISSING_OBJECT = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
 
 _TRANSIENT = frozenset(
     {
+        "ActiveSessionsExceededException",
+        "ActiveStatementsExceededException",
+        "ActiveWaitingRequestsExceededException",
         "BandwidthLimitExceeded",
         "ConditionalRequestConflict",
         "ExpiredToken",
