@@ -48,6 +48,9 @@ simulation: $(VENV)/.dev ## A month of bursts through the real planning in virtu
 .PHONY: bench
 bench: $(VENV)/.dev .venv-dlt/.installed ## Measure Penstock beside its floor and beside dlt
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+.PHONY: bench-backfill
+bench-backfill: $(VENV)/.dev ## 1,000, 10,000 and 100,000 one-row files through a backfill: an hour or more
+	@$(BIN)/python -m benchmarks.backfill $(ARGS)
 
 .PHONY: corpus
 corpus: $(VENV)/.dev ## Write docs/bad-input.md from tests/corpus

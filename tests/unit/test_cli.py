@@ -26,6 +26,7 @@ COMMANDS = (
     "status",
     "runs",
     "run",
+    "backfill",
     "query",
     "search",
     "reconcile",

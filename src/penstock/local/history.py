@@ -42,10 +42,13 @@ def _inside(details: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[int,
     if state is None or state["Type"] != "Map":
         return 0, 0
     items: Any = json.loads(details["input"])
-    for name in state.get("ItemsPath", "$").split(".")[1:]:
-        items = items.get(name, [])
     processor = state.get("ItemProcessor") or state["Iterator"]
     path = _happy_path(processor)
+    if processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
+        # Its items are in S3. Children are executions of their own, whose start is counted too.
+        return items["batches"] * (len(path) + 1), items["batches"] * path.count("Task")
+    for name in state.get("ItemsPath", "$").split(".")[1:]:
+        items = items.get(name, [])
     return len(items) * len(path), len(items) * path.count("Task")
 
 
