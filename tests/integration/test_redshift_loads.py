@@ -19,7 +19,7 @@ from penstock.local.redshift import DataApiServer, Statements, prepare
 from penstock.local.redshift.statements import Statement
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
-from penstock.model.errors import PermanentError, TransientError
+from penstock.model.errors import DestinationDownError, PermanentError, TransientError
 from penstock.model.outcomes import LoadOutcome, Verdict
 from penstock.model.plans import Batch
 from penstock.ports import LoadProgress
@@ -193,6 +193,8 @@ def test_a_file_that_copy_does_not_find_fails_the_load(standin: Standin) -> None
 
     assert found["Status"] == "FAILED"
     assert standin.counts(dataset) == {}
+    with pytest.raises(DestinationDownError, match="COPY_ROLE"):
+        standin.warehouse.poll(batch, dataset, progress.handle)
 
 
 def test_a_cancelled_load_is_tried_again_as_another_statement(standin: Standin) -> None:

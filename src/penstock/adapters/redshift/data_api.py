@@ -18,6 +18,9 @@ _WAIT = 60.0
 """Seconds that a look-up may take. A load is never waited for."""
 
 _APPLY = re.compile(r"(relation|schema|column) .*does not exist|permission denied", re.IGNORECASE)
+_S3 = re.compile(r"S3ServiceException|not authorized|assume.?role", re.IGNORECASE)
+"""COPY was let into no file at all, most likely."""
+
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _RUNNING = ("SUBMITTED", "PICKED", "STARTED")
 
@@ -74,6 +77,9 @@ class Statement:
         if _APPLY.search(self.error):
             advice = f"{words}. Run `penstock apply` as the owner: it creates what is missing and grants what is needed"
             return DestinationDownError(WAREHOUSE, advice, dataset) if dataset else PermanentError(advice)
+        if _S3.search(self.error) and dataset:
+            advice = "Look whether PENSTOCK_REDSHIFT_COPY_ROLE may read plans/copies/ of the landing bucket"
+            return DestinationDownError(WAREHOUSE, f"{words}. {advice}", dataset)
         return PermanentError(words)
 
 
