@@ -24,8 +24,8 @@ from penstock.model.arrivals import FAILED, PROCESSED, Arrival, settled_key
 from penstock.model.datasets import Dataset
 from penstock.model.documents import Document
 from penstock.model.errors import PermanentError
-from penstock.model.plans import Batch
-from penstock.ports import Move
+from penstock.model.plans import Batch, Plan, plan_key
+from penstock.ports import Move, RunRecord
 
 
 def dataset_of(**changes: Any) -> Dataset:
@@ -123,17 +123,39 @@ def test_what_an_earlier_definition_left_under_an_arrival_goes(world: World) -> 
     assert world.documents() == [("x", 1, arrival.id)]
 
 
-def test_a_file_without_a_table_that_failed_leaves_no_document_unless_it_is_being_retried(world: World) -> None:
+def test_without_a_table_the_documents_of_a_file_that_failed_go(world: World) -> None:
     world.dataset = dataset_of(table=None)
-    failed = world.ingest("bad.csv", b"k,v\nx,1\n", FAILED)
-    key = settled_key(FAILED, "t", "t/", failed)
-    world.store.put_json(f"{key}.reason.json", {})
-    mended = world.ingest("mended.csv", b"k,v\ny,1\n")
-    world.store.put_json(f"{settled_key(FAILED, 't', 't/', mended)}.reason.json", {"settled": "processed/…"})
+    world.ingest("bad.csv", b"k,v\nx,1\n", FAILED)
+    world.ingest("good.csv", b"k,v\ny,1\n")
 
     world.replay()
 
     assert [k for k, _, _ in world.documents()] == ["y"]
+
+
+def test_without_a_table_what_was_mended_and_has_expired_since_keeps_its_documents(world: World) -> None:
+    world.dataset = dataset_of(table=None)
+    mended = world.ingest("mended.csv", b"k,v\ny,1\n")
+    world.store.put_json(f"{settled_key(FAILED, 't', 't/', mended)}.reason.json", {"settled": "processed/…"})
+    world.store.delete(settled_key(PROCESSED, "t", "t/", mended))
+
+    foreseen = world.foresee()
+
+    assert (foreseen.doomed, foreseen.unknown) == ({}, {mended.id: 1})
+
+
+def test_without_a_table_a_file_that_is_being_retried_keeps_the_documents_that_it_gets(world: World) -> None:
+    world.dataset = dataset_of(table=None)
+    failed = world.ingest("bad.csv", b"k,v\nx,1\n", FAILED)
+    now, backstop = world.clock.now(), timedelta(hours=1)
+    world.store.put_json(plan_key("p"), Plan("p", now, (Batch(0, "t", (failed,)),)).to_json())
+    listing = world.leases.acquire_listing("a retry", now, backstop)
+    assert listing
+    world.leases.record_run(listing, RunRecord("p", "arn:p", now, now + backstop, 1, 1, 8, {"t": 1}))
+
+    foreseen = world.foresee()
+
+    assert (foreseen.doomed, foreseen.unknown) == ({}, {})
 
 
 def test_by_key_the_file_that_came_last_is_left_whatever_the_index_held(world: World) -> None:
