@@ -19,6 +19,7 @@ from tests.fakes.warehouse import FakeWarehouse
 from penstock.flows.reconcile import Kept, Scope, reconcile, what_is_read
 from penstock.flows.set_aside import REASON, REJECTS, companion_key
 from penstock.flows.sort_on_disk import Fact, sort_on_disk
+from penstock.flows.start_backfill import start_backfill
 from penstock.model.arrivals import FAILED, PROCESSED, Arrival, settled_key
 from penstock.model.datasets import Dataset
 from penstock.model.outcomes import Verdict
@@ -423,6 +424,19 @@ def test_what_a_live_run_is_at_work_on_is_not_judged(world: World, started: bool
 
     assert world.kinds() == {}
     assert world.reconcile().checked["things"].in_flight == 1
+
+
+def test_what_a_live_backfill_claims_is_in_flight_and_is_judged_when_that_has_ended(world: World) -> None:
+    arrival = world.load("a.csv")
+    lease = world.leases.acquire_listing("test", world.clock.now(), timedelta(minutes=1))
+    assert lease
+    run = start_backfill(world.leases, world.runs, world.clock, lease, [], "incoming/", 100, 10**9, 8)
+
+    claimed = world.kinds()
+    world.runs.finish(run)
+
+    assert claimed == {}
+    assert arrival.id in world.kinds()
 
 
 def test_a_run_that_is_over_holds_nothing_though_no_listing_has_seen_it_end(world: World) -> None:

@@ -83,7 +83,9 @@ def reconcile(
         report.of(name)
     facts = sort_on_disk(_facts(store, warehouse, search, datasets, mine, scope, report))
     first = next(facts, None)  # Everything is read by now.
-    in_flight |= set(arrivals_of(store, [run for run in leases.runs(_RUNS) if run.id not in before]))
+    since = [run for run in leases.runs(_RUNS) if run.id not in before]
+    in_flight |= set(arrivals_of(store, since))
+    claimed = tuple(run.claim.prefix for run in (*live, *since) if run.claim)
 
     judge = Judge(began, kept, frozenset(leases.waiting()), lambda key: _refused_by_index(store, key))
     for seen, moved in _seen(_again(first, facts)):
@@ -96,7 +98,9 @@ def reconcile(
         for place in seen.places:
             root = place.root.rstrip("/")
             setattr(checked, root, getattr(checked, root) + 1)
-        if seen.arrival in in_flight:
+        if seen.arrival in in_flight or any(
+            place.root == INCOMING and place.key.startswith(claimed) for place in seen.places
+        ):
             checked.in_flight += 1
         elif scope.since is None or _is_since(seen, moved, scope.since):
             report.add(judge.disagreements(seen, mine.get(seen.dataset)))

@@ -11,6 +11,7 @@ from typing import Any
 from penstock.adapters.pipelines import status_of
 from penstock.local.deployment import Deployment
 from penstock.local.history import History, history_of
+from penstock.model.backfills import is_backfill
 from penstock.model.errors import PermanentError
 from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
 from penstock.model.plans import Batch, Plan, plan_key, plan_of_run, settled_batch_key, summary_key
@@ -148,6 +149,9 @@ def find_run(deployment: Deployment, wanted: str) -> Run:
 def tell(deployment: Deployment, run: Run) -> RunStory:
     """All there is to know of it. Raises PermanentError when its plan has expired."""
     plan_id, _ = plan_of_run(run.id)
+    if is_backfill(plan_id):
+        told = _summary(deployment, plan_id).get("message", "It has no summary yet: that is written at its end.")
+        raise PermanentError(f"{run.id} is of a backfill, which has no plan of its own. {told}")
     try:
         plan = Plan.from_json(deployment.store.get_json(plan_key(plan_id)))
     except KeyError:

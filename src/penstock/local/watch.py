@@ -91,10 +91,12 @@ def observe(deployment: Deployment, datasets: Mapping[str, Dataset], counts: Cou
 
 
 def running_runs(deployment: Deployment) -> Iterator[str]:
+    """Of ingest, and backfills."""
     pages = deployment.client("stepfunctions").get_paginator("list_executions")
-    for page in pages.paginate(stateMachineArn=deployment.machine, statusFilter="RUNNING"):
-        for execution in page["executions"]:
-            yield execution["name"]
+    for machine in filter(None, (deployment.machine, deployment.outputs.get("BackfillStateMachineArn"))):
+        for page in pages.paginate(stateMachineArn=machine, statusFilter="RUNNING"):
+            for execution in page["executions"]:
+                yield execution["name"]
 
 
 class Counts:
