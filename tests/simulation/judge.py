@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from tests.simulation.destination import FILES_A_SECOND
-from tests.simulation.month import BEGIN, DATASETS, HOUR, LIMITS, MINUTE, Seen
+from tests.simulation.month import BEGIN, DATASETS, HOUR, MINUTE, Seen
 
 Span = tuple[datetime, datetime]
 TICK = MINUTE
@@ -25,11 +25,11 @@ def bound(name: str) -> timedelta:
 def overloads(seen: Seen) -> list[str]:
     """Where the destination, or the leases on it, went beyond a limit."""
     found = list(seen.over_pace)
-    if seen.most_connections > LIMITS.at_work:
-        found.append(f"{seen.most_connections} connections, {LIMITS.at_work} allowed")
+    if seen.most_connections > seen.world.limits.at_work:
+        found.append(f"{seen.most_connections} connections, {seen.world.limits.at_work} allowed")
     most = max(leased for _, leased in seen.leased)
-    if most > LIMITS.files:
-        found.append(f"{most} files leased, {LIMITS.files} allowed")
+    if most > seen.world.limits.files:
+        found.append(f"{most} files leased, {seen.world.limits.files} allowed")
     for name, dataset in DATASETS.items():
         if dataset.pace and seen.most_leased[name] > dataset.pace.max_files:
             found.append(f"{seen.most_leased[name]} files of {name} leased, {dataset.pace.max_files} allowed")

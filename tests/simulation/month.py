@@ -60,6 +60,7 @@ class World:
     """Files a second, more than the destination takes."""
     silences: list[tuple[datetime, datetime]] = field(default_factory=list)
     """Of the dataset `orders`."""
+    limits: Limits = LIMITS
 
 
 @dataclass
@@ -94,7 +95,14 @@ class _Simulation:
         self.clock = FakeClock(BEGIN)
         self.landing, self.leases, self.runs = Landing(self.clock), FakeLeases(), FakeRuns()
         self.destination = Destination(
-            self.clock, self.landing, self.leases, self.runs, LIMITS.parallel, self._later, world.outages, world.slow
+            self.clock,
+            self.landing,
+            self.leases,
+            self.runs,
+            world.limits.parallel,
+            self._later,
+            world.outages,
+            world.slow,
         )
         self._number = count()
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -131,7 +139,8 @@ class _Simulation:
         heapq.heappush(self._agenda, (self.clock.now() + after, next(self._number), what))
 
     def _list(self) -> None:
-        listing = list_incoming(self.landing, self.leases, self.runs, self.clock, DATASETS, LIMITS, "lister")
+        limits = self.seen.world.limits
+        listing = list_incoming(self.landing, self.leases, self.runs, self.clock, DATASETS, limits, "lister")
         self.seen.listings += 1
         self.seen.cloudwatch.publish(listing)
         self._note(listing)
