@@ -242,7 +242,7 @@ MUTATIONS = {
         "nobody asks again what an aborted run owes when its functions are over",
         _FLOWS + "close_again",
         "    if run.id == plan and _may_still_settle(plan, store, datasets):\n",
-        "    if run.id == plan and not _may_still_settle(plan, store, datasets):\n",
+        "    if False:\n",
         "tests/unit/test_close_again.py",
     ),
     "one-key-holds-all": _one(

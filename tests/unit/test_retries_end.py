@@ -209,6 +209,18 @@ def test_one_file_that_kills_even_the_least_settling_is_never_settled_and_never_
     assert len(world.planned) < 14, "an hour between"
 
 
+def test_a_file_that_was_half_moved_when_its_settling_died_goes_on_to_where_it_was_going(world: World) -> None:
+    arrival = world.put("flights/a.csv")
+    attempt = Attempt(arrival.id, MOST - 1, world.clock.now(), "died", "earlier", unsettled=3)
+    world.leases.put_back([attempt])
+    world.store._add(f"processed/flights/{arrival.id}-a.csv", GOOD, None)
+
+    world.tick()
+
+    assert list(world.store.keys("failed/")) == []
+    assert world.left == []
+
+
 def test_a_file_whose_runs_were_stopped_is_settled_as_ever_when_one_is_not(world: World) -> None:
     world.datasets = {"flights": dataset("flights", max_reject_ratio=0.9)}
     arrival = world.put("flights/a.csv", b"id\n1\nx\n")

@@ -6,7 +6,7 @@ That is the documents, the rejects and the reasons; what may be done once alone,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.flows.converge_documents import converge
 from penstock.flows.decided import Decided, Stuck
@@ -185,6 +185,11 @@ class Desk:
     # ── carrying out ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _carry(self, plan: str, arrival: Arrival, told: Told, decision: Decision) -> Decided:
+        moved = settled_key(PROCESSED, told.dataset.name, told.dataset.prefix, arrival)
+        if told.dies_settling and any(self.store.keys(moved)):
+            # It died of the move itself, which less would not help; and half of it elsewhere it would be in two places.
+            told = replace(told, unsettled=0)
+            decision = decide(told)
         dataset, reason = told.dataset, shortened(decision.reason)
         if decision.settlement is Settlement.PUT_BACK:
             crashes = told.crashes + (told.warehouse.crashed or told.search.crashed)
