@@ -204,7 +204,11 @@ class Flush(_Model):
 
     files: Annotated[int, Field(gt=0, le=10_000)] = Field(50, description="So many files wait.")
     bytes: Size = Field(256 * 2**20, description="So many bytes wait, as they lie in S3.")
-    after: Duration = Field(timedelta(minutes=5), description="The oldest of them has waited so long, as 5m.")
+    after: Duration = Field(
+        timedelta(minutes=5),
+        description="The oldest of them has waited so long, as 5m.",
+        json_schema_extra={"default": "5m"},
+    )
 
 
 class Pace(_Model):
@@ -218,7 +222,9 @@ class Pace(_Model):
         2**30, description="Most bytes at max_files, as they lie in S3; proportionally fewer at a lesser pace."
     )
     within: Duration = Field(
-        timedelta(minutes=5), description="A run that takes longer halves what may be leased, as does one refused."
+        timedelta(minutes=5),
+        description="A run that takes longer halves what may be leased, as does one that is refused.",
+        json_schema_extra={"default": "5m"},
     )
 
     @model_validator(mode="after")
