@@ -79,8 +79,8 @@ def _settings(target: Deployment) -> Settings:
 def _start(target: Deployment, settings: Settings, prefix: str) -> str:
     from penstock.adapters.clock import SystemClock
     from penstock.flows.list_incoming import LEASE
-    from penstock.flows.look_after_runs import look_after
     from penstock.flows.start_backfill import start_backfill
+    from penstock.ports import RunStatus
 
     clock, owner = SystemClock(), f"backfill-{uuid4().hex[:12]}"
     until = time.monotonic() + PATIENCE
@@ -89,7 +89,8 @@ def _start(target: Deployment, settings: Settings, prefix: str) -> str:
             raise TransientError("A listing is going on, and a backfill is started by one at a time. Try again.")
         time.sleep(EVERY)
     try:
-        live, _ = look_after(target.leases, target.runs, clock)
+        goes_on = (RunStatus.RUNNING, RunStatus.MISSING)  # A missing one is yet to be started.
+        live = [run for run in target.leases.live_runs() if run.claim and target.runs.status(run.execution) in goes_on]
         most = settings.max_leased_files, settings.max_leased_bytes, settings.max_backfill_batches
         return start_backfill(target.leases, target.runs, clock, lease, live, prefix, *most)
     finally:
