@@ -75,8 +75,8 @@ def _level(files: int, size: int, oldest: float) -> dict[str, tuple[MetricUnit, 
 def _publish(dimensions: dict[str, str], values: dict[str, tuple[MetricUnit, float]]) -> None:
     # No service: Powertools would make it a dimension, and alarms name their dimensions exactly.
     metrics = EphemeralMetrics(namespace=NAMESPACE, service="")
-    for name, value in dimensions.items():
-        metrics.add_dimension(name=name, value=value)
+    for name, is_ in dimensions.items():
+        metrics.add_dimension(name=name, value=is_)
     for name, (unit, value) in values.items():
         metrics.add_metric(name=name, unit=unit, value=value)
     metrics.flush_metrics()
