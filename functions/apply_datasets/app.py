@@ -1,4 +1,4 @@
-"""Creates or checks tables, views and indexes: as a custom resource of the stack at each deploy, or when called by hand.
+"""Creates or checks tables, views and indexes, as a custom resource of the stack at each deploy or when called by hand.
 
 Called by hand it answers `{"did": ["created table public.flights", …]}` and raises what goes wrong. As a custom
 resource it answers CloudFormation. Deleting the stack drops nothing: tables and indexes hold the data.

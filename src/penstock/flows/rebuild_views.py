@@ -19,7 +19,7 @@ class Views(Protocol):
 
 
 def rebuild_views(views: Views | None, dataset: str, run: str) -> dict[str, Any]:
-    """`{"views": [{"view", "rows", "seconds"}]}`; none is no error. Repeating it rebuilds once more, and harms nothing."""
+    """`{"views": [{"view", "rows", "seconds"}]}`; none is no error. Repeating it rebuilds once more."""
     if views is None:
         raise PermanentError(
             f"the stack has no warehouse, so dataset {dataset} has no views to rebuild after run {run}. Take "
