@@ -5,11 +5,8 @@ S3 notifications (bare or in SQS), EventBridge's shape of them, the schedule's t
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from penstock import wiring
-from penstock.flows.list_incoming import Limits, list_incoming
-from penstock.flows.start_backfill import BackfillLimits
+from penstock.flows.list_incoming import list_incoming
 from penstock.handler import Answer, Context, Event, lambda_handler, logger
 from penstock.metrics import publish_backlog, publish_breakers
 from penstock.triggers import Trigger, triggers_of
@@ -21,29 +18,16 @@ def handler(event: Event, context: Context) -> Answer:
     logger.info("asked to list", extra={"triggers": triggers})
     if set(triggers) == {Trigger.TEST}:
         return {"listed": False}  # S3 says that the notification is set up; nothing has arrived.
-    settings = wiring.settings()
-    run = timedelta(seconds=settings.run_seconds)
-    limits = Limits(
-        settings.max_leased_files,
-        settings.max_leased_bytes,
-        run,
-        settings.max_attempts,
-        settings.max_attempts,
-        parallel=settings.max_parallel_batches,
-        at_work=settings.max_batches_at_work,
-        between=timedelta(seconds=settings.min_seconds_between_runs),
-        backfill=BackfillLimits(settings.backfill_threshold_files, settings.max_backfill_batches),
-    )
     listing = list_incoming(
         wiring.store(),
         wiring.leases(),
         wiring.runs(),
         wiring.clock(),
         wiring.datasets(),
-        limits,
+        wiring.limits(),
         owner=context.aws_request_id,
     )
     if listing.listed:
-        publish_backlog(settings.stack, listing)
-        publish_breakers(settings.stack, listing.down)
+        publish_backlog(wiring.settings().stack, listing)
+        publish_breakers(wiring.settings().stack, listing.down)
     return {"listed": listing.listed, "plans": list(listing.plans)}

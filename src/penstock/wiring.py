@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from penstock.adapters.postgres import PostgresViews, PostgresViewSchema
     from penstock.adapters.redshift import DataApi
     from penstock.flows.apply_datasets import Schema
+    from penstock.flows.list_incoming import Limits
     from penstock.model.views import View
     from penstock.ports import Clock, Leases, ObjectStore, Pipeline, Runs, SearchIndex, Warehouse
 
@@ -86,6 +88,26 @@ class Settings(BaseModel):
 @cache
 def settings() -> Settings:
     return Settings.of(os.environ)
+
+
+@cache
+def limits() -> Limits:
+    """What a listing keeps to."""
+    from penstock.flows.list_incoming import Limits
+    from penstock.flows.start_backfill import BackfillLimits
+
+    given = settings()
+    return Limits(
+        given.max_leased_files,
+        given.max_leased_bytes,
+        timedelta(seconds=given.run_seconds),
+        closings=given.max_attempts,
+        attempts=given.max_attempts,
+        parallel=given.max_parallel_batches,
+        at_work=given.max_batches_at_work,
+        between=timedelta(seconds=given.min_seconds_between_runs),
+        backfill=BackfillLimits(given.backfill_threshold_files, given.max_backfill_batches),
+    )
 
 
 @cache

@@ -74,7 +74,7 @@ def test_each_broken_file_is_quarantined_with_a_reason_a_person_understands(acco
 def test_runs_kick_offs_and_the_bill_are_told(account: dict[str, Any]) -> None:
     assert {run["status"] for run in account["runs"]} == {"SUCCEEDED"}
     assert all(run["transitions"] > run["batches"] * 6 for run in account["runs"])
-    assert {kick_off["dataset"] for kick_off in account["kickoffs"]} == {"flights"}
+    assert {kick_off["dataset"] for kick_off in account["kickoffs"]} == {"airports", "flights", "weather"}
     dollars = {line["service"]: line["dollars"] for line in account["cost"]["lines"]}
     assert dollars["S3"] > 13 * 2 * 5e-6
     assert dollars["Lambda"] > 0

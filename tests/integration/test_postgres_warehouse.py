@@ -92,7 +92,7 @@ def test_a_connection_that_is_ended_in_the_middle_leaves_nothing_and_the_next_ca
     store.at = None
     outcomes = load(kit.warehouse, dataset, store, small, big)
 
-    assert [outcome.rows for outcome in outcomes.values()] == [3, 60_000]
+    assert {arrival: outcome.rows for arrival, outcome in outcomes.items()} == {small.id: 3, big.id: 60_000}
 
 
 def test_a_connection_that_died_between_two_calls_is_not_noticed(kit: PostgresKit, postgres: Postgres) -> None:

@@ -238,7 +238,7 @@ def test_kick_off_starts_the_pipeline_of_its_dataset(stack: Stack) -> None:
     answer = handler_of("kick_off")(event("kick-off.json"), FakeContext())
 
     assert answer["reference"]
-    assert stack.pipeline.started == [(PLAN, "flights", {"table": "public.flights"})]
+    assert stack.pipeline.started == [(PLAN, "flights", {"processed": "processed/flights/"})]
 
 
 def test_apply_datasets_called_by_hand_says_what_it_did(stack: Stack) -> None:
