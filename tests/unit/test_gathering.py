@@ -208,22 +208,36 @@ def test_live_runs_together_work_no_more_batches_than_the_destination_has_connec
         world.look()
         at_work.append(sum(min(run.batches, 4) for run in world.leases.live_runs()))
 
-    assert at_work == [4, 8, 9, 9, 9]
+    assert at_work == [4, 8, 8, 8, 8]
 
 
-def test_a_dataset_that_no_run_works_finds_a_connection_though_another_could_use_them_all(world: World) -> None:
-    world.limits = replace(world.limits, files=10_000, parallel=4, at_work=10)
+@pytest.mark.parametrize(("parallel", "at_work"), [(4, 10), (4, 9), (2, 2), (8, 4), (8, 8)])
+def test_a_dataset_that_no_run_works_finds_a_connection_though_another_could_use_them_all(
+    world: World, parallel: int, at_work: int
+) -> None:
+    world.limits = replace(world.limits, files=10_000, parallel=parallel, at_work=at_work)
     world.datasets = {"orders": dataset("orders", batch={"max_files": 1}), "planes": dataset("planes")}
     for _ in range(5):
         world.put("orders", 6)
         world.look()
-    taken = sum(min(run.batches, 4) for run in world.leases.live_runs())
+    taken = sum(min(run.batches, parallel) for run in world.leases.live_runs())
 
     world.put("planes")
     [plan] = world.look().plans
 
-    assert taken == 9
+    assert taken == at_work - 1
     assert {batch.dataset for batch in read_plan(world.store, plan).batches} == {"planes"}
+
+
+def test_where_one_batch_alone_may_be_worked_it_is_anybody_s(world: World) -> None:
+    world.limits = replace(world.limits, files=10_000, parallel=4, at_work=1)
+    world.datasets = {"orders": dataset("orders", batch={"max_files": 1})}
+    world.put("orders", 3)
+
+    world.look()
+    world.look()
+
+    assert [run.batches for run in world.leases.live_runs()] == [1]
 
 
 def test_a_small_dataset_finds_room_though_another_could_lease_it_all(world: World) -> None:

@@ -38,7 +38,10 @@ from penstock.ports import Attempt, Clock, Leases, ListingLease, ObjectStore, Ru
 LEASE = timedelta(minutes=2)
 """How long a listing that died can keep the next from listing. One that lives prolongs it."""
 _RESERVE = 10
-"""One part in so many of all room is left to datasets that hold less than their fair share of it."""
+"""One part in so many of all room is left to datasets that hold less than their fair share of it.
+
+Of the batches at work it is one at least: else a dataset could keep all others waiting for as long as it has files.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +264,7 @@ def _batches(
         {name: dataset.batch for name, dataset in gate.datasets.items()},
         {arrival: attempt.attempts for arrival, attempt in waiting.items()},
         most=most,
-        reserved=most - _most_batches(left - limits.at_work // _RESERVE, limits),
+        reserved=most - _most_batches(left - min(max(limits.at_work // _RESERVE, 1), limits.at_work - 1), limits),
         idle={name for name in eligible if not room.shares[name].held_files},
     )
 

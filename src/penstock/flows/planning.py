@@ -137,19 +137,22 @@ def group(
     """At most `most` batches of what was chosen (per dataset, oldest first), numbered; what is over is left for later.
 
     `limits` are the datasets'; `attempts` those of arrivals that were put back, by id. The last `reserved` of the
-    batches are for `idle` datasets, which no live run works.
+    batches are for `idle` datasets, which no live run works: one batch for each, so that none takes all of them.
     """
     waiting = [
         deque((name, part) for part in _parts(arrivals, limits.get(name, BatchLimits()), attempts))
         for name, arrivals in chosen.items()
     ]
     batches: list[Batch] = []
+    worked: set[str] = set()
     while any(waiting):
         before = len(batches)
         for queue in waiting:
-            if queue and len(batches) < (most if queue[0][0] in idle else most - reserved):
+            first = queue and queue[0][0] in idle and queue[0][0] not in worked
+            if queue and len(batches) < (most if first else most - reserved):
                 name, part = queue.popleft()
                 batches.append(Batch(len(batches), name, tuple(part)))
+                worked.add(name)
         if len(batches) == before:
             break
     return tuple(batches)
