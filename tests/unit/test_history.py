@@ -27,7 +27,7 @@ DEFINITION = {
                                 "StartAt": "Load",
                                 "States": {
                                     "Load": {"Type": "Task", "Next": "Done?"},
-                                    "Done?": {"Type": "Choice", "Choices": [{"Next": "Loaded"}], "Default": "Load"},
+                                    "Done?": {"Type": "Choice", "Choices": [{"Next": "Load"}], "Default": "Loaded"},
                                     "Loaded": {"Type": "Pass", "End": True},
                                 },
                             },

@@ -11,7 +11,7 @@ LOAD, POLL, INDEX = "Load into the warehouse", "Ask how the load goes", "Index f
 INDEX_AFTER = "Index what was loaded"
 SETTLE, SUM_UP, ANNOUNCE, KICK_OFF = "Settle the batch", "Sum up the run", "Announce the run", "Start the pipeline"
 
-DONE = {"status": "done"}
+DONE = {"status": "done", "handle": ""}
 INDEXED = {"status": "done", "documents": 42, "rejected": 1}
 
 
@@ -149,7 +149,7 @@ def test_a_load_that_goes_on_is_asked_after_with_doubled_waits_until_it_is_done(
     assert run.status == "SUCCEEDED"
     assert run.attempts(LOAD) == 1
     assert run.given(POLL) == [{"plan": "p-1", "batch": 0, "handle": "query-7"}] * 3
-    assert [wait["wait_seconds"] for wait in run.entered("Wait for the load")] == [10, 20, 40]
+    assert [wait["outcomes"]["wait_seconds"] for wait in run.entered("Wait for the load")] == [10, 20, 40]
     assert run.given(SETTLE)[0]["warehouse"] == DONE
 
 
@@ -166,7 +166,7 @@ def test_a_load_that_never_ends_is_given_up_after_eight_polls(machine: Machine) 
 
     assert run.status == "SUCCEEDED"
     assert run.attempts(POLL) == 8
-    assert sum(wait["wait_seconds"] for wait in run.entered("Wait for the load")) == 2550
+    assert sum(wait["outcomes"]["wait_seconds"] for wait in run.entered("Wait for the load")) == 2550
     [settled] = run.given(SETTLE)
     assert settled["warehouse"]["status"] == "failed"
     assert settled["warehouse"]["error"] == "LoadTookTooLong"

@@ -10,8 +10,8 @@ from penstock.flows.measure_backfill import Size
 from penstock.local.cost import PRICES_AS_OF, REGION, Line, Work, cost, total
 from penstock.model.backfills import PART_BATCHES, PLAN_BATCHES
 
-BATCH_TRANSITIONS = 9
-"""The eight states that a batch enters, seven without keyed documents, and its child's start, in case it is billed."""
+BATCH_TRANSITIONS = 6
+"""The five states that a batch enters, and its child's start, in case it is billed. Keyed documents are a sixth."""
 PART_TRANSITIONS = 3
 END_TRANSITIONS = 6
 SECONDS_A_FILE = 0.07

@@ -53,7 +53,7 @@ def _inside(details: Mapping[str, Any], states: Mapping[str, Any]) -> tuple[int,
 
 
 def _happy_path(machine: Mapping[str, Any]) -> list[str]:
-    """The types of the states that are entered from `StartAt` when nothing goes wrong."""
+    """The types of the states that are entered from `StartAt` when nothing goes wrong, and each Choice defaults."""
     path: list[str] = []
     name, seen = machine["StartAt"], set[str]()
     while name and name not in seen:
@@ -62,5 +62,5 @@ def _happy_path(machine: Mapping[str, Any]) -> list[str]:
         path.append(state["Type"])
         for branch in state.get("Branches", ()):
             path += _happy_path(branch)
-        name = state["Choices"][0]["Next"] if state["Type"] == "Choice" else state.get("Next")
+        name = state.get("Default") or state.get("Next")
     return path
