@@ -23,7 +23,7 @@ def world() -> World:
     return world
 
 
-def work(world: World, *, takes: timedelta = MINUTE, put_back: int = 0, summed_up: bool = True) -> int:
+def work(world: World, *, takes: timedelta = MINUTE, put_back: int = 0, died: int = 0, summed_up: bool = True) -> int:
     """One run from its plan to its end; how many files it had."""
     [plan_id] = world.look().plans
     plan = read_plan(world.store, plan_id)
@@ -33,7 +33,7 @@ def work(world: World, *, takes: timedelta = MINUTE, put_back: int = 0, summed_u
         settled = tuple(SettledArrival(one.id, one.key, Settlement.PROCESSED) for one in batch.arrivals)
         document = SettledBatch(plan_id, batch.number, batch.dataset, settled).to_json()
         world.store.put_json(settled_batch_key(plan_id, batch.number), document)
-    totals: dict[str, Any] = {batch.dataset: {"put_back": put_back} for batch in plan.batches}
+    totals: dict[str, Any] = {batch.dataset: {"put_back": put_back, "died": died} for batch in plan.batches}
     if summed_up:
         world.store.put_json(summary_key(plan_id), {"datasets": totals})
     for arrival in plan.arrivals:
@@ -58,6 +58,14 @@ def test_a_destination_that_refuses_files_halves_it(world: World) -> None:
         work(world)
 
     assert [work(world, put_back=10), work(world), work(world)] == [20, 10, 14]
+
+
+def test_files_whose_workers_died_were_refused_by_nobody_and_slow_nothing_down(world: World) -> None:
+    for _ in range(4):
+        work(world)
+
+    assert [work(world, put_back=20, died=18) for _ in range(3)] == [20, 20, 20]
+    assert [work(world, put_back=20, died=17), work(world)] == [20, 10]
 
 
 def test_one_file_in_ten_that_is_put_back_is_its_own_fault(world: World) -> None:

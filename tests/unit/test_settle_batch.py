@@ -278,6 +278,32 @@ def test_what_the_ledger_did_not_decide_is_put_back_with_a_growing_wait(world: W
     assert world.store.content(arrival.key) == GOOD
 
 
+@pytest.mark.parametrize(
+    ("error", "died"),
+    [
+        ("Lambda.Unknown", True),
+        ("Runtime.ExitError", True),
+        ("States.Timeout", False),
+        ("Sandbox.Timedout", False),
+        ("TransientError", False),
+    ],
+)
+def test_what_a_worker_died_of_is_told_from_what_a_destination_kept_waiting_or_refused(
+    world: World, error: str, died: bool
+) -> None:
+    arrival = world.put("a.csv", GOOD)
+    plan = world.plan(arrival)
+    loaded = world.put("b.csv", GOOD)
+    beside = world.plan(loaded)
+    world.work(beside)
+
+    world.settle(plan, load={"status": "failed", "error": error, "cause": ""})
+    world.settle(beside, index={"status": "failed", "error": error, "cause": ""})
+
+    assert world.settled(plan)[arrival.id].died is died
+    assert world.settled(beside)[loaded.id].died is died
+
+
 def test_after_the_last_attempt_it_is_quarantined_in_the_ledger_and_fails(world: World) -> None:
     arrival = world.put("a.csv", GOOD)
     for _ in range(MOST):

@@ -121,6 +121,7 @@ def test_the_summary_is_kept_with_its_numbers_and_is_the_same_again(world: World
         "processed": 2,
         "failed": 0,
         "put_back": 0,
+        "died": 0,
         "unsettled": 0,
         "duplicates": 1,
         "rows": 5,

@@ -195,7 +195,8 @@ class Desk:
             crashes = told.crashes + (told.warehouse.crashed or told.search.crashed)
             later = not_before(self.clock.now(), told.attempts)
             attempt = Attempt(arrival.id, told.attempts + 1, later, reason, plan, crashes)
-            return Decided(SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason), attempt)
+            back = SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason, died=told.died)
+            return Decided(back, attempt)
         documents = self._documents(arrival, told, decision)
         rejects = ""
         if not told.dies_settling:

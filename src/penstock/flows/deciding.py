@@ -40,6 +40,8 @@ _ENOUGH = 2
 
 CRASHES = frozenset(("Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError", "States.Timeout"))
 """What a branch ends in when its worker died: of it no file is known to be the cause, and any may be."""
+DEATHS = CRASHES - {"Sandbox.Timedout", "States.Timeout"}
+"""Those of which no destination can be the cause: one that is slow lets a worker run out of time, and kills none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Branch:
 
     reason: str = ""
     crashed: bool = False
+    died: bool = False
     down: str = ""
     """The destination that it found to be down, as its error said, and below why."""
     down_reason: str = ""
@@ -60,7 +63,7 @@ class Branch:
         error, cause = str(outcome.get("error") or "no outcome"), str(outcome.get("cause") or "")
         reason = shortened(f"{error}: {cause}" if cause else error)
         down = down_in(cause)
-        return cls(reason, error in CRASHES, down, cause.partition(": ")[2] if down else "")
+        return cls(reason, error in CRASHES, error in DEATHS, down, cause.partition(": ")[2] if down else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,11 @@ class Told:
     def dies_settling(self) -> bool:
         """Its settling is tried with less: all attempts are over, and twice no other file can have been the cause."""
         return self.is_last and self.unsettled >= _ENOUGH and self.dataset.table is not None
+
+    @property
+    def died(self) -> bool:
+        """It is undecided because a worker died: no destination refused it."""
+        return (self.warehouse if undecided(self) else self.search).died
 
     @property
     def is_last(self) -> bool:

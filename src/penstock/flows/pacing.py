@@ -65,7 +65,7 @@ def _shown(
     return Shown(
         started=run.started,
         files=run.datasets[name],
-        put_back=totals["put_back"] if totals else 0,
+        put_back=totals["put_back"] - totals.get("died", 0) if totals else 0,
         seconds=(last - plan.created).total_seconds(),
         settled=totals is not None and last is not now,
     )

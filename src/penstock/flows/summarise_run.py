@@ -32,6 +32,8 @@ class Totals:
     processed: int = 0
     failed: int = 0
     put_back: int = 0
+    died: int = 0
+    """Of those that were put back: because a worker died."""
     unsettled: int = 0
     duplicates: int = 0
     rows: int = 0
@@ -43,6 +45,7 @@ class Totals:
         self.processed += arrival.settlement is Settlement.PROCESSED
         self.failed += arrival.settlement is Settlement.FAILED
         self.put_back += arrival.settlement is Settlement.PUT_BACK
+        self.died += arrival.died
         self.duplicates += arrival.duplicate
         self.rows += arrival.rows
         self.rejects += arrival.rejects

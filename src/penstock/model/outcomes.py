@@ -119,6 +119,8 @@ class SettledArrival:
     duplicate: bool = False
     reason: str = ""
     settled_key: str = ""
+    died: bool = False
+    """It was put back because a worker died, and not by a destination."""
 
 
 @dataclass(frozen=True, slots=True)

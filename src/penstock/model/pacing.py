@@ -19,7 +19,10 @@ class Shown:
     started: datetime
     files: int
     put_back: int
-    """Files that a destination did not take: it refused connections, answered 429, or took too long."""
+    """Files that a destination did not take: it refused connections, answered 429, or took too long.
+
+    Not those whose worker died: that says nothing of a destination, and one bad file would slow all others down.
+    """
     seconds: float
     """From the plan until the last of its batches was settled."""
     settled: bool = True
