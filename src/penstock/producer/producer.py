@@ -1,0 +1,300 @@
+"""The producer: a bounded buffer, threads that send, and what becomes of that which can't be sent."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from penstock.producer.events import BufferFullError, ClosedError, Event, Undelivered, encode
+from penstock.producer.lanes import MAX_PARCELS, Lanes, Parcel
+from penstock.producer.sending import SENT, Verdict, make_client, send
+from penstock.producer.spill import Spill
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+
+_OVERHEAD = 400
+"""Bytes that an event takes in memory beside its line, give or take."""
+_FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
+"""Seconds: of capped exponential backoff with full jitter."""
+_PICK_UP = 5.0
+"""Seconds after which what was spilled is tried again, when nothing else has shown that the stream takes events."""
+
+_HURRIED = 0.01
+"""Seconds that a request waits for company while somebody waits for the producer to be done."""
+_PARKED = 1_000
+"""Events that are written to disk at once, behind others of their keys."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counters:
+    """Events, but for `requests`. Put = sent + waiting + spilled now + handed back."""
+
+    put: int = 0
+    sent: int = 0
+    retried: int = 0
+    """How often an event was sent again."""
+    throttled: int = 0
+    """How often of these because the stream had no room."""
+    spilled: int = 0
+    """Written to disk, ever; those that were picked up again are among the sent."""
+    handed_back: int = 0
+    requests: int = 0
+
+
+class Producer:
+    """Puts events into `stream`, by its name or ARN. Safe for threads; not for forks.
+
+    `buffer` is the most bytes that wait in memory. When it is full, `put` waits for room (`when_full="block"`) or
+    raises BufferFullError (`"refuse"`). An event that can't be sent within `patience` seconds goes to `spill`, a folder
+    of its own, and is picked up again, also by the next process; without a folder it is handed back by `undelivered`
+    and `close`. `aggregate` is the most bytes of one key's events that share a record; 0 gives each its own.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        *,
+        client: KinesisClient | None = None,
+        buffer: int = 64 * 2**20,
+        when_full: Literal["block", "refuse"] = "block",
+        spill: Path | None = None,
+        patience: float = 60.0,
+        aggregate: int = 0,
+        linger: float = 0.05,
+        requests: int = 4,
+    ) -> None:
+        self._stream = stream
+        self._client = client or make_client(requests)
+        self._room = buffer
+        self._blocks = when_full == "block"
+        self._patience = patience
+        self._linger = linger
+        self._changed = threading.Condition()
+        self._lanes = Lanes(aggregate)
+        self._spill = Spill(spill) if spill else None
+        self._parked: list[Event] = []
+        self._undelivered: list[Undelivered] = []
+        self._counters = Counters()
+        self._held = 0
+        self._on_the_way = 0
+        self._hurry = 0
+        self._closed = False
+        self._next_pick_up = 0.0
+        self._threads = [
+            threading.Thread(target=self._send_on, name=f"penstock-producer-{n}", daemon=True) for n in range(requests)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, event: Mapping[str, Any], key: str | None = None, timeout: float | None = None) -> str:
+        """Takes the event over; its id. From here on it is sent, on disk, or handed back.
+
+        Raises EventError for what can't be an event, ClosedError after `close`, and BufferFullError when there is no
+        room: at once where the producer refuses, after `timeout` seconds where it blocks.
+        """
+        made = encode(event, key)
+        size = _size(made)
+        with self._changed:
+            if not self._has_room(size) and not self._wait_for_room(size, timeout if self._blocks else 0):
+                raise BufferFullError(
+                    f"{self._held:,} bytes wait for stream {self._stream}, and the buffer holds {self._room:,}: the "
+                    "stream takes less than is put. Give it shards, put less, or give the producer a longer buffer"
+                )
+            if self._closed:
+                raise ClosedError(f"the producer of stream {self._stream} is closed")
+            self._held += size
+            self._counters.put += 1
+            if self._spill is not None and self._spill.holds(made.key):
+                self._park(made)
+            else:
+                self._lanes.add(made)
+                if self._lanes.ready in (1, MAX_PARCELS):  # Else whoever could send it is awake, or lingers.
+                    self._changed.notify_all()
+        return made.id
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Waits until everything that was put is in the stream, or handed back; False when `timeout` came before."""
+        with self._changed:
+            self._hurry += 1
+            try:
+                return self._changed.wait_for(self._is_empty, timeout)
+            finally:
+                self._hurry -= 1
+
+    def undelivered(self) -> list[Undelivered]:
+        """What could not be sent and is its owner's again, with the reason; each is handed back once."""
+        with self._changed:
+            handed, self._undelivered = self._undelivered, []
+            self._held -= sum(_size(one.event) for one in handed)
+            self._counters.handed_back += len(handed)
+            self._changed.notify_all()
+            return handed
+
+    def close(self, timeout: float = 30.0) -> list[Undelivered]:
+        """Sends what it can within `timeout` seconds. The rest goes to the spill; without one it is handed back."""
+        self.flush(timeout)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()  # A request on its way ends by its own timeouts.
+        with self._changed:
+            self._write_parked()
+            left = list(self._lanes.everything())
+            self._lanes = Lanes()
+            self._give_up(left, "the producer was closed before the stream took it")
+        return self.undelivered()
+
+    @property
+    def counters(self) -> Counters:
+        with self._changed:
+            return replace(self._counters)
+
+    @property
+    def waiting(self) -> int:
+        """Events on disk that are still to be sent."""
+        with self._changed:
+            return len(self._spill) if self._spill is not None else 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Raises nothing of its own; what could not be sent in the end, without a spill, is logged by number."""
+        if lost := self.close():
+            logger.error("%d events for stream %s were not sent: %s", len(lost), self._stream, lost[0].reason)
+
+    # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _send_on(self) -> None:
+        while (parcels := self._next()) is not None:
+            try:
+                verdicts = send(self._client, self._stream, parcels)
+            except Exception as error:  # A thread that ends would leave its events in the air.
+                logger.exception("a request to stream %s failed in the client", self._stream)
+                verdicts = [Verdict(type(error).__name__)] * len(parcels)
+            with self._changed:
+                self._account_for(parcels, verdicts)
+                self._on_the_way -= 1
+                self._changed.notify_all()
+
+    def _next(self) -> list[Parcel] | None:
+        """What one request carries, as soon as there is some; None when the producer is closed."""
+        with self._changed:
+            lingered = False
+            while True:
+                if self._closed:
+                    return None
+                now = time.monotonic()
+                self._lanes.wake(now)
+                self._pick_up(now)
+                if self._lanes.ready and (lingered or self._lanes.ready >= MAX_PARCELS):
+                    self._on_the_way += 1
+                    self._counters.requests += 1
+                    return self._lanes.take(now)
+                if self._lanes.ready:  # A moment more fills the request: what is billed and limited is requests.
+                    linger = min(self._linger, _HURRIED) if self._hurry else self._linger
+                    self._changed.wait_for(lambda: self._closed or self._lanes.ready >= MAX_PARCELS, linger)
+                    lingered = True
+                    continue
+                lingered = False
+                due = self._lanes.next_due(now)
+                spilled = (
+                    max(_HURRIED, self._next_pick_up - now) if self._spill is not None and len(self._spill) else None
+                )
+                self._changed.wait(min((one for one in (due, spilled) if one is not None), default=None))
+
+    def _account_for(self, parcels: Sequence[Parcel], verdicts: Sequence[Verdict]) -> None:
+        now = time.monotonic()
+        for parcel, verdict in zip(parcels, verdicts, strict=True):
+            if verdict is SENT:
+                self._lanes.sent(parcel)
+                self._let_go(parcel.events)
+                if self._spill is not None:
+                    self._spill.gone(parcel.events)
+                self._counters.sent += len(parcel.events)
+                self._next_pick_up = 0.0  # The stream takes events: those on disk may come.
+            elif verdict.never or now - self._lanes.tried_since(parcel) >= self._patience:
+                why = f"stream {self._stream} did not take it: {verdict.code}"
+                self._give_up(self._lanes.drop(parcel), why)
+            else:
+                self._counters.retried += len(parcel.events)
+                self._counters.throttled += len(parcel.events) if verdict.throttled else 0
+                ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._lanes.attempts(parcel), 16))
+                self._lanes.again(parcel, now + random.uniform(0, ceiling))  # noqa: S311 - jitter, no secret
+
+    # ── what is not sent ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _give_up(self, events: Sequence[Event], reason: str) -> None:
+        """To disk; without a spill it waits, in its room of the buffer, to be handed back."""
+        if self._spill is None:
+            self._undelivered += [Undelivered(event, reason) for event in events]
+            return
+        if not events:
+            return
+        logger.warning("%d events for stream %s go to disk: %s", len(events), self._stream, reason)
+        if taken := [event for event in events if self._spill.came_from_here(event)]:
+            self._spill.put_back(events)
+            self._spill.gone(taken)
+        else:
+            self._spill.append(events)
+        self._counters.spilled += len(events)
+        self._let_go(events)
+        self._next_pick_up = time.monotonic() + _PICK_UP
+
+    def _park(self, event: Event) -> None:
+        """Behind those of its key that wait on disk: it joins them there, many at a time."""
+        self._parked.append(event)
+        if len(self._parked) >= _PARKED:
+            self._write_parked()
+
+    def _write_parked(self) -> None:
+        parked, self._parked = self._parked, []
+        if parked and self._spill is not None:
+            self._spill.append(parked)
+            self._counters.spilled += len(parked)
+            self._let_go(parked)
+            self._changed.notify_all()
+
+    def _pick_up(self, now: float) -> None:
+        """One segment, until the stream has taken something; what is parked has to be behind it."""
+        if self._spill is None or not len(self._spill) or now < self._next_pick_up or self._held > self._room // 2:
+            return
+        self._write_parked()
+        for event in self._spill.take():
+            self._held += _size(event)
+            self._lanes.add(event)
+        self._next_pick_up = now + _PICK_UP
+
+    def _let_go(self, events: Sequence[Event]) -> None:
+        self._held -= sum(_size(event) for event in events)
+
+    def _wait_for_room(self, size: int, timeout: float | None) -> bool:
+        self._hurry += 1  # Nobody else can come along to fill the request.
+        try:
+            return self._changed.wait_for(lambda: self._closed or self._has_room(size), timeout)
+        finally:
+            self._hurry -= 1
+
+    def _has_room(self, size: int) -> bool:
+        return self._held + size <= self._room or not self._held
+
+    def _is_empty(self) -> bool:
+        on_disk = len(self._spill) if self._spill is not None else 0
+        return not (len(self._lanes) or self._on_the_way or self._parked or on_disk)
+
+
+def _size(event: Event) -> int:
+    return len(event.line) + len(event.key) + _OVERHEAD

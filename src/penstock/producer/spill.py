@@ -1,0 +1,114 @@
+"""Events on disk that the stream did not take in time, in segments that are picked up in the order they were written.
+
+A segment's file goes when all of it is in the stream. A process that dies before sends it once more when it comes back:
+every event has an id, so a repeat can be told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from penstock.producer.events import Event
+
+SEGMENT = 4 * 2**20
+"""Bytes after which the next segment begins: what is read back at once."""
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    keys: Counter[str]
+    left: int
+    """Events of it that are not in the stream yet, once it was taken."""
+
+
+class Spill:
+    """A folder of its own for each producer. Not safe for threads: its owner holds a lock."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._waiting = deque(self._found(path) for path in sorted(folder.glob("spill-*.jsonl")))
+        self._taken: dict[str, _Segment] = {}
+        self._keys: Counter[str] = Counter()
+        for segment in self._waiting:
+            self._keys.update(segment.keys)
+        numbers = [int(segment.path.stem.partition("-")[2]) for segment in self._waiting]
+        self._first, self._last = min(numbers, default=10**9), max(numbers, default=10**9)
+
+    def __len__(self) -> int:
+        """Events that wait on disk and were not taken."""
+        return sum(self._keys.values())
+
+    def holds(self, key: str) -> bool:
+        """Whether events of the key wait here: a later one has to wait behind them."""
+        return self._keys[key] > 0
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Written and synced when this returns."""
+        last = self._waiting[-1] if self._waiting else None
+        if last is None or last.path.stat().st_size >= SEGMENT:
+            self._last += 1
+            last = _Segment(self._path(self._last), Counter(), 0)
+            self._waiting.append(last)
+        self._write(last, events)
+
+    def put_back(self, events: Sequence[Event]) -> None:
+        """Before all that waits: they were taken once, and those behind them were not."""
+        self._first -= 1
+        segment = _Segment(self._path(self._first), Counter(), 0)
+        self._waiting.appendleft(segment)
+        self._write(segment, events)
+
+    def take(self) -> list[Event]:
+        """The oldest segment's events; `sent` is told of each."""
+        segment = self._waiting.popleft()
+        self._keys.subtract(segment.keys)
+        found = map(orjson.loads, segment.path.read_bytes().splitlines())
+        events = [Event(one["key"], one["id"], one["line"].encode()) for one in found]
+        self._taken.update((event.id, segment) for event in events)
+        segment.left = len({event.id for event in events})
+        return events
+
+    def gone(self, events: Iterable[Event]) -> None:
+        """They are in the stream, or elsewhere on disk: a segment of which nothing is left goes."""
+        for event in events:
+            segment = self._taken.pop(event.id, None)
+            if segment is None:
+                continue
+            segment.left -= 1
+            if not segment.left:
+                segment.path.unlink(missing_ok=True)
+
+    def came_from_here(self, event: Event) -> bool:
+        return event.id in self._taken
+
+    def _write(self, segment: _Segment, events: Sequence[Event]) -> None:
+        lines = b"".join(
+            orjson.dumps({"key": one.key, "id": one.id, "line": one.line.decode()}, option=orjson.OPT_APPEND_NEWLINE)
+            for one in events
+        )
+        with segment.path.open("ab") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        segment.keys.update(event.key for event in events)
+        self._keys.update(event.key for event in events)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"spill-{number:012d}.jsonl"
+
+    @staticmethod
+    def _found(path: Path) -> _Segment:
+        """Of a process before: a last line that was cut off by a crash was never acknowledged, and is left out."""
+        lines = path.read_bytes().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()
+            path.write_bytes(b"".join(lines))
+        return _Segment(path, Counter(orjson.loads(line)["key"] for line in lines), 0)
