@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 import psycopg
 from psycopg import sql
 
 from penstock.adapters.postgres.clean_csv import copy_csv
 from penstock.adapters.postgres.clean_json import copy_json
+from penstock.adapters.postgres.clean_parquet import copy_parquet
 from penstock.adapters.postgres.column_types import identifier, table_of
 from penstock.adapters.postgres.connection import Session, milliseconds
 from penstock.adapters.postgres.csv_body import UnclearError
@@ -23,10 +26,18 @@ from penstock.model.compression import decompressed
 from penstock.model.datasets import Dataset, Format, OnOverwrite
 from penstock.model.errors import BadFileError
 from penstock.model.outcomes import LoadOutcome, Verdict
-from penstock.ports import ObjectStore
+from penstock.model.streams import ByteStream
+
+_COPY = {Format.CSV: copy_csv, Format.JSONL: copy_json, Format.JSON: copy_json, Format.PARQUET: copy_parquet}
 
 _TOO_DEEP = "54001"
 """statement_too_complex: the server's stack is at its end."""
+
+
+class Files(Protocol):
+    """Of an object store, or of what stands before one."""
+
+    def open(self, arrival: Arrival) -> AbstractContextManager[ByteStream]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class FileLoader:
     ledger: Ledger
     judge: Judge
     dataset: Dataset
-    store: ObjectStore
+    files: Files
 
     def load(self, arrival: Arrival, earlier: Sequence[Earlier]) -> LoadOutcome:
         """What became of it; `earlier` are the arrivals of the same key whose rows are in the table.
@@ -72,10 +83,10 @@ class FileLoader:
 
     def _rows_of(self, arrival: Arrival, replaced: Sequence[str]) -> Repaired:
         connection = self.session.connection
-        copy = copy_csv if self.dataset.format is Format.CSV else copy_json
+        copy = _COPY[self.dataset.format]
         compression = self.dataset.compression_of(arrival.key)
         try:
-            with connection.transaction(), self.store.open(arrival) as stream:
+            with connection.transaction(), self.files.open(arrival) as stream:
                 self._begin(arrival, replaced)
                 body = decompressed(stream, compression, self.dataset.limits)
                 loaded = Repaired(copy(self.session, body, self.dataset), 0)
@@ -87,7 +98,7 @@ class FileLoader:
             if not is_row_fault(error):
                 raise
         try:
-            with connection.transaction(), self.store.open(arrival) as stream:
+            with connection.transaction(), self.files.open(arrival) as stream:
                 self._begin(arrival, replaced)
                 body = decompressed(stream, compression, self.dataset.limits)
                 loaded = repair(self.session, self.judge, body, self.dataset, arrival)

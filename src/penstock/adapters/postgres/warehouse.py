@@ -14,6 +14,7 @@ from penstock.adapters.postgres.judge import Judge
 from penstock.adapters.postgres.ledger import Earlier, Ledger
 from penstock.adapters.postgres.load_file import FileLoader
 from penstock.adapters.postgres.require_table import require_table
+from penstock.adapters.read_ahead import read_ahead
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
@@ -48,7 +49,11 @@ class PostgresWarehouse:
             if not claimed:
                 return LoadProgress()
             require_table(session.connection, dataset)
-            outcomes = _load_each(FileLoader(session, ledger, Judge.of(session.connection), dataset, store), claimed)
+            earlier = ledger.loaded_before(claimed)
+            fresh = [arrival for arrival in claimed if (arrival.bucket, arrival.key) not in earlier]
+            with read_ahead(store, fresh) as files:
+                loader = FileLoader(session, ledger, Judge.of(session.connection), dataset, files)
+                outcomes = _load_each(loader, claimed, earlier)
             ledger.decide(outcomes)
         return LoadProgress()
 
@@ -126,11 +131,12 @@ class PostgresWarehouse:
         self._connections.close()
 
 
-def _load_each(loader: FileLoader, arrivals: Sequence[Arrival]) -> dict[str, LoadOutcome]:
+def _load_each(
+    loader: FileLoader, arrivals: Sequence[Arrival], earlier: dict[tuple[str, str], list[Earlier]]
+) -> dict[str, LoadOutcome]:
     """What became of each. One that can't be read, as a version that is gone, is set aside; when none can be, the error
     is the store's and not a file's, and is raised.
     """
-    earlier = loader.ledger.loaded_before(arrivals)
     outcomes: dict[str, LoadOutcome] = {}
     unreadable: list[PermanentError] = []
     for arrival in arrivals:
