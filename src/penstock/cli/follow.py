@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from penstock.cli.target import deployment
 from penstock.model.errors import PermanentError
 
 if TYPE_CHECKING:
+    from penstock.local.rhythm import Rhythm
     from penstock.local.watch import Status
 
 EVERY = 0.5
@@ -78,6 +80,8 @@ def status(
 ) -> None:
     """Show where all files are: what waits, what is done, what failed, and what is in tables and indexes.
 
+    Of a dataset with flush, pace or expect_every also what it gathers, how fast it may go, and whether it is silent.
+
     [dim]$ penstock status
     $ penstock status --watch[/dim]
     """
@@ -98,6 +102,7 @@ def status(
                 "running": list(seen.running),
                 "waiting": [_attempt(attempt) for attempt in seen.waiting],
                 "down": [_breaker(breaker) for breaker in seen.breakers],
+                "rhythms": [rhythm.to_json() for rhythm in seen.rhythms],
                 "notes": list(seen.notes),
             }
         )
@@ -190,10 +195,29 @@ def status_view(seen: Status) -> Any:
         f"[yellow]put back[/], {attempt.attempts} times, not before {clock_time(attempt.not_before)}: {attempt.reason}"
         for attempt in sorted(seen.waiting, key=lambda one: -one.attempts)[:10]
     ]
+    for rhythm in seen.rhythms:
+        lines += rhythm_told(rhythm)
     lines += [f"[dim]{note}[/]" for note in seen.notes]
     if seen.cut:
         lines.append("[dim]there are more settled files than were counted[/]")
     return Group(made, *lines)
+
+
+def rhythm_told(rhythm: Rhythm) -> Iterator[str]:
+    """A line for what it gathers, one for its pace, one for its silence."""
+    name = rhythm.dataset
+    if rhythm.gathered and rhythm.flush_files and rhythm.flush_bytes:
+        most = f"{count(rhythm.flush_files)} files, {size(rhythm.flush_bytes)}"
+        by = f", or at {clock_time(rhythm.flush_by)}" if rhythm.flush_by else ""
+        yield (
+            f"[cyan]{name} gathers[/]: {count(rhythm.gathered)} files, {size(rhythm.gathered_bytes or 0)}; "
+            f"they go at {most}{by}"
+        )
+    if rhythm.pace is not None:
+        slowed = f", halved at {clock_time(rhythm.slowed)}" if rhythm.slowed else ""
+        yield f"{name}'s pace: {count(rhythm.pace)} of {count(rhythm.most)} files at once{slowed}"
+    if rhythm.silent_since:
+        yield f"[yellow]{name} is silent[/]: nothing has come since {clock_time(rhythm.silent_since)}. Ask its producer"
 
 
 def _watch(target: Any, known: Any) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from penstock.local.deployment import Deployment
+from penstock.local.rhythm import Rhythm, rhythms
 from penstock.model.arrivals import FAILED, INCOMING, PROCESSED, UNCLAIMED
 from penstock.model.breakers import Breaker
 from penstock.model.dataset_files import dataset_of
@@ -48,6 +49,8 @@ class Status:
     """Files that were put back and are not due yet."""
     breakers: Sequence[Breaker] = ()
     """Of the destinations that are down."""
+    rhythms: Sequence[Rhythm] = ()
+    """What listings remember of datasets that gather, have a pace, or expect files."""
     cut: bool = False
     """Whether there were more settled files than are counted."""
     notes: Sequence[str] = field(default=())
@@ -87,7 +90,8 @@ def observe(deployment: Deployment, datasets: Mapping[str, Dataset], counts: Cou
                 setattr(status, attribute, getattr(status, attribute) + 1)
     notes = (counts or Counts(deployment)).fill(found, datasets)
     waiting, breakers = deployment.leases.waiting(), deployment.leases.breakers()
-    return Status(found, running, list(waiting.values()), list(breakers.values()), cut, notes)
+    remembered = list(rhythms(datasets, deployment.leases.memos(), datetime.now(UTC)))
+    return Status(found, running, list(waiting.values()), list(breakers.values()), remembered, cut, notes)
 
 
 def running_runs(deployment: Deployment) -> Iterator[str]:
