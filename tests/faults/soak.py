@@ -4,6 +4,9 @@ A tenth of the files are put again as they are, a tenth are overwritten, two in 
 and a tick of the schedule start listings, as deployed. Penstock's clock runs ten times as fast as the machine's, so
 that leases of killed listings and times of put-back files pass sooner. It has to end by itself, with every row
 accounted for. It writes docs/soak.md (`make soak`).
+
+A busy machine does everything more slowly but the killing: a listing that takes ten seconds never ends where a worker
+is killed every second and no other one works. So after a few kills something has to have got done before the next.
 """
 
 from __future__ import annotations
@@ -17,10 +20,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psutil
@@ -38,6 +42,8 @@ PRODUCERS = 3
 SPEED = 10
 TICK_SECONDS = 6.0
 """A minute on Penstock's clock."""
+IN_VAIN = 3
+"""So many kills in a row may let nothing get done."""
 
 _HEAD = """# Soak
 
@@ -45,8 +51,9 @@ _HEAD = """# Soak
 
 Three producers put small files on the whole template on one machine: a tenth of them again as they are, a tenth
 overwritten, two in a hundred bad. Meanwhile workers are killed at random, by SIGKILL, and Penstock's clock runs ten
-times as fast as the machine's, so that leases and times of put-back files pass sooner. It has to end by itself; then
-the campaign's checker ([faults.md](faults.md)) and `penstock reconcile` have to find nothing.
+times as fast as the machine's, so that leases and times of put-back files pass sooner. After three kills that let
+nothing get done it waits until something is: a busy machine is slower at everything but killing. It has to end by
+itself; then the campaign's checker ([faults.md](faults.md)) and `penstock reconcile` have to find nothing.
 """
 
 
@@ -81,36 +88,64 @@ def put_all(faulty: FaultyStack, files: Sequence[File]) -> list[Put]:
 
 
 class Killer:
-    """Kills a worker of this stack's own MiniStack from time to time, until it is told to stop."""
+    """Kills one of `workers` from time to time, until it is told to stop.
 
-    def __init__(self, faulty: FaultyStack, every: float, random_: random.Random) -> None:
-        [self._ministack] = [engine.pid for engine in faulty.stack.status() if engine.name == "ministack"]
+    `done` counts what got done: when it stands still, so does the killing. `every` is the mean of the seconds between.
+    """
+
+    def __init__(
+        self,
+        workers: Callable[[], Sequence[psutil.Process]],
+        done: Callable[[], int],
+        every: float,
+        random_: random.Random,
+    ) -> None:
+        self._workers = workers
+        self._done = done
         self._every = every
         self._random = random_
         self._stopped = threading.Event()
         self.killed = 0
 
     def run(self) -> None:
+        before, in_vain = self._done(), 0
         while not self._stopped.wait(self._random.expovariate(1 / self._every)):
-            workers = []
-            for child in psutil.Process(self._ministack).children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    if "lambda_worker" in " ".join(child.cmdline()):
-                        workers.append(child)
+            if in_vain >= IN_VAIN and self._done() == before:
+                continue
+            if in_vain >= IN_VAIN:
+                before, in_vain = self._done(), 0
+            workers = self._workers()
             if workers:
                 with contextlib.suppress(psutil.Error, ProcessLookupError):
                     os.kill(self._random.choice(workers).pid, signal.SIGKILL)
                     self.killed += 1
+                    in_vain += 1
 
     def stop(self) -> None:
         self._stopped.set()
+
+
+def workers_of(faulty: FaultyStack) -> list[psutil.Process]:
+    """Those of this stack's own MiniStack."""
+    [ministack] = [engine.pid for engine in faulty.stack.status() if engine.name == "ministack"]
+    workers = []
+    for child in psutil.Process(ministack).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "lambda_worker" in " ".join(child.cmdline()):
+                workers.append(child)
+    return workers
 
 
 def soak(count: int, every: float, most: float, seed: int) -> dict[str, Any]:
     """What it did, and what was wrong. `every` is the mean of the seconds between two kills."""
     random_ = random.Random(seed)  # noqa: S311 - no secret
     with faulty_stack("soak", notified=True) as faulty:
-        killer = Killer(faulty, every, random.Random(seed))  # noqa: S311 - no secret
+        killer = Killer(
+            partial(workers_of, faulty),
+            partial(faulty.count, "plans/"),
+            every,
+            random.Random(seed),  # noqa: S311 - no secret
+        )
         killing = threading.Thread(target=killer.run)
         killing.start()
         began = last_tick = time.monotonic()
