@@ -82,6 +82,14 @@ definition: $(VENV)/.dev node_modules/.installed ## asl-validator, which finds a
 build: $(VENV)/.dev ## sam build, for the Python of .venv
 	@$(BIN)/sam build --parameter-overrides PythonRuntime=$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 
+##@ Real engines, which the tests then use
+.PHONY: opensearch
+opensearch: $(VENV)/.local ## Fetch an OpenSearch node from Maven Central, 53 MB (once; needs java 17 and mvn)
+	@$(BIN)/python -m penstock.local.search_node opensearch
+.PHONY: elasticsearch
+elasticsearch: $(VENV)/.local ## Fetch an Elasticsearch 7.10 node in the same way, 36 MB
+	@$(BIN)/python -m penstock.local.search_node elasticsearch
+
 ##@ Tidy up
 .PHONY: clean
 clean: ## Remove what was installed, built and cached

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contract.engines import client, ministack, moto
+from tests.contract.searching import running_node
 
 TABLE = {
     "BillingMode": "PAY_PER_REQUEST",
@@ -33,6 +36,13 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def moto_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with moto(Path(tmp_path_factory.mktemp("moto"))) as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def search_nodes() -> Iterator[Callable[[str], str]]:
+    """The URL of a real search node of a kind, which is started when it is first asked for."""
+    with ExitStack() as held:
+        yield cache(lambda kind: held.enter_context(running_node(kind)))
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 from tests.fakes.search_server import embedded_search
 
+from penstock.local.search_node import KINDS, missing, node
 from penstock.model.datasets import Dataset
 from penstock.model.documents import Document
 
@@ -28,16 +32,37 @@ COLUMNS = [
 ]
 
 
+SERVERS = ["embedded", *KINDS]
+
+
 @contextmanager
-def search_url(kind: str) -> Iterator[str]:
-    """Of a fresh `embedded` engine, or of the `opensearch` node that the environment names."""
+def search_url(kind: str, nodes: Callable[[str], str]) -> Iterator[str]:
+    """Of a fresh `embedded` engine; or of a real node, the one that the environment names or one of the session's."""
     if kind == "embedded":
         with embedded_search() as (embedded, _):
             yield embedded
-        return
-    if not (real := os.environ.get("PENSTOCK_OPENSEARCH_URL")):
-        pytest.skip("PENSTOCK_OPENSEARCH_URL names no OpenSearch node")
-    yield real
+    else:
+        yield os.environ.get(f"PENSTOCK_{kind.upper()}_URL") or nodes(kind)
+
+
+@contextmanager
+def running_node(kind: str) -> Iterator[str]:
+    """Skips, and says why, where the node was not fetched."""
+    if why := missing(kind):
+        pytest.skip(why)
+    with tempfile.TemporaryDirectory(prefix=f"penstock-{kind}-", ignore_cleanup_errors=True) as folder:
+        engine = node(kind, Path(folder))
+        process = engine.start(Path(folder))
+        try:
+            until = time.monotonic() + 120
+            while not engine.ready():
+                if process.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError(f"{kind} did not start: {Path(folder, 'search.log').read_text()[-2000:]}")
+                time.sleep(0.05)  # A port gives no sign when it opens.
+            yield f"http://127.0.0.1:{engine.port}"
+        finally:
+            process.kill()
+            process.wait()
 
 
 def dataset(name: str, columns: Any = COLUMNS, version: int = 1) -> Dataset:

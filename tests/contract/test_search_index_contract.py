@@ -1,17 +1,17 @@
-"""What Penstock's flows ask of a search index: held against the fake, the embedded one and a real OpenSearch node.
+"""What Penstock's flows ask of a search index: held against the fake, the embedded one and real nodes.
 
-`PENSTOCK_OPENSEARCH_URL=http://127.0.0.1:9200 pytest tests/contract/test_search_index_contract.py` runs all three.
+Those run once `make opensearch` fetched them, or where PENSTOCK_OPENSEARCH_URL names one.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.contract.searching import LOADED_AT, dataset, doc, search_url
+from tests.contract.searching import LOADED_AT, SERVERS, dataset, doc, search_url
 from tests.fakes.search_index import FakeSearchIndex
 
 from penstock.adapters.opensearch import OpenSearchIndex
@@ -20,12 +20,12 @@ from penstock.model.datasets import Dataset
 from penstock.ports import SearchIndex
 
 
-@pytest.fixture(scope="module", params=["fake", "embedded", "opensearch"])
-def search(request: pytest.FixtureRequest) -> Iterator[SearchIndex]:
+@pytest.fixture(scope="module", params=["fake", *SERVERS])
+def search(request: pytest.FixtureRequest, search_nodes: Callable[[str], str]) -> Iterator[SearchIndex]:
     if request.param == "fake":
         yield FakeSearchIndex(refuses=_no_short)
         return
-    with search_url(request.param) as url, make_client(url, "none") as client:
+    with search_url(request.param, search_nodes) as url, make_client(url, "none") as client:
         yield OpenSearchIndex(client)
         client.indices.delete(index="contract_*", params={"expand_wildcards": "open"}, ignore=[404])
         client.indices.delete_index_template(name="penstock-contract_*", ignore=[404])

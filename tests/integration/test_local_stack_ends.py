@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+import urllib3
 from tests.integration.processes import eventually, flat, processes_of
 
 from penstock.local.children import Process, await_end
+from penstock.local.search_node import missing
 from penstock.local.stack import LocalStack
 from penstock.model.errors import PermanentError
 
@@ -144,3 +147,15 @@ def test_a_template_that_fails_to_deploy_says_what_failed_and_leaves_nothing_run
     stack = LocalStack.find("failed", tmp_path / "home")
     assert not any(engine.alive for engine in stack.status())
     stack.down()
+
+
+def test_a_real_search_node_serves_a_stack_and_ends_with_it(tmp_path: Path, template: Path) -> None:
+    if why := missing("opensearch"):
+        pytest.skip(why)
+
+    with LocalStack.temporary("real", template=template, search="opensearch") as stack:
+        root = json.loads(urllib3.request("GET", stack.search_url, retries=False).data)
+        (node,) = [engine for engine in stack.status() if engine.name == "search"]
+
+    assert root["version"]["distribution"] == "opensearch"
+    assert not psutil.pid_exists(node.pid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,5 +23,23 @@ DatasetsFolder = Annotated[
     Path, typer.Option("--datasets", metavar="FOLDER", help="Where the datasets' YAML files are.")
 ]
 
+
+class Search(StrEnum):
+    """What serves the search index of a stack on this laptop; the names are `search_node.KINDS`' and EMBEDDED."""
+
+    embedded = "embedded"
+    opensearch = "opensearch"
+    elasticsearch = "elasticsearch"
+
+
+SearchKind = Annotated[
+    Search,
+    typer.Option(
+        "--search",
+        help="A stand-in on SQLite, or a real node: OpenSearch 2.19 or Elasticsearch 7.10. Those need java and mvn.",
+    ),
+]
+
 LOCAL = "local"
+SEARCH = Search.embedded
 DATASETS = Path("datasets")

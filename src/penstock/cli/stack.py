@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.options import LOCAL, AsJson, DatasetsFolder, StackName
+from penstock.cli.options import LOCAL, SEARCH, AsJson, DatasetsFolder, SearchKind, StackName
 from penstock.cli.screen import NOTHING, emit, lasting, margin, screen
 from penstock.cli.target import option
 from penstock.model.errors import PermanentError
@@ -22,6 +22,7 @@ def up(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the template.")
     ] = None,
+    search: SearchKind = SEARCH,
     as_json: AsJson = False,
 ) -> None:
     """Start a whole stack on this laptop, without Docker.
@@ -30,7 +31,8 @@ def up(
     127.0.0.1; then template.yaml is deployed to them. It runs on until penstock down. Several can run side by side.
 
     [dim]$ penstock up
-    $ penstock up --stack second -p MaxParallelBatches=4[/dim]
+    $ penstock up --stack second -p MaxParallelBatches=4
+    $ penstock up --search opensearch      # a real node, fetched once[/dim]
     """
     from time import monotonic
 
@@ -43,6 +45,7 @@ def up(
             template=template,
             datasets=datasets,
             parameters=_parameters(parameter or []),
+            search=search.value,
             lifeline=False,
             auth=False,
             on_progress=lambda step: status.update(f"{step} …"),

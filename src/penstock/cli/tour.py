@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock.cli.options import AsJson
+from penstock.cli.options import SEARCH, AsJson, SearchKind
 from penstock.cli.screen import emit, lasting, margin, screen
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def demo(
         bool, typer.Option(metavar="", help="Put the same files a second time: nothing may be added.")
     ] = True,
     keep: Annotated[bool, typer.Option(metavar="", help="Leave the stack up, to look around in it.")] = False,
+    search: SearchKind = SEARCH,
     as_json: AsJson = False,
 ) -> None:
     """Watch a year of real files become rows and documents, and every row accounted for.
@@ -44,7 +45,7 @@ def demo(
     from penstock.local.demo.tour import tour
 
     with _stages(quiet=as_json) as stage:
-        account, taste = tour(NAME, days=days, again=again, keep=keep, stage=stage)
+        account, taste = tour(NAME, days=days, again=again, keep=keep, stage=stage, search=search.value)
     if report is not None:
         report.write_text(json.dumps(account.to_json(), indent=2, ensure_ascii=False) + "\n")
     if as_json:

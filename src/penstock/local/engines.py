@@ -24,11 +24,15 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "COVERAGE_PROCESS
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a stack's engines are to behave. `wait_scale` shrinks Wait states and retries; 1 is real time."""
+    """How a stack's engines are to behave. `wait_scale` shrinks Wait states and retries; 1 is real time.
+
+    `search` is embedded, or the kind of a real node (`search_node.KINDS`).
+    """
 
     auth: bool = True
     mock_config: str = ""
     wait_scale: float = 1.0
+    search: str = "embedded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,15 @@ class Engine:
     health: str
     """A path that answers 200 when it is ready."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    program: str = sys.executable
+    answer: bytes = b""
+    """What its answer has to hold, where somebody else's engine could answer at that port."""
 
     def start(self, folder: Path) -> subprocess.Popen[bytes]:
         """As a child in a process group of its own, its output in `<folder>/<name>.log`."""
         with (folder / f"{self.name}.log").open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own program and our own arguments
-                [sys.executable, *self.arguments],
+                [self.program, *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -60,7 +67,8 @@ class Engine:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
             connection.request("GET", self.health)
-            return connection.getresponse().status == 200
+            response = connection.getresponse()
+            return response.status == 200 and self.answer in response.read()
         except (OSError, http.client.HTTPException):
             return False
         finally:

@@ -21,7 +21,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from penstock.local import deploy
+from penstock.local import deploy, search_node
 from penstock.local.children import Process, await_end
 from penstock.local.clients import client, session
 from penstock.local.state import StackState, change, find_home
@@ -74,23 +74,28 @@ class LocalStack:
         auth: bool = True,
         mock_config: Path | None = None,
         wait_scale: float = 1.0,
+        search: str = search_node.EMBEDDED,
         on_progress: Progress | None = None,
     ) -> LocalStack:
         """Starts the engines and deploys the template to them.
 
         With a `lifeline` the stack ends with this process, however that ends; without one it stays until `down`. A
         `temporary` stack's folder is removed with it. With `auth` each function has what its own role allows, no more.
-        `wait_scale` below 1 shrinks the state machines' waits. Raises PermanentError when a stack of that name is up,
-        an engine does not start or the template does not deploy; nothing is left running then.
+        `wait_scale` below 1 shrinks the state machines' waits. `search` names a real node to start in place of the
+        embedded index; it is fetched where it is not there. Raises PermanentError when a stack of that name is up, an
+        engine does not start or the template does not deploy; nothing is left running then.
         """
         say = on_progress or (lambda _: None)
         template = (template or _ROOT / "template.yaml").resolve()
         datasets = (datasets or template.parent / "datasets").resolve()
         folder = (home or find_home()).absolute() / name
+        if search != search_node.EMBEDDED:
+            say(f"fetching {search}, the first time")
+            search_node.fetch(search)
         _make_folder(
             folder, StackState(name, temporary=temporary, auth=auth, template=str(template), datasets=str(datasets))
         )
-        arguments = ["--wait-scale", str(wait_scale)]
+        arguments = ["--wait-scale", str(wait_scale), "--search", search]
         if not auth:
             arguments.append("--no-auth")
         if temporary:

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.local import engines, reaper
+from penstock.local import engines, reaper, search_node
 from penstock.local.children import Process, free_ports
 from penstock.local.state import EngineState, change
 
@@ -56,7 +56,9 @@ class Supervisor:
             engines.nursery(self.folder, engines.library_paths()),
             engines.pipelines(self.folder, ports[1]),
         ]
-        if engines.has_search():
+        if self._settings.search != search_node.EMBEDDED:
+            wanted.append(search_node.node(self._settings.search, self.folder))
+        elif engines.has_search():
             wanted.append(engines.search(self.folder, ports[2]))
         for engine in wanted:
             self._children[engine.name] = child = engine.start(self.folder)
@@ -147,6 +149,7 @@ def main() -> None:
     parser.add_argument("--no-auth", action="store_true")
     parser.add_argument("--mock-config", default="")
     parser.add_argument("--wait-scale", type=float, default=1.0)
+    parser.add_argument("--search", default=search_node.EMBEDDED)
     given = parser.parse_args()
     folder: Path = given.folder
 
@@ -160,7 +163,7 @@ def main() -> None:
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
 
-        settings = engines.Settings(not given.no_auth, given.mock_config, given.wait_scale)
+        settings = engines.Settings(not given.no_auth, given.mock_config, given.wait_scale, given.search)
         supervisor = Supervisor(folder, settings, temporary=given.temporary, lifeline=given.lifeline)
 
         def asked(number: int, _frame: object) -> None:

@@ -16,6 +16,7 @@ from penstock.local.demo.account import Account, compare, count, draw_up, duplic
 from penstock.local.demo.drive import Look, drive
 from penstock.local.demo.files import demo_files
 from penstock.local.deployment import Deployment, local_deployment
+from penstock.local.search_node import EMBEDDED
 from penstock.local.stack import LocalStack
 from penstock.model.dataset_files import load_datasets
 from penstock.model.datasets import Dataset
@@ -50,12 +51,14 @@ class Taste:
     documents: Sequence[Mapping[str, Any]]
 
 
-def tour(name: str, *, days: int, again: bool, keep: bool, stage: Stage) -> tuple[Account, Taste]:
+def tour(
+    name: str, *, days: int, again: bool, keep: bool, stage: Stage, search: str = EMBEDDED
+) -> tuple[Account, Taste]:
     """Runs the demo on a stack of its own. Raises PermanentError when a stack of that name is up already."""
     began = time.monotonic()
     with ThreadPoolExecutor(1) as aside, contextlib.ExitStack() as held:
         cutting = aside.submit(demo_files, days)  # While the engines start, which is mostly waiting for them.
-        stack = held.enter_context(_stack(name, keep=keep, say=stage.say))
+        stack = held.enter_context(_stack(name, keep=keep, say=stage.say, search=search))
         deployment = local_deployment(stack)
         datasets = load_datasets(stack.datasets)
         stage.say("cutting a year of flights into days")
@@ -96,13 +99,13 @@ def _again(
 
 
 @contextlib.contextmanager
-def _stack(name: str, *, keep: bool, say: Callable[[str], None]) -> Iterator[LocalStack]:
+def _stack(name: str, *, keep: bool, say: Callable[[str], None], search: str) -> Iterator[LocalStack]:
     """One that ends with the tour however that ends, unless it is to be kept."""
     if not keep:
-        with LocalStack.temporary(name, on_progress=say) as stack:
+        with LocalStack.temporary(name, on_progress=say, search=search) as stack:
             yield stack
         return
-    yield LocalStack.up(name, on_progress=say)
+    yield LocalStack.up(name, on_progress=say, search=search)
 
 
 def _taste(deployment: Deployment) -> Taste:
