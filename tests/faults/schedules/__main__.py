@@ -28,10 +28,9 @@ events come twice, late or never, producers overwrite keys, repeat them and send
 system runs on, and an oracle that knows only what was put (Python's csv module) checks that every arrival is in one
 place with its bytes, that rows and documents are those of the valid lines, once, and that nothing is left over.
 
-What it does not ask: where a run was aborted or a call given up on, that no record of an attempt is left over (TTL
-clears it); that the documents of a file are complete that says of itself, in `failed/`, that they are not; and that a
-document stands which one of a file that was refused later had taken the place of, by its key and without a table to ask
-(a replay of the documents brings it back). No two versions of a key are put at one moment.
+What it does not ask: that the documents of a file are complete that says of itself, in `failed/`, that they are not;
+and that a document stands which one of a file that was refused later had taken the place of, by its key and without a
+table to ask (a replay of the documents brings it back). No two versions of a key are put at one moment.
 
 `python -m tests.faults.schedules --seed N` works one again, shrunk to the choices that matter, step by step. What the
 random order seldom reaches has named tests: `tests/faults/schedules/test_named.py`.

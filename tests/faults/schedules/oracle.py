@@ -211,9 +211,7 @@ def _same(name: str, found: Counter[Any], wanted: Counter[Any]) -> None:
 
 def _leases(world: World) -> None:
     _hold(not world.leases.live_runs(), "a run is live for ever")
-    if not world.aborted and not world.seam.given_up:
-        # A settle that outlives its run can move what the next run's puts back in the same moment: TTL tidies that.
-        _hold(not world.leases.waiting(), f"attempts are remembered of what is settled: {world.leases.waiting()}")
+    _hold(not world.leases.waiting(), f"attempts are remembered of what is settled: {world.leases.waiting()}")
     for arrival, attempts in world.leases.attempts.items():
         _hold(attempts <= 2 * MOST_ATTEMPTS, f"{attempts} attempts on {arrival[:6]}")
 
