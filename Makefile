@@ -58,7 +58,7 @@ corpus: $(VENV)/.dev ## Write docs/bad-input.md from tests/corpus
 
 ##@ Check it
 .PHONY: check
-check: lint types layers template definition build ## Every check below, one after the other
+check: lint types layers template checkov definition build ## Every check below, one after the other
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff: rules and format
 	@$(BIN)/ruff check
@@ -73,6 +73,10 @@ layers: $(VENV)/.dev ## import-linter: imports go down only
 template: $(VENV)/.dev ## cfn-lint and sam validate --lint
 	@$(BIN)/cfn-lint template.yaml pipeline/template.yaml
 	@$(BIN)/sam validate --lint
+.PHONY: checkov
+checkov: .venv-checkov/.installed ## checkov; what is not done, and why, stands in the templates
+	@.venv-checkov/bin/checkov --skip-download --framework cloudformation --compact --quiet \
+		--file template.yaml pipeline/template.yaml
 .PHONY: definition
 definition: $(VENV)/.dev node_modules/.installed ## asl-validator, which finds a Next that names no state
 	@mkdir -p .aws-sam
@@ -94,7 +98,7 @@ elasticsearch: $(VENV)/.local ## Fetch an Elasticsearch 7.10 node in the same wa
 .PHONY: clean
 clean: ## Remove what was installed, built and cached
 	@if [ -x $(BIN)/penstock ]; then $(BIN)/penstock down || true; fi
-	@rm -rf $(VENV) .venv-dlt node_modules .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	@rm -rf $(VENV) .venv-dlt .venv-checkov node_modules .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
@@ -127,4 +131,10 @@ node_modules/.installed: package.json package-lock.json
 .venv-dlt/.installed: benchmarks/dlt-requirements.txt
 	@$(PYTHON) -m venv .venv-dlt
 	@.venv-dlt/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# An environment of its own: its pins are not those of the checks beside it.
+.venv-checkov/.installed: tests/template/checkov-requirements.txt
+	@$(PYTHON) -m venv .venv-checkov
+	@.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -81,9 +81,9 @@ def test_plain_http_is_denied_to_everyone_on_bucket_queue_and_topic() -> None:
         [deny] = [
             statement
             for statement in resources[policy]["Properties"]["PolicyDocument"]["Statement"]
-            if statement["Effect"] == "Deny"
+            if statement["Sid"] == "OnlyOverTls"
         ]
-        assert deny["Principal"] == "*"
+        assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
         assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         assert deny["Resource"] == covers
 
@@ -159,3 +159,19 @@ def test_a_listing_is_asked_for_every_minute_whatever_events_came() -> None:
 
     assert rule["ScheduleExpression"] == "rate(1 minute)"
     assert [target["Arn"] for target in rule["Targets"]] == ["ArrivalsQueue.Arn"]
+
+
+def test_whoever_puts_a_file_can_choose_no_other_encryption() -> None:
+    """Under a KMS key or one of the sender's, ETags of equal bytes differ: a file that comes again would load again."""
+    policy = deployed("as it comes")["LandingBucketPolicy"]["Properties"]["PolicyDocument"]
+    denied = {statement["Sid"]: statement for statement in policy["Statement"] if statement["Effect"] == "Deny"}
+
+    assert denied["OnlyUnderS3sOwnKey"]["Condition"] == {
+        "StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption": "AES256"}
+    }
+    assert denied["UnderNoKeyOfTheSender"]["Condition"] == {
+        "Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}
+    }
+    for sid in ("OnlyUnderS3sOwnKey", "UnderNoKeyOfTheSender"):
+        assert (denied[sid]["Principal"], denied[sid]["Action"]) == ("*", "s3:PutObject")
+        assert denied[sid]["Resource"] == "LandingBucket.Arn/*"
