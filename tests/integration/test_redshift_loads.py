@@ -274,11 +274,20 @@ def test_one_statement_that_fails_undoes_those_before_it(standin: Standin) -> No
     assert standin.counts(dataset) == {}
 
 
-def test_an_endpoint_is_serverless_or_a_cluster_with_a_user() -> None:
+def test_an_endpoint_is_serverless_or_a_cluster_and_one_way_in() -> None:
     with pytest.raises(PermanentError):
         Endpoint("dev")
     with pytest.raises(PermanentError):
         Endpoint("dev", workgroup="w", cluster="c", db_user="u")
     with pytest.raises(PermanentError):
-        Endpoint("dev", cluster="c")
+        Endpoint("dev", cluster="c", db_user="u", secret_arn="s")
     assert Endpoint("dev", workgroup="w").parameters() == {"Database": "dev", "WorkgroupName": "w"}
+
+
+def test_what_is_granted_to_a_database_role_is_had_by_its_members(standin: Standin) -> None:
+    dataset = dataset_of()
+
+    RedshiftSchema(standin._api("penstock_owner"), "ROLE penstock_loader").apply([dataset])
+
+    arrival = standin.put(dataset, "a.csv", b"1,one,\n")
+    assert load(standin.warehouse, dataset, standin.store, arrival)[arrival.id].rows == 1

@@ -32,11 +32,27 @@ PSEUDO = {
 
 LOADER = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:loader-AbCdEf"
 OWNER = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:owner-AbCdEf"
+WORKGROUP = "arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/5f1b0c3e-1f6a-4c1b-9a77-1c1a2b3c4d5e"
+COPY_ROLE = "arn:aws:iam::123456789012:role/copies"
 DOMAIN = "arn:aws:es:eu-west-1:123456789012:domain/flights"
 
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     "as it comes": {},
     "warehouse": {"Warehouse": "postgres", "WarehouseSecretArn": LOADER, "WarehouseOwnerSecretArn": OWNER},
+    "Redshift Serverless by IAM": {
+        "Warehouse": "redshift",
+        "RedshiftWorkgroupArn": WORKGROUP,
+        "RedshiftLoader": "ROLE penstock_loader",
+        "RedshiftCopyRoleArn": COPY_ROLE,
+    },
+    "Redshift cluster by IAM": {"Warehouse": "redshift", "RedshiftCluster": "flights", "RedshiftDatabase": "landing"},
+    "Redshift by secrets": {
+        "Warehouse": "redshift",
+        "RedshiftWorkgroupArn": WORKGROUP,
+        "WarehouseSecretArn": LOADER,
+        "WarehouseOwnerSecretArn": OWNER,
+        "RedshiftLoader": "penstock_loader",
+    },
     "signed search": {"SearchUrl": "https://search.example.com", "SearchDomainArn": DOMAIN},
     "unsigned search": {"SearchUrl": "http://localhost:9200", "SearchAuth": "none"},
     "own data pipeline": {"DataPipelineId": "df-0123456789ABCDEFGHIJ"},
@@ -114,6 +130,7 @@ def deployed(variant: str) -> dict[str, dict[str, Any]]:
         common_attribute_resolver={
             "Ref": lambda name: name,
             "Arn": lambda name: f"{name}.Arn",
+            "RoleId": lambda name: f"{name}.RoleId",
             "Name": lambda name: f"{name}.Name",
             "Outputs.PipelineId": lambda name: f"{name}.Outputs.PipelineId",
         },

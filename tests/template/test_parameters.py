@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.template.deployment import DOMAIN, LOADER, REPOSITORY, VARIANTS, source
+from tests.template.deployment import DOMAIN, LOADER, REPOSITORY, VARIANTS, WORKGROUP, source
 
 PARAMETERS = source()["Parameters"]
 
@@ -33,14 +33,17 @@ def test_every_parameter_is_in_the_deployment_guide() -> None:
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == PARAMETERS.keys()
 
 
-def test_a_warehouse_that_does_not_work_yet_is_not_offered() -> None:
-    assert PARAMETERS["Warehouse"]["AllowedValues"] == ["postgres", "none"]
+def test_every_warehouse_that_the_code_has_is_offered() -> None:
+    assert sorted(PARAMETERS["Warehouse"]["AllowedValues"]) == ["none", "postgres", "redshift"]
 
 
 @pytest.mark.parametrize(
     ("parameter", "taken", "refused"),
     [
         ("WarehouseSecretArn", LOADER, "penstock/loader"),
+        ("RedshiftWorkgroupArn", WORKGROUP, "flights"),
+        ("RedshiftCluster", "flights-1", "Flights"),
+        ("RedshiftLoader", "ROLE penstock_loader", "a b"),
         ("SearchUrl", "https://search.example.com", "search.example.com"),
         ("SearchDomainArn", DOMAIN, "flights"),
         ("DataPipelineId", "df-0123456789ABCDEFGHIJ", "my-pipeline"),

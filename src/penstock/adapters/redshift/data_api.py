@@ -27,7 +27,9 @@ _RUNNING = ("SUBMITTED", "PICKED", "STARTED")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where statements run: `workgroup` (Serverless) or `cluster`, the latter with `db_user` or `secret_arn`."""
+    """Where statements run: `workgroup` (Serverless, its name or ARN) or `cluster`. Who is there: the secret's user, or
+    the cluster's `db_user`, or with neither the caller's own IAM identity.
+    """
 
     database: str
     workgroup: str = ""
@@ -38,8 +40,10 @@ class Endpoint:
     def __post_init__(self) -> None:
         if bool(self.workgroup) == bool(self.cluster):
             raise PermanentError("name a Redshift Serverless workgroup or a provisioned cluster, and not both")
-        if self.cluster and bool(self.db_user) == bool(self.secret_arn):
-            raise PermanentError("a provisioned Redshift cluster wants a database user or a secret's ARN, one of them")
+        if self.db_user and (self.secret_arn or self.workgroup):
+            raise PermanentError(
+                "a database user is named for a provisioned Redshift cluster, and without a secret's ARN"
+            )
 
     def parameters(self) -> dict[str, str]:
         named = {

@@ -72,14 +72,20 @@ _GRANTS = (
 )
 
 
+def grantee(loader: str) -> sql.Composable | None:
+    """Behind GRANT's TO: a user, or after `ROLE ` a role. None for an empty one."""
+    name = sql.Identifier(loader.removeprefix("ROLE "))
+    return (sql.SQL("ROLE {}").format(name) if loader.startswith("ROLE ") else name) if loader else None
+
+
 class RedshiftSchema:
     """`api` is of a role that may create schemas and tables; `loader` is the database user that loads, where that is
-    another.
+    another, or `ROLE` and a database role's name.
     """
 
     def __init__(self, api: DataApi, loader: str = "") -> None:
         self._api = api
-        self._loader = sql.Identifier(loader) if loader else None
+        self._loader = grantee(loader)
 
     def apply(self, datasets: Mapping[str, Dataset] | Iterable[Dataset]) -> list[str]:
         """What it did, a sentence each. Every statement may be run again; up to forty are one transaction.

@@ -134,7 +134,9 @@ class Statements:
                 raise CopyError("syntax error in COPY")
             self._copy(connection, Copy.of(parsed))
         else:
-            cursor = connection.execute(part.sql.encode())
+            # PostgreSQL has roles for users, and no word ROLE behind TO.
+            text = part.sql.replace(" TO ROLE ", " TO ") if part.sql.startswith("GRANT ") else part.sql
+            cursor = connection.execute(text.encode())
             if cursor.description:
                 part.columns = [column.name for column in cursor.description]
                 part.rows = cursor.fetchall()
