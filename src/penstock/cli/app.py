@@ -13,7 +13,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from penstock.cli import ask, backfill, dead_letters, describe, explain, follow, reconcile, replay, retry, stack, tour
+from penstock.cli import (
+    ask,
+    backfill,
+    dead_letters,
+    describe,
+    explain,
+    follow,
+    produce,
+    reconcile,
+    replay,
+    retry,
+    stack,
+    tour,
+)
 from penstock.cli.failures import explained
 from penstock.cli.screen import complain
 
@@ -71,6 +84,7 @@ _add(follow.status, _FILES)
 _add(follow.runs, _FILES)
 _add(follow.run, _FILES)
 _add(backfill.backfill, _FILES)
+_add(produce.produce, _FILES)
 _add(ask.query, _ANSWERS)
 _add(ask.search, _ANSWERS)
 _add(reconcile.reconcile, _MENDING)

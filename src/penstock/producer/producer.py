@@ -6,8 +6,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -49,6 +49,9 @@ class Counters:
     """Written to disk, ever; those that were picked up again are among the sent."""
     handed_back: int = 0
     requests: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        return asdict(self)
 
 
 class Producer:
@@ -125,11 +128,7 @@ class Producer:
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until everything that was put is in the stream, or handed back; False when `timeout` came before."""
         with self._changed:
-            self._hurry += 1
-            try:
-                return self._changed.wait_for(self._is_empty, timeout)
-            finally:
-                self._hurry -= 1
+            return self._hurried(self._is_empty, timeout)
 
     def undelivered(self) -> list[Undelivered]:
         """What could not be sent and is its owner's again, with the reason; each is handed back once."""
@@ -142,8 +141,8 @@ class Producer:
 
     def close(self, timeout: float = 30.0) -> list[Undelivered]:
         """Sends what it can within `timeout` seconds. The rest goes to the spill; without one it is handed back."""
-        self.flush(timeout)
         with self._changed:
+            self._hurried(lambda: self._is_empty() or self._is_stuck(), timeout)
             self._closed = True
             self._changed.notify_all()
         for thread in self._threads:
@@ -282,14 +281,22 @@ class Producer:
         self._held -= sum(_size(event) for event in events)
 
     def _wait_for_room(self, size: int, timeout: float | None) -> bool:
-        self._hurry += 1  # Nobody else can come along to fill the request.
+        return self._hurried(lambda: self._closed or self._has_room(size), timeout)
+
+    def _hurried(self, condition: Callable[[], bool], timeout: float | None) -> bool:
+        """Nobody comes along to fill requests while somebody waits here."""
+        self._hurry += 1
         try:
-            return self._changed.wait_for(lambda: self._closed or self._has_room(size), timeout)
+            return self._changed.wait_for(condition, timeout)
         finally:
             self._hurry -= 1
 
     def _has_room(self, size: int) -> bool:
         return self._held + size <= self._room or not self._held
+
+    def _is_stuck(self) -> bool:
+        """All that is left is on disk, since the stream would not take it: the next process will try."""
+        return not (len(self._lanes) or self._on_the_way or self._parked) and self._next_pick_up > time.monotonic()
 
     def _is_empty(self) -> bool:
         on_disk = len(self._spill) if self._spill is not None else 0

@@ -46,7 +46,7 @@ class Verdict:
 SENT = Verdict()
 
 
-def make_client(connections: int) -> KinesisClient:
+def make_client(connections: int, session: boto3.Session | None = None, endpoint: str | None = None) -> KinesisClient:
     """Kinesis answers in milliseconds: the SDK's minute of patience would only fill the buffer.
 
     No retries of the SDK's own: it would send a whole request again, and with it the records that are in the stream.
@@ -58,7 +58,7 @@ def make_client(connections: int) -> KinesisClient:
         max_pool_connections=connections,
         tcp_keepalive=True,
     )
-    return boto3.client("kinesis", config=config)
+    return (session or boto3.Session()).client("kinesis", config=config, endpoint_url=endpoint)
 
 
 def send(client: KinesisClient, stream: str, parcels: Sequence[Parcel]) -> list[Verdict]:

@@ -1,0 +1,131 @@
+"""`penstock produce`: a file's lines become events of a stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from penstock.cli.options import LOCAL, AsJson, OnAws, StackName
+from penstock.cli.screen import complain, count, emit, margin, screen
+from penstock.cli.target import deployment
+from penstock.model.errors import PermanentError
+
+if TYPE_CHECKING:
+    from penstock.producer import Producer
+    from penstock.producer.files import Line
+
+_SHOWN = 10
+"""Faults that are named one by one."""
+_LOOK = 0.2
+"""Seconds between two looks at a file that is followed."""
+
+
+def produce(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines or CSV, plain or .gz.")],
+    stream: Annotated[str, typer.Option("--stream", "-s", metavar="NAME", help="The Kinesis stream, by name or ARN.")],
+    key: Annotated[
+        str, typer.Option("--key", metavar="FIELD", help="The field whose value orders events; none: they are spread.")
+    ] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", metavar="", help="Go on as the file grows, to Ctrl-C.")
+    ] = False,
+    spill: Annotated[
+        Path | None,
+        typer.Option("--spill", metavar="FOLDER", help="Where events wait that the stream does not take in time."),
+    ] = None,
+    aggregate: Annotated[
+        int, typer.Option("--aggregate", metavar="BYTES", help="Most bytes of one key's events that share a record.")
+    ] = 0,
+    stack: StackName = LOCAL,
+    aws: OnAws = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send a file's lines to a stream, each once, in the order of their key.
+
+    What has no event_id gets one from its place in the file, so that sending a file again can be told. With --spill
+    what can't be sent waits on disk, and a file that is followed is gone on with where it was.
+
+    [dim]$ penstock produce clicks.jsonl --stream clicks --key user
+    $ penstock produce --follow /var/log/app.jsonl -s clicks --spill /var/spool/clicks[/dim]
+    """
+    from penstock.local.clients import session
+    from penstock.producer import Producer
+    from penstock.producer.sending import make_client
+
+    if not file.is_file():
+        raise PermanentError(f"{file} is no file that can be read")
+    client = (
+        make_client(4)
+        if aws
+        else make_client(4, session(), deployment(stack, aws=False).client("kinesis").meta.endpoint_url)
+    )
+    producer = Producer(stream, client=client, spill=spill, aggregate=aggregate)
+    faults: list[str] = []
+    try:
+        with margin().status("sending …") as line, suppress(KeyboardInterrupt):
+            for one in _lines(file, producer, spill, follow=follow):
+                fault = one.fault or _put(producer, one, key)
+                if fault:
+                    faults.append(f"{file}:{one.number}: {fault}")
+                if one.number % 10_000 == 0:
+                    line.update(f"{count(producer.counters.sent)} sent …")
+    finally:
+        lost = producer.close()
+    counters = producer.counters
+    if as_json:
+        emit({**counters.to_json(), "on_disk": producer.waiting, "refused": faults})
+    else:
+        screen().print(
+            f"put {count(counters.put)}, sent {count(counters.sent)} in {count(counters.requests)} requests; "
+            f"sent again {count(counters.retried)}, throttled {count(counters.throttled)}; "
+            f"on disk {count(producer.waiting)}"
+        )
+        for fault in faults[:_SHOWN]:
+            complain(fault)
+        if len(faults) > _SHOWN:
+            complain(f"and {count(len(faults) - _SHOWN)} more lines that are no events: --json names them")
+    if lost:
+        complain(
+            f"{count(len(lost))} events were not sent: {lost[0].reason}. Send the file again: sent ones can be told"
+        )
+    if lost or faults or producer.waiting:
+        raise typer.Exit(1)
+
+
+def _put(producer: Producer, line: Line, key: str) -> str:
+    """Why the event was not taken; empty when it was."""
+    from penstock.producer import EventError
+
+    assert line.event is not None  # noqa: S101 - A line has an event or a fault.
+    if key and line.event.get(key) in (None, ""):
+        return f"has no {key}, which --key orders by"
+    try:
+        producer.put(line.event, str(line.event[key]) if key else None)
+    except EventError as refused:
+        return str(refused)
+    return ""
+
+
+def _lines(file: Path, producer: Producer, spill: Path | None, *, follow: bool) -> Iterator[Line]:
+    from penstock.producer.files import follow as followed
+    from penstock.producer.files import keep_position, read_events
+
+    if not follow:
+        yield from read_events(file)
+        return
+    position = spill / f"{file.name}.position" if spill else None
+    last: Line | None = None
+
+    def idle() -> bool:
+        if position is not None and last is not None and producer.flush(_LOOK):
+            keep_position(file, position, last)
+        time.sleep(_LOOK)  # A file tells nobody that it has grown.
+        return False
+
+    for last in followed(file, position, idle):
+        yield last
