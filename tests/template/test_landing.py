@@ -167,7 +167,8 @@ def test_whoever_puts_a_file_can_choose_no_other_encryption() -> None:
     denied = {statement["Sid"]: statement for statement in policy["Statement"] if statement["Effect"] == "Deny"}
 
     assert denied["OnlyUnderS3sOwnKey"]["Condition"] == {
-        "StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption": "AES256"}
+        "Null": {"s3:x-amz-server-side-encryption": "false"},
+        "StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"},
     }
     assert denied["UnderNoKeyOfTheSender"]["Condition"] == {
         "Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}
