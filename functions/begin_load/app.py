@@ -10,4 +10,5 @@ from penstock.handler import Answer, Context, Event, lambda_handler, number, tex
 @lambda_handler
 def handler(event: Event, _context: Context) -> Answer:
     plan, batch = text(event, "plan"), number(event, "batch")
-    return begin_load(wiring.store(), wiring.warehouse(), wiring.datasets(), plan, batch)
+    known = wiring.store(), wiring.warehouse(), wiring.datasets()
+    return begin_load(*known, plan, batch, bound=wiring.load_bound())

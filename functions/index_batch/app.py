@@ -16,4 +16,7 @@ def handler(event: Event, _context: Context) -> Answer:
     plan, batch = text(event, "plan"), number(event, "batch")
     store, warehouse, search = wiring.store(), wiring.warehouse(), wiring.search()
     load_ended = event.get("load_ended") is True
-    return index_batch(plan, batch, store, warehouse, search, wiring.datasets(), wiring.clock(), load_ended=load_ended)
+    datasets, clock = wiring.datasets(), wiring.clock()
+    return index_batch(
+        *(plan, batch, store, warehouse, search, datasets, clock), load_ended=load_ended, bound=wiring.index_bound()
+    )

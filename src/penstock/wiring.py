@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from penstock.model.datasets import Dataset
 from penstock.model.errors import WAREHOUSE, DestinationDownError, PermanentError
+from penstock.model.huge import Bound
 
 if TYPE_CHECKING:
     from penstock.adapters.postgres import PostgresViews, PostgresViewSchema
@@ -60,6 +61,8 @@ class Settings(BaseModel):
     max_batches_at_work: int = Field(40, gt=0)
     min_seconds_between_runs: int = Field(0, ge=0)
     max_attempts: int = Field(5, gt=0)
+    has_task: bool = False
+    load_seconds: float = Field(840, gt=0)
     processed_expiration_days: int = Field(0, ge=0)
     failed_expiration_days: int = Field(0, ge=0)
     stack: str = "penstock"
@@ -156,9 +159,18 @@ def warehouse() -> Warehouse | None:
         from penstock.adapters.redshift import RedshiftWarehouse
 
         return RedshiftWarehouse(_redshift(), settings().redshift_copy_role, store())
-    from penstock.adapters.postgres import PostgresWarehouse
+    from penstock.adapters.postgres import Limits, PostgresWarehouse
 
-    return PostgresWarehouse(_warehouse_conninfo)
+    return PostgresWarehouse(_warehouse_conninfo, Limits(whole=settings().load_seconds))
+
+
+def load_bound() -> Bound | None:
+    """None where rows don't pass through the function: Redshift reads the files itself, in its own time."""
+    return None if settings().warehouse == "redshift" else index_bound()
+
+
+def index_bound() -> Bound:
+    return Bound(settings().has_task)
 
 
 @cache

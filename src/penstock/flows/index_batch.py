@@ -26,6 +26,7 @@ from penstock.model.compression import decompressed
 from penstock.model.datasets import Dataset
 from penstock.model.documents import Document, MakeDocument, document_maker
 from penstock.model.errors import BadFileError, PermanentError
+from penstock.model.huge import Bound, refused_as_huge
 from penstock.model.outcomes import IndexOutcome, LoadOutcome, Reject, Verdict
 from penstock.model.plans import indexed_key
 from penstock.model.rows import Row, rows
@@ -48,11 +49,15 @@ def index_batch(
     clock: Clock,
     *,
     load_ended: bool = False,
+    bound: Bound | None = None,
 ) -> dict[str, Any]:
     """`{"status": "done", "documents", "rejected"}`; an IndexOutcome per arrival goes to `indexed_key`.
 
     `{"status": "waiting", …}` where documents have to follow the load and it goes on: ask again when it has ended. With
     `load_ended` what the ledger has not decided by then is left without word, and `settle_batch` puts it back.
+
+    `{"status": "huge", …}` where a function, which is held to `bound`, has no time for a file and the stack has a task;
+    without one the file is refused, with that reason.
 
     A dataset without an index, and one with a table in a stack without an index, is done at once and leaves no word.
     Raises TransientError when store, ledger or index can't be had, and PermanentError when the index refuses all.
@@ -66,17 +71,22 @@ def index_batch(
             f"dataset {dataset.name} goes to index {dataset.index.name} alone, and this stack has no index: "
             "deploy it with one, or remove the dataset"
         )
+    huge = refused_as_huge(bound, dataset, batch)
+    if huge is None:
+        return {"status": "huge", "documents": 0, "rejected": 0}
+    arrivals = [one for one in batch.arrivals if one.id not in huge]
     indexing = Indexing(dataset, dataset.index.name, store, search, clock.now())
     if warehouse is not None and dataset.table is not None:
         if dataset.index.id_columns:
-            found = warehouse.outcomes(dataset, batch.arrivals)
-            if len(found) < len(batch.arrivals) and not load_ended:
+            found = warehouse.outcomes(dataset, arrivals)
+            if len(found) < len(arrivals) and not load_ended:
                 return {"status": "waiting", "documents": 0, "rejected": 0}
-            outcomes = _after_the_load(indexing, warehouse, batch.arrivals, found)
+            outcomes = _after_the_load(indexing, warehouse, arrivals, found)
         else:
-            outcomes = _beside_the_load(indexing, warehouse, batch.arrivals)
+            outcomes = _beside_the_load(indexing, warehouse, arrivals)
     else:
-        outcomes = _unless_refused(indexing, batch.arrivals)
+        outcomes = _unless_refused(indexing, arrivals)
+    outcomes.update({id_: IndexOutcome(reason=reason) for id_, reason in huge.items()})
     store.put_json(indexed_key(plan_id, number), {id_: outcome.to_json() for id_, outcome in outcomes.items()})
     return {
         "status": "done",

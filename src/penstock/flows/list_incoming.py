@@ -22,7 +22,7 @@ from penstock.flows.gate import Gate
 from penstock.flows.gathering import gather, silent
 from penstock.flows.look_after_runs import arrivals_of, look_after, orphans_of
 from penstock.flows.pacing import adapt, shares
-from penstock.flows.planning import Oldest, Room, Share, choose, group
+from penstock.flows.planning import ALONE_FROM, Oldest, Room, Share, choose, group
 from penstock.flows.remembering import Remembered
 from penstock.flows.run_ids import plan_id
 from penstock.flows.start_backfill import BackfillLimits, is_due, live_backfill, remember_end, start_backfill
@@ -31,6 +31,7 @@ from penstock.model.backfills import is_claimed
 from penstock.model.dataset_files import dataset_of
 from penstock.model.datasets import Dataset
 from penstock.model.errors import TransientError
+from penstock.model.huge import is_huge
 from penstock.model.memos import STACK
 from penstock.model.plans import MAX_BATCHES, Batch, Plan, plan_key
 from penstock.ports import Attempt, Clock, Leases, ListingLease, ObjectStore, RunRecord, Runs, RunStatus
@@ -225,7 +226,7 @@ def _list_once(
         return replace(listing, plans=(started,))
     eligible = {name: heap.in_order() for name, heap in oldest.items() if name not in waiting_for_more}
     too_early = level.ran is not None and now < level.ran + limits.between
-    batches = () if too_early else _batches(limits, live, room, gate, eligible, waiting)
+    batches = () if too_early else _batches(limits, live, room, gate, eligible, waiting, remembered)
     remembered.change(STACK, level.model_copy(update={"ran": now}) if batches and limits.between else level)
     remembered.keep()
     if not batches:
@@ -256,17 +257,26 @@ def _batches(
     gate: Gate,
     eligible: Mapping[str, Sequence[Arrival]],
     waiting: Mapping[str, Attempt],
+    remembered: Remembered,
 ) -> tuple[Batch, ...]:
+    rates = {name: remembered.dataset(name).rate for name in gate.datasets}
+    alone = {
+        arrival.id: ALONE_FROM
+        for name, arrivals in eligible.items()
+        for arrival in arrivals
+        if name in gate.datasets and is_huge(gate.datasets[name], arrival, rates[name])
+    }
     left = limits.at_work - sum(_at_work(run, limits) for run in live)
     most = _most_batches(left, limits)
-    return group(
+    batches = group(
         choose(gate.admit(eligible), room),
         {name: dataset.batch for name, dataset in gate.datasets.items()},
-        {arrival: attempt.attempts for arrival, attempt in waiting.items()},
+        {arrival: attempt.attempts for arrival, attempt in waiting.items()} | alone,
         most=most,
         reserved=most - _most_batches(left - min(max(limits.at_work // _RESERVE, 1), limits.at_work - 1), limits),
         idle={name for name in eligible if not room.shares[name].held_files},
     )
+    return tuple(replace(batch, rate=rates.get(batch.dataset, 0)) for batch in batches)
 
 
 def _at_work(run: RunRecord, limits: Limits) -> int:

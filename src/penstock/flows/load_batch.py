@@ -8,6 +8,7 @@ from penstock.flows.plan_of import read_batch
 from penstock.model.arrivals import UNCLAIMED
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
+from penstock.model.huge import Bound, refused_as_huge
 from penstock.model.plans import Batch
 from penstock.ports import LoadProgress, ObjectStore, Warehouse
 
@@ -15,9 +16,18 @@ _DONE = LoadProgress()
 
 
 def begin_load(
-    store: ObjectStore, warehouse: Warehouse | None, datasets: Mapping[str, Dataset], plan: str, number: int
+    store: ObjectStore,
+    warehouse: Warehouse | None,
+    datasets: Mapping[str, Dataset],
+    plan: str,
+    number: int,
+    *,
+    bound: Bound | None = None,
 ) -> dict[str, str]:
     """`{"status": "done" | "running", "handle": …}`. A dataset without a table is done at once.
+
+    Within the `bound` of a function, a file that it has no time for is not begun: `{"status": "huge", …}` where the
+    stack has a task for it, and else it is quarantined.
 
     Repeating it is safe: what the ledger has decided is passed over.
     """
@@ -25,7 +35,14 @@ def begin_load(
     dataset = _with_table(batch, datasets)
     if dataset is None:
         return _answer(_DONE)
-    return _answer(_require(warehouse, dataset).begin(batch, dataset, store))
+    to = _require(warehouse, dataset)
+    huge = refused_as_huge(bound, dataset, batch)
+    if huge is None:
+        return {"status": "huge", "handle": ""}
+    for arrival in batch.arrivals:
+        if arrival.id in huge:
+            to.quarantine(dataset, [arrival], huge[arrival.id])
+    return _answer(to.begin(batch, dataset, store))
 
 
 def poll_load(

@@ -11,6 +11,7 @@ from penstock.flows.planning import Share
 from penstock.flows.remembering import Remembered
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
+from penstock.model.huge import MEASURED_FROM, expected_bytes
 from penstock.model.pacing import Shown, adapted, pace_of
 from penstock.model.plans import Plan, settled_batch_key, summary_key
 from penstock.ports import ObjectStore, RunRecord
@@ -24,22 +25,47 @@ def adapt(
     remembered: Remembered,
     now: datetime,
 ) -> None:
-    """Costs a listing and two reads for each run that is over and worked a dataset with a `pace`, and nothing else."""
+    """Costs a listing and two reads for each run that is over and worked a dataset with a `pace`, or many bytes of one,
+    and nothing else.
+    """
     for run in over:
         paced = [dataset for name, dataset in datasets.items() if dataset.pace and name in run.datasets]
-        if not paced or run.claim:
+        heavy = [one for name, one in datasets.items() if run.sizes.get(name, 0) >= MEASURED_FROM]
+        if not (paced or heavy) or run.claim:
             continue
         try:
             plan = read_plan(store, run.id)
         except PermanentError:
             continue  # It expired, or is of a format that this code does not know: nothing can be learnt of it.
         summary, settled = _summary(store, run.id), _settled(store, plan)
+        for dataset in heavy:
+            if rate := _rate(plan, dataset, summary, settled):
+                memo = remembered.dataset(dataset.name)
+                known = (memo.rate + rate) // 2 if memo.rate else rate
+                remembered.change(dataset.name, memo.model_copy(update={"rate": known}))
         for dataset in paced:
             if dataset.pace is None:
                 continue
             shown = _shown(run, plan, dataset.name, summary, settled, now)
             memo = adapted(dataset.pace, remembered.dataset(dataset.name), shown, _files(live, dataset.name), now)
             remembered.change(dataset.name, memo)
+
+
+def _rate(plan: Plan, dataset: Dataset, summary: Any, settled: Mapping[str, datetime]) -> int:
+    """The best that one of its large batches has shown, from the plan to its settling: others may have waited for it.
+
+    Nothing of a run in which something was put back: that was no measure of bytes.
+    """
+    totals = (summary or {}).get("datasets", {}).get(dataset.name)
+    if not totals or totals["put_back"] or totals.get("failed"):
+        return 0
+    rates = [0.0]
+    for batch in plan.batches:
+        end = settled.get(settled_batch_key(plan.id, batch.number))
+        if batch.dataset == dataset.name and batch.size >= MEASURED_FROM and end and end > plan.created:
+            expected = sum(expected_bytes(dataset, arrival) for arrival in batch.arrivals)
+            rates.append(expected / (end - plan.created).total_seconds())
+    return int(max(rates))
 
 
 def _summary(store: ObjectStore, run: str) -> Any:

@@ -33,6 +33,8 @@ from penstock.model.backfills import (
 from penstock.model.dataset_files import dataset_of
 from penstock.model.datasets import BatchLimits, Dataset
 from penstock.model.errors import PermanentError
+from penstock.model.huge import is_huge
+from penstock.model.memos import DatasetMemo
 from penstock.model.plans import Batch, Plan, plan_key
 from penstock.ports import Attempt, Clock, Leases, ObjectStore
 
@@ -105,7 +107,8 @@ def _plan(
     gate = Gate(leases.breakers(), datasets, {one.id for one in live}, clock.now())
     if down := sorted({one for name in datasets for one in gate.shut(name)}):
         return replace(nothing, stopped=f"down: {', '.join(down)}")
-    choice = Choice(claim, arrivals_of(store, live).keys(), leases.waiting(), clock.now(), datasets)
+    rates = {name: DatasetMemo.of(memo.text).rate for name, memo in leases.memos().items()}
+    choice = Choice(claim, arrivals_of(store, live).keys(), leases.waiting(), clock.now(), datasets, rates)
     return _page_on(store, clock, run, nothing, claim, choice, limits)
 
 
@@ -119,6 +122,8 @@ class Choice:
     waiting: Mapping[str, Attempt]
     now: datetime
     datasets: Mapping[str, Dataset]
+    rates: Mapping[str, int] = field(default_factory=dict)
+    """What earlier loads have shown, by dataset."""
     packing: Packing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,6 +137,7 @@ class Choice:
             return
         dataset = dataset_of(self.datasets, arrival.key)
         alone = attempt is not None and attempt.attempts >= ALONE_FROM
+        alone = alone or (dataset is not None and is_huge(dataset, arrival, self.rates.get(dataset.name, 0)))
         yield from self.packing.add(dataset.name if dataset else UNCLAIMED, arrival, alone=alone)
 
 
@@ -174,6 +180,7 @@ class _Writing:
     clock: Clock
     run: str
     part: int
+    rates: Mapping[str, int]
     plans: list[str] = field(default_factory=list)
     items: list[dict[str, Any]] = field(default_factory=list)
     files: int = 0
@@ -181,7 +188,7 @@ class _Writing:
     _batches: list[Batch] = field(default_factory=list)
 
     def add(self, batch: tuple[str, tuple[Arrival, ...]]) -> None:
-        self._batches.append(Batch(len(self._batches), *batch))
+        self._batches.append(Batch(len(self._batches), *batch, rate=self.rates.get(batch[0], 0)))
         if len(self._batches) == PLAN_BATCHES:
             self.write()
 
@@ -204,7 +211,7 @@ class _Writing:
 def _page_on(
     store: ObjectStore, clock: Clock, run: str, part: Part, claim: Claim, choice: Choice, limits: PartLimits
 ) -> Part:
-    writing = _Writing(store, clock, run, part.number)
+    writing = _Writing(store, clock, run, part.number, choice.rates)
     through, more = part.after, False
     for looked_at, arrival in enumerate(store.arrivals(claim.prefix, part.after)):
         # Versions of one key are worked in order, one at a time: those behind the first are left for later.

@@ -45,6 +45,8 @@ class DatasetMemo(_Memo):
     """Files that may be leased at once. Lost: it begins at the dataset's `min_files` again."""
     slowed: AwareDatetime | None = None
     """When the pace was last halved. Lost: runs that began before then may halve it once more."""
+    rate: NonNegativeInt = 0
+    """Bytes a second that its loads have shown (`penstock.model.huge`). Lost: it is assumed, until the next big one."""
     arrived: AwareDatetime | None = None
     """The newest file ever seen, or when it was first looked for. Lost: silence is counted from now."""
 

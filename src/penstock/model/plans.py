@@ -23,6 +23,8 @@ class Batch:
     number: int
     dataset: str
     arrivals: tuple[Arrival, ...]
+    rate: int = 0
+    """Bytes a second that earlier loads of the dataset have shown (`penstock.model.huge`); 0 when none has."""
 
     @property
     def size(self) -> int:
@@ -48,7 +50,11 @@ class Plan:
             "id": self.id,
             "created": self.created.isoformat(),
             "batches": [
-                {"dataset": batch.dataset, "arrivals": [arrival.to_json() for arrival in batch.arrivals]}
+                {
+                    "dataset": batch.dataset,
+                    "arrivals": [arrival.to_json() for arrival in batch.arrivals],
+                    **({"rate": batch.rate} if batch.rate else {}),
+                }
                 for batch in self.batches
             ],
         }
@@ -65,7 +71,12 @@ class Plan:
             id=raw["id"],
             created=datetime.fromisoformat(raw["created"]),
             batches=tuple(
-                Batch(number, batch["dataset"], tuple(Arrival.from_json(arrival) for arrival in batch["arrivals"]))
+                Batch(
+                    number,
+                    batch["dataset"],
+                    tuple(Arrival.from_json(arrival) for arrival in batch["arrivals"]),
+                    batch.get("rate", 0),
+                )
                 for number, batch in enumerate(raw["batches"])
             ),
         )
