@@ -48,6 +48,9 @@ simulation: $(VENV)/.dev ## A month of bursts through the real planning in virtu
 .PHONY: bench
 bench: $(VENV)/.dev .venv-dlt/.installed ## Measure Penstock beside its floor and beside dlt
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+.PHONY: bench-producer
+bench-producer: $(VENV)/.dev ## A million events through the producer under trouble, and its rate beside a naive loop
+	@$(BIN)/python -m benchmarks.producer $(ARGS)
 .PHONY: bench-backfill
 bench-backfill: $(VENV)/.dev ## 1,000, 10,000 and 100,000 one-row files through a backfill: an hour or more
 	@$(BIN)/python -m benchmarks.backfill $(ARGS)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -34,8 +34,9 @@ class ClosedError(PermanentError):
     """The producer was closed: it takes no more events."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
+    """A tuple, since it is made for each event that is put."""
+
     key: str
     """What orders it: events of one key arrive as they were put."""
     id: str
