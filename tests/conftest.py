@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.certificates import Authority
+from tests.sam.build import sam_build
 
 from penstock.local.postgres import LOADER, OWNER, PostgresServer
 
@@ -28,17 +33,63 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+DEBIANS = Path("/usr/lib/postgresql/15/bin")
+"""The oldest PostgreSQL that Penstock says it takes; the wheel's is the newest."""
+NO_DEBIANS = f"PostgreSQL 15 is not in {DEBIANS}: on Debian 12, apt-get install postgresql-15"
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
+    """The wheel's, or the one whose programs lie in the folder that PENSTOCK_TEST_POSTGRES_BIN names."""
+    given = os.environ.get("PENSTOCK_TEST_POSTGRES_BIN")
+    with postgres_server(Path(given) if given else None) as server:
+        yield _postgres(server)
+
+
+@pytest.fixture(scope="session")
+def postgres_15() -> Iterator[Postgres]:
+    """Debian's, whose clients connect by TLS and verify it by a certificate authority of the session's own."""
+    if not DEBIANS.is_dir():
+        pytest.skip(NO_DEBIANS)
+    with tempfile.TemporaryDirectory(prefix="penstock-ca-") as folder:
+        Path(folder).chmod(0o711)
+        authority, ca = Authority("session"), Path(folder, "ca.pem")
+        ca.write_text(authority.pem)
+        with postgres_server(DEBIANS, tls_options(authority, "localhost", Path(folder))) as server:
+            yield _postgres(server, f" host=localhost hostaddr=127.0.0.1 sslmode=verify-full sslrootcert={ca}")
+
+
+@contextmanager
+def postgres_server(binaries: Path | None = None, options: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
     # Not pytest's own folder: that is its user's alone, and a server that has dropped root could not enter it.
     with tempfile.TemporaryDirectory(prefix="penstock-postgres-") as base:
         Path(base).chmod(0o711)
-        server = PostgresServer(Path(base) / "data", free_port())
+        server = PostgresServer(Path(base) / "data", free_port(), binaries, options)
         server.start()
         try:
-            yield Postgres(server.conninfo(OWNER), server.conninfo(LOADER), server.conninfo("postgres"))
+            yield server
         finally:
             server.stop()
+
+
+def tls_options(authority: Authority, host: str, folder: Path) -> dict[str, str]:
+    """What makes a server speak TLS as `host`, its files in `folder`, which any user can enter."""
+    certificate, key = authority.issue(host, folder)
+    if os.geteuid() == 0:
+        shutil.chown(key, "nobody")  # As the server runs: it wants a key that is its own.
+    return {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
+
+
+def _postgres(server: PostgresServer, more: str = "") -> Postgres:
+    return Postgres(*(server.conninfo(user) + more for user in (OWNER, LOADER, "postgres")))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `sam build` makes. Tests that use it are of the xdist group "sam build", so that it is made once."""
+    folder = tmp_path_factory.mktemp("sam") / "build"
+    sam_build(folder)
+    return folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

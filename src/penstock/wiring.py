@@ -287,6 +287,8 @@ def _warehouse_conninfo() -> str:
     from psycopg import ProgrammingError
     from psycopg.conninfo import make_conninfo
 
+    from penstock.adapters.postgres.tls import tls_of
+
     arn = settings().warehouse_secret_arn
     if not arn:
         raise _no_secret("PENSTOCK_WAREHOUSE_SECRET_ARN is not set: set the stack's WarehouseSecretArn and deploy")
@@ -298,8 +300,8 @@ def _warehouse_conninfo() -> str:
             dbname=secret["dbname"],
             user=secret["username"],
             password=secret["password"],
-            sslmode=secret.get("sslmode", "require"),
             connect_timeout=10,
+            **tls_of(secret, settings().datasets),
         )
     except ClientError as refused:
         code = refused.response["Error"]["Code"]
@@ -315,7 +317,8 @@ def _warehouse_conninfo() -> str:
     except (KeyError, ValueError, TypeError, AttributeError, ProgrammingError):
         # `from None`, and no text of the error: it may quote the secret.
         raise _no_secret(
-            f"its secret {arn} is not JSON with host, port, dbname, username and password. Put a value of that shape"
+            f"its secret {arn} is not JSON with host, port, dbname, username and password, and perhaps sslmode and "
+            "sslrootcert (PEM, or a file in the functions). Put a value of that shape"
         ) from None
 
 

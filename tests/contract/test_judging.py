@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from tests.conftest import Postgres
 
+from penstock.adapters.postgres import PostgresSchema
 from penstock.adapters.postgres.column_types import SQL_TYPES
 from penstock.model.datasets import Column, ColumnType
 from penstock.model.dates import TIMES, says_a_word
@@ -35,13 +36,20 @@ VALUES = (
 )
 
 
+@pytest.fixture(scope="module", params=["postgres", "postgres_15"])
+def server(request: pytest.FixtureRequest) -> Postgres:
+    found: Postgres = request.getfixturevalue(request.param)
+    PostgresSchema(found.owner).apply([])
+    return found
+
+
 @pytest.mark.parametrize("type_", [one for one in ColumnType if one is not ColumnType.TEXT])
-def test_a_value_is_judged_as_the_database_judges_it(postgres: Postgres, type_: ColumnType) -> None:
+def test_a_value_is_judged_as_the_database_judges_it(server: Postgres, type_: ColumnType) -> None:
     column = Column(name="x", type=type_)
-    with psycopg.connect(postgres.owner) as connection:
+    with psycopg.connect(server.owner) as connection:
         connection.execute("SET DateStyle = 'ISO, YMD'")
         answers = connection.execute(
-            "SELECT value, pg_input_is_valid(value, %s) FROM unnest(%s::text[]) AS value",
+            "SELECT value, penstock.input_error(value, %s) IS NULL FROM unnest(%s::text[]) AS value",
             (SQL_TYPES[type_], list(VALUES)),
         )
         valid = {str(value): bool(fits) and not (type_ in TIMES and says_a_word(value)) for value, fits in answers}

@@ -24,14 +24,11 @@ from penstock.model.plans import Batch
 from penstock.model.streams import ByteStream
 
 
-@pytest.fixture(params=["postgres", "redshift"])
+@pytest.fixture(params=["postgres", "postgres_15", "redshift"])
 def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
-    postgres: Postgres = request.getfixturevalue("postgres")
-    made = (
-        PostgresKit(postgres.owner, postgres.loader)
-        if request.param == "postgres"
-        else RedshiftKit(lambda: postgres.superuser)
-    )
+    redshift = request.param == "redshift"
+    postgres: Postgres = request.getfixturevalue("postgres" if redshift else request.param)
+    made = RedshiftKit(lambda: postgres.superuser) if redshift else PostgresKit(postgres.owner, postgres.loader)
     yield made
     made.close()
 

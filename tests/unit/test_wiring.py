@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from psycopg.conninfo import conninfo_to_dict
@@ -108,13 +109,14 @@ def test_redshift_is_reached_by_its_data_api(
     assert wiring._redshift()._endpoint.parameters() == named
 
 
-def test_the_secret_becomes_a_connection_that_is_encrypted_unless_it_says_otherwise(
+def test_the_secret_becomes_a_connection_whose_server_is_verified_unless_it_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     info = conninfo(monkeypatch, json.dumps(SECRET))
 
     assert info["host"] == "db.internal"
-    assert (info["user"], info["password"], info["sslmode"]) == ("penstock_loader", "a'b c", "require")
+    assert (info["user"], info["password"], info["sslmode"]) == ("penstock_loader", "a'b c", "verify-full")
+    assert info["sslrootcert"] == certifi.where()
     assert conninfo(monkeypatch, json.dumps({**SECRET, "sslmode": "disable"}))["sslmode"] == "disable"
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,12 +35,17 @@ _SYSTEM_USER = "nobody"
 class PostgresServer:
     """One cluster in `data`, on 127.0.0.1:`port`, with a database `warehouse` and the two roles.
 
-    Trust authentication and no fsync: it is for trying things, and listens on the loopback alone.
+    Trust authentication and no fsync: it is for trying things, and listens on the loopback alone. `binaries` are
+    another PostgreSQL's than the wheel's; `options` are more settings of the server.
     """
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(
+        self, data: Path, port: int, binaries: Path | None = None, options: Mapping[str, str] | None = None
+    ) -> None:
         self.data = data
         self.port = port
+        self._programs = binaries
+        self._options = options or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -71,9 +77,10 @@ class PostgresServer:
             "max_wal_size": "4GB",
             "logging_collector": "off",
             "log_min_messages": "warning",
+            **self._options,
         }
         where = self._as_seen_by_server()
-        arguments = [str(_binaries() / "postgres"), "-D", where, "-p", str(self.port)]
+        arguments = [str((self._programs or _binaries()) / "postgres"), "-D", where, "-p", str(self.port)]
         for name, value in options.items():
             arguments += ["-c", f"{name}={value}"]
         with self.log.open("ab") as log:
@@ -114,7 +121,7 @@ class PostgresServer:
         self.data.chmod(0o700)
         done = subprocess.run(  # noqa: S603 - our own binary and our own arguments
             [
-                str(_binaries() / "initdb"),
+                str((self._programs or _binaries()) / "initdb"),
                 "--pgdata",
                 self._as_seen_by_server(),
                 "--username=postgres",

@@ -41,6 +41,11 @@ _ADVICE = {
     "42883": "Run `penstock apply`, which creates what is missing",
 }
 
+_UNTRUSTED = (
+    "Its certificate is not trusted, or is another host's. RDS and Aurora without a proxy have a CA of AWS's own: put "
+    "its bundle beside the datasets as warehouse-ca.pem, or into the secret as sslrootcert"
+)
+
 _ROW_FAULTS = ("22", "23", "44", "54", "P0001")
 """Data exceptions, constraints, views with a check, limits of the engine, and what a trigger of the table raises."""
 
@@ -96,7 +101,8 @@ def down(error: psycopg.Error, doing: str, dataset: str = "") -> DestinationDown
     code = error.sqlstate or ""
     state = f" ({code})" if code else ""
     advice = (
-        _ADVICE.get(code)
+        (_UNTRUSTED if "certificate" in str(error) else "")
+        or _ADVICE.get(code)
         or _ADVICE.get(code[:2])
         or (
             "Look whether the server is up, has room on its disk and connections left, and lets this role in with the "
