@@ -191,11 +191,12 @@ def _numbers_in(substitutions: Mapping[str, Any], number_parameters: set[str]) -
 
 
 def _allow_plain_http(document: dict[str, Any]) -> None:
-    document["Statement"] = [
-        statement
-        for statement in document["Statement"]
-        if not (statement["Effect"] == "Deny" and "aws:SecureTransport" in json.dumps(statement.get("Condition", {})))
-    ]
+    def asks_for_tls(statement: dict[str, Any]) -> bool:
+        # One that a condition decides, `Fn::If`, has no effect of its own.
+        denies = statement.get("Effect") == "Deny"
+        return denies and "aws:SecureTransport" in json.dumps(statement.get("Condition", {}))
+
+    document["Statement"] = [statement for statement in document["Statement"] if not asks_for_tls(statement)]
 
 
 def _drop_policies_without_statements(resources: dict[str, Any]) -> None:
