@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from tests.contract.warehouses import PostgresKit, dataset_of
 from tests.fakes.clock import FakeClock
 from tests.fakes.leases import FakeLeases
 from tests.fakes.object_store import FakeObjectStore
+from tests.integration.processes import eventually
 
 from penstock.flows.decide_batch import Destinations
 from penstock.flows.load_batch import begin_load
@@ -55,6 +57,9 @@ def test_what_the_server_turns_away_waits_and_is_loaded_once(limited: Postgres) 
         except DestinationDownError:
             return "turned away"
 
+    def loaded(number: int) -> bool:
+        return load(number) == "done"
+
     with ThreadPoolExecutor(WORKERS) as pool:
         said = list(pool.map(load, range(WORKERS)))
     assert Counter(said) == {"done": MOST, "turned away": WORKERS - MOST}
@@ -72,7 +77,7 @@ def test_what_the_server_turns_away_waits_and_is_loaded_once(limited: Postgres) 
             workers[number].close()
     for number, status in enumerate(said):
         if status != "done":
-            assert load(number) == "done"
+            assert eventually(partial(loaded, number))  # A closed connection's backend is counted until it has gone.
             workers[number].close()
     kit.close()
     assert sorted(row[0] for row in kit.rows(dataset)) == list(range(WORKERS))
