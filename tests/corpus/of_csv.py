@@ -134,6 +134,11 @@ CASES = (
         ),
     ),
     Case("a stray quote inside a value", HEADER + b'1,5" pipe,\n2,Grace,\n', loads(2)),
+    Case(
+        "stray quotes in two rows, between which COPY sees one value",
+        HEADER + b'1,5" pipe,\n2,6" pipe,\n',
+        loads(2),
+    ),
     Case("a stray quote at a value's end", HEADER + b'1,Ada",\n2,Grace,\n', loads(2)),
     Case("text behind a closing quote", HEADER + b'1,"Ada"Lovelace,\n2,Grace,\n', loads(2)),
     Case(

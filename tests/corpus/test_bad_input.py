@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -35,9 +35,16 @@ class Results:
 
 
 @pytest.fixture(scope="module")
-def results(postgres: Postgres) -> Iterator[Results]:
+def results(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[Results]:
+    """Of the cases that are asked for: all, unless a test of one case was named."""
+    named = [getattr(item, "callspec", None) for item in request.session.items if "results" in _fixtures_of(item)]
+    wanted = CASES if None in named else [one.params["case"] for one in named if one]
     with world(postgres) as made:
-        yield Results(*run_all(made, CASES))
+        yield Results(*run_all(made, dict.fromkeys(wanted)))
+
+
+def _fixtures_of(item: pytest.Item) -> Sequence[str]:
+    return getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.what)

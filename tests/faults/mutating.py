@@ -12,7 +12,8 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
-from tests.faults.mutation_list import MUTATIONS, Patch
+from tests.faults.mutation_kinds import Patch
+from tests.faults.mutation_list import MUTATIONS
 
 
 class _Patched(SourceFileLoader):

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.faults.mutation_corpus import CORPUS
+from tests.faults.mutation_kinds import MEMORY, NAMED, POSTGRES, Mutation, Patch
 
-MEMORY, POSTGRES = "random schedules", "random schedules on PostgreSQL"
-NAMED = "tests/faults/schedules/test_named.py"
 _SUMMARY = (
     "tests/unit/test_settle_batch.py"
     "::test_a_summary_beside_a_settling_that_was_killed_anywhere_calls_processed_only_what_was_moved"
@@ -17,22 +16,6 @@ _OBJECTS = "tests/contract/test_object_store_contract.py"
 _LEASES = "tests/contract/test_leases_contract.py"
 _WAREHOUSE = "tests/contract/test_warehouse_contract.py"
 _LEDGER = "tests/contract/test_ledger_contract.py"
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    module: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """`by` are tried in turn until one catches it: random schedules, or what pytest is to run."""
-
-    what: str
-    patches: tuple[Patch, ...]
-    by: tuple[str, ...] = (MEMORY, NAMED)
 
 
 def _one(what: str, module: str, old: str, new: str, *by: str) -> Mutation:
@@ -47,10 +30,10 @@ MUTATIONS = {
     "ledger-before-rows": _one(
         "the ledger row commits before the rows, in a transaction of its own",
         _LOADS + "warehouse",
-        "            require_table(session.connection, dataset)\n            outcomes =",
+        "            require_table(session.connection, dataset)\n            earlier =",
         "            require_table(session.connection, dataset)\n"
         '            session.connection.execute("COMMIT")\n            session.connection.execute("BEGIN")\n'
-        "            outcomes =",
+        "            earlier =",
         POSTGRES,
         NAMED,
     ),
@@ -202,6 +185,12 @@ MUTATIONS = {
         "    refused.update(store.move(moves))\n",
         "    leases.forget([one.arrival for one in settled])\n    refused.update(store.move(moves))\n",
     ),
+    "stray-attempts-stay": _one(
+        "a listing does not forget attempts on what is not in incoming/ any more",
+        _FLOWS + "list_incoming",
+        "    leases.forget(orphans.gone())\n",
+        "",
+    ),
     "settled-before-move": _one(
         "`settled/` is written before the moves",
         _FLOWS + "settle_batch",
@@ -229,8 +218,8 @@ MUTATIONS = {
     "late-documents-stay": _one(
         "an indexing that comes late does not look at the ledger again",
         _FLOWS + "index_batch",
-        "    for late in _withheld(warehouse, dataset, [one for one in arrivals if one.id in outcomes]):",
-        "    for late in frozenset[str]():",
+        "    written = [arrival for arrival in arrivals if arrival.id in outcomes]\n",
+        "    written: list[Arrival] = []\n",
     ),
     "quarantined-documents-stay": _one(
         "a quarantined file keeps its documents",
@@ -266,4 +255,6 @@ MUTATIONS = {
         '    leases.finish_kick_off(plan, name, "")\n'
         "    reference = pipeline_of(dataset).start(plan, name, parameters)\n",
     ),
+    # ── bad input ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    **CORPUS,
 }

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.mutation_list import MEMORY, MUTATIONS, POSTGRES
+from tests.faults.mutation_kinds import MEMORY, POSTGRES
+from tests.faults.mutation_list import MUTATIONS
 
 _ROOT = Path(__file__).parents[2]
 _PAGE = _ROOT / "docs" / "mutations.md"
@@ -70,9 +71,9 @@ def _caught(name: str) -> Caught:
             told = json.loads(done.stdout)
             return Caught(name, by, told["schedules"], told["said"], seconds)
         if by not in _SCHEDULES and done.returncode == 1:
-            test = re.search(r"^FAILED (\S+)", done.stdout, re.MULTILINE)
+            test = re.search(r"^FAILED ([^\s\[]+)(?:\[(.*?)\](?: - |$))?", done.stdout, re.MULTILINE)
             if test:
-                return Caught(name, test[1].partition("[")[0], 0, "", seconds)
+                return Caught(name, test[1], 0, test[2] or "", seconds)
         if done.returncode not in (0, 1):
             raise RuntimeError(f"{name} by {by}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     return Caught(name, "", 0, "", time.monotonic() - begun)
