@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
+from tests.fakes.warehouse import FakeWarehouse
 
 from penstock.adapters.postgres import PostgresSchema, PostgresWarehouse
 from penstock.model.arrivals import Arrival
@@ -66,6 +67,26 @@ class PostgresKit:
     def close(self) -> None:
         for one in self._clients:
             one.close()
+
+
+class FakeKit:
+    def __init__(self) -> None:
+        self._fake = FakeWarehouse()
+        self.warehouse: Warehouse = self._fake
+
+    def another(self) -> Warehouse:
+        return self._fake
+
+    def apply(self, dataset: Dataset) -> None: ...
+
+    def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
+        """Its values are the file's texts."""
+        return self._fake.rows(dataset)
+
+    def arrivals_of(self, dataset: Dataset) -> list[str]:
+        return [arrival for arrival, rows in self._fake.rows_by_arrival(dataset) for _ in range(rows)]
+
+    def close(self) -> None: ...
 
 
 def _select(conninfo: str, dataset: Dataset, columns: Sequence[str]) -> list[tuple[Any, ...]]:

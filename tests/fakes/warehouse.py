@@ -1,19 +1,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from penstock.model.arrivals import Arrival
 from penstock.model.compression import decompressed
-from penstock.model.datasets import ColumnType, Dataset, OnOverwrite
+from penstock.model.datasets import ColumnType, Dataset, OnOverwrite, Upsert
 from penstock.model.errors import BadFileError, PenstockError
 from penstock.model.outcomes import LedgerEntry, LoadOutcome, Reject, Verdict
 from penstock.model.plans import Batch
 from penstock.model.rows import Row, rows
-from penstock.ports import LoadProgress, ObjectStore
+from penstock.ports import LoadProgress, MergedRow, ObjectStore
 
 _NUMBERS = {
     ColumnType.SMALLINT: int,
@@ -48,6 +48,8 @@ class FakeWarehouse:
     _decided: dict[tuple[str, str], tuple[str, Arrival]] = field(default_factory=dict)
     """Dataset and arrival of each ledger row, which is decided when its arrival arrives: there is no clock here."""
 
+    _merges: dict[tuple[str, tuple[Any, ...]], int] = field(default_factory=dict)
+    """How often a row of that table and key has taken another's place."""
     _retries: dict[tuple[str, str], int] = field(default_factory=dict)
     """The `retry` that each ledger row was decided with."""
     history: list[tuple[str, LoadOutcome]] = field(default_factory=list)
@@ -101,6 +103,14 @@ class FakeWarehouse:
     def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
         self._answer(dataset)
         yield from self._rejects.get((_table(dataset), arrival.id), [])
+
+    def merged_rows(self, dataset: Dataset, arrival: Arrival) -> Iterator[MergedRow]:
+        self._answer(dataset)
+        assert dataset.upsert
+        key = _reader(dataset, dataset.upsert.key)
+        there = [one for one in self._tables.get(_table(dataset), []) if one.arrival.id == arrival.id]
+        rows = [row for loaded in there for row in loaded.rows]
+        yield from [MergedRow(row, self._merges[_table(dataset), key(row)]) for row in rows]
 
     def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
         self._answer(dataset)
@@ -192,10 +202,34 @@ class FakeWarehouse:
         bad = {reject.line for reject in rejects}
         kept = [loaded for loaded in self._tables.get(table, []) if loaded not in replaced]
         good = [row.values for row in found if row.line not in bad]
-        self._tables[table] = [*kept, _Loaded(arrival, good)]
+        loaded = _Loaded(arrival, [] if dataset.upsert else good)
+        self._tables[table] = [*kept, loaded]
+        if dataset.upsert:
+            self._merge(dataset, dataset.upsert, loaded, good)
         self._ledger[table, arrival.id] = LoadOutcome(
             Verdict.LOADED, len(good), len(rejects), replaced=tuple(loaded.arrival.id for loaded in replaced)
         )
+
+    def _merge(self, dataset: Dataset, upsert: Upsert, into: _Loaded, rows: list[tuple[Any, ...]]) -> None:
+        key, order = _reader(dataset, upsert.key), _reader(dataset, (upsert.order_by,))
+        tables = self._tables[_table(dataset)]
+        for row in rows:
+            there = next(((one, old) for one in tables for old in one.rows if key(old) == key(row)), None)
+            if there:
+                one, old = there
+                rank = (order(old), one.arrival.modified, one.arrival.id)
+                if rank > (order(row), into.arrival.modified, into.arrival.id):
+                    continue
+                one.rows.remove(old)
+            into.rows.append(row)
+            at = _table(dataset), key(row)
+            self._merges[at] = self._merges.get(at, 0) + 1
+
+
+def _reader(dataset: Dataset, names: Sequence[str]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    places = {column.name: (place, _NUMBERS.get(column.type, str)) for place, column in enumerate(dataset.columns)}
+    wanted = [places[name] for name in names]
+    return lambda row: tuple(read(row[place]) for place, read in wanted)
 
 
 def _table(dataset: Dataset) -> str:

@@ -19,12 +19,14 @@ from hypothesis import strategies as st
 from tests.conftest import Postgres
 from tests.contract.warehouses import PostgresKit, dataset_of, load
 from tests.fakes.object_store import FakeObjectStore
+from tests.fakes.search_index import FakeSearchIndex
 
 from penstock.adapters.postgres import PostgresSchema
+from penstock.flows.index_batch import Indexing
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PenstockError
-from penstock.model.outcomes import LoadOutcome, Verdict
+from penstock.model.outcomes import IndexOutcome, LoadOutcome, Verdict
 from penstock.model.streams import ByteStream
 
 COLUMNS: list[dict[str, Any]] = [
@@ -62,49 +64,6 @@ def put(store: FakeObjectStore, dataset: Dataset, key: str, data: bytes, minute:
 
 def table(kit: PostgresKit, dataset: Dataset) -> list[tuple[int, float, str]]:
     return sorted((id_, float(at), name) for id_, at, name in kit.rows(dataset))
-
-
-def test_a_newer_row_takes_the_place_of_an_older_one_and_an_older_does_not(
-    kit: PostgresKit, store: FakeObjectStore
-) -> None:
-    dataset = upserting()
-    kit.apply(dataset)
-    first = put(store, dataset, "1", csv((1, 5, "a"), (2, 5, "a")))
-    second = put(store, dataset, "2", csv((1, 6, "b"), (2, 4, "b"), (3, 1, "b")), 1)
-
-    load(kit.warehouse, dataset, store, first)
-    outcomes = load(kit.warehouse, dataset, store, second)
-
-    assert table(kit, dataset) == [(1, 6, "b"), (2, 5, "a"), (3, 1, "b")]
-    assert sorted(kit.arrivals_of(dataset)) == sorted([second.id, first.id, second.id])
-    assert outcomes[second.id] == LoadOutcome(Verdict.LOADED, rows=3)
-
-
-def test_of_equals_the_row_that_was_put_later_stays_whichever_is_loaded_first(
-    kit: PostgresKit, store: FakeObjectStore
-) -> None:
-    for turn in (1, -1):
-        dataset = upserting()
-        kit.apply(dataset)
-        early, late = (put(store, dataset, name, csv((1, 5, name)), at) for at, name in enumerate(("early", "late")))
-
-        for arrival in (early, late)[::turn]:
-            load(kit.warehouse, dataset, store, arrival)
-
-        assert table(kit, dataset) == [(1, 5, "late")]
-
-
-def test_in_one_file_the_greatest_row_of_a_key_stays_and_of_equals_the_last(
-    kit: PostgresKit, store: FakeObjectStore
-) -> None:
-    dataset = upserting()
-    kit.apply(dataset)
-    arrival = put(store, dataset, "1", csv((1, 2, "a"), (1, 9, "b"), (1, 9, "c"), (1, 3, "d")))
-
-    outcome = load(kit.warehouse, dataset, store, arrival)[arrival.id]
-
-    assert table(kit, dataset) == [(1, 9, "c")]
-    assert outcome == LoadOutcome(Verdict.LOADED, rows=4)
 
 
 def test_a_file_with_bad_rows_is_merged_without_them(kit: PostgresKit, store: FakeObjectStore) -> None:
@@ -227,6 +186,112 @@ def test_two_loads_that_would_wait_for_each_other_s_rows_take_turns(kit: Postgre
         list(pool.map(lambda place: load(clients[place], dataset, store, *(one, two)[place]), range(2)))
 
     assert table(kit, dataset) == [(1, 2, "two"), (2, 2, "two")]
+
+
+def with_index(columns: Sequence[dict[str, Any]], key: Sequence[str]) -> Dataset:
+    """The columns' last is what is ordered by."""
+    upsert = {"key": [*key], "order_by": columns[-1]["name"]}
+    return dataset_of([*columns], upsert=upsert, index={"name": "merged", "id_columns": [*key]})
+
+
+def test_only_rows_that_stand_have_documents_and_a_row_s_version_grows_with_each_that_takes_its_place(
+    kit: PostgresKit, store: FakeObjectStore
+) -> None:
+    dataset = upserting(index={"name": "merged", "id_columns": ["id"]})
+    kit.apply(dataset)
+    first = put(store, dataset, "1", csv((1, 1, "a"), (2, 9, "a")))
+    second, third = (put(store, dataset, f"{at}", csv((1, at, f"{at}"), (2, at, "-"))) for at in (2, 3))
+    load(kit.warehouse, dataset, store, first)
+    (old, other) = kit.warehouse.merged_rows(dataset, first)
+
+    load(kit.warehouse, dataset, store, second, third)  # In one transaction, which has one time.
+
+    assert list(kit.warehouse.merged_rows(dataset, first)) == [other]
+    assert not list(kit.warehouse.merged_rows(dataset, second))
+    (new,) = kit.warehouse.merged_rows(dataset, third)
+    assert (old.values, new.values, other.values) == (("1", "1", "a"), ("1", "3", "3"), ("2", "9", "a"))
+    assert new.version > old.version + 1
+
+
+def test_a_clock_that_was_set_back_takes_no_version_back(
+    kit: PostgresKit, store: FakeObjectStore, postgres: Postgres
+) -> None:
+    dataset = upserting(index={"name": "merged", "id_columns": ["id"]})
+    kit.apply(dataset)
+    load(kit.warehouse, dataset, store, first := put(store, dataset, "1", csv((1, 1, "a"))))
+    with psycopg.connect(postgres.owner) as connection:
+        connection.execute(f"UPDATE {dataset.name} SET penstock_loaded_at = now() + interval '1 hour'")
+    (before,) = kit.warehouse.merged_rows(dataset, first)
+
+    load(kit.warehouse, dataset, store, second := put(store, dataset, "2", csv((1, 2, "b"))))
+
+    (after,) = kit.warehouse.merged_rows(dataset, second)
+    assert after.version == before.version + 1
+
+
+def test_rows_are_read_by_pages_whatever_their_key_and_equal_keys_are_written_alike(
+    kit: PostgresKit, store: FakeObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.adapters.postgres.warehouse._PAGE", 2)
+    types = ("numeric", "double", "timestamptz", "text", "boolean")
+    columns = [{"name": f"c{place}", "type": type_, "required": True} for place, type_ in enumerate(types)]
+    dataset = with_index(
+        [*columns, {"name": "at", "type": "integer", "required": True}], [one["name"] for one in columns]
+    )
+    kit.apply(dataset)
+    lines = [
+        "1.50,-0,2026-01-01 00:00:00+02,it's,true,1",
+        "1.50,NaN,2026-01-01 00:00:00+02,b,true,1",
+        "NaN,1e300,0099-01-01,\\,false,1",
+        "2,0.1,2026-01-01,a,false,1",
+        "2.0,0.10,2026-01-01 00:00:00Z,a,no,2",
+    ]
+    arrival = put(store, dataset, "1", "\n".join(["c0,c1,c2,c3,c4,at", *lines, ""]).encode())
+
+    load(kit.warehouse, dataset, store, arrival)
+
+    assert [row.values for row in kit.warehouse.merged_rows(dataset, arrival)] == [
+        ("1.5", "0", "2025-12-31 22:00:00+00", "it's", "true", "1"),
+        ("1.5", "NaN", "2025-12-31 22:00:00+00", "b", "true", "1"),
+        ("2", "0.1", "2026-01-01 00:00:00+00", "a", "false", "2"),
+        ("NaN", "1e+300", "0099-01-01 00:00:00+00", "\\", "false", "1"),
+    ]
+
+
+def test_documents_are_of_the_table_s_values_and_null_where_an_index_takes_none(
+    kit: PostgresKit, store: FakeObjectStore
+) -> None:
+    types = ("boolean", "real", "timestamp", "timestamptz", "date", "uuid", "json", "text", "numeric")
+    columns = [{"name": f"c_{type_}", "type": type_} for type_ in types]
+    number = {"name": "id", "type": "integer", "required": True}
+    dataset = with_index([number, *columns, {"name": "at", "type": "date", "required": True}], ["id"])
+    kit.apply(dataset)
+    header = "id," + ",".join(str(one["name"]) for one in columns) + ",at\n"
+    good = '1,on,1.5,2026-02-03 04:05:06.7,2026-02-03 04:05+01,"Feb 3, 2026",'
+    good += 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11,"{""a"": [1.10]}",text,1.10,2026-01-01\n'
+    bad = "2,,NaN,,,,,,,NaN,2026-01-01\n"
+    arrival = put(store, dataset, "1", (header + good + bad).encode())
+    load(kit.warehouse, dataset, store, arrival)
+    search = FakeSearchIndex()
+
+    outcome = Indexing(dataset, "merged", store, search, NOON).index_merged(arrival, kit.warehouse)
+
+    one, two = (
+        {name[2:]: doc[name] for name in doc if name[:2] == "c_"} for doc in search.documents["merged"].values()
+    )
+    assert outcome == IndexOutcome(documents=2)
+    assert one == {
+        "boolean": True,
+        "real": 1.5,
+        "timestamp": "2026-02-03T04:05:06.700000",
+        "date": "2026-02-03",
+        "timestamptz": "2026-02-03T03:05:00+00:00",
+        "uuid": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "json": {"a": [1.1]},
+        "text": "text",
+        "numeric": 1.1,
+    }
+    assert set(two.values()) == {None}
 
 
 def test_apply_refuses_a_table_with_two_rows_of_a_key_and_makes_the_key_once(

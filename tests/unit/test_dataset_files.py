@@ -87,7 +87,7 @@ def test_the_repository_s_own_datasets_load() -> None:
         (
             "batch:",
             "upsert: {key: [year], order_by: year}\nbatch:",
-            "flights.yaml:10: upsert: the documents of replaced",
+            "flights.yaml:9: index: a document takes another's place as its row does: say id_columns: [year]",
         ),
         ("format: csv", 'format: csv\ncsv: {delimiter: "\\""}', "flights.yaml:4: csv: delimiter, quote and escape"),
         ("format: csv", "format: csv\ninfer: true", "flights.yaml:4: infer: name the columns, or set infer: true"),

@@ -107,6 +107,9 @@ def _after_the_load(
         if _is_withheld(load):
             outcomes[arrival.id] = IndexOutcome()
             continue
+        if indexing.dataset.upsert:
+            outcomes[arrival.id] = indexing.index_merged(arrival, warehouse)
+            continue
         rejects = warehouse.rejects(indexing.dataset, arrival) if load.rejects else ()
         outcomes[arrival.id] = indexing.index(arrival, frozenset(reject.line for reject in rejects))
     return _as_decided(indexing, warehouse, arrivals, outcomes)
@@ -222,6 +225,20 @@ class Indexing:
             rejects=tuple(rejects[:MAX_REJECTS]),
             rejected=reading.rejected + written.rejected,
         )
+
+    def index_merged(self, arrival: Arrival, warehouse: Warehouse) -> IndexOutcome:
+        """With `upsert`: what stands in the table of its rows, whenever that is asked. A row that has taken the place of
+        one of them is of a greater version, and its own arrival's indexing writes it.
+        """
+        make = document_maker(self.dataset, arrival, self.loaded_at)
+
+        def documents() -> Iterator[Document]:
+            for ordinal, row in enumerate(warehouse.merged_rows(self.dataset, arrival)):
+                made = make(ordinal, Row(0, "", row.values))
+                if isinstance(made, Document):
+                    yield replace(made, version=row.version)
+
+        return self.search.write(self.index_name, documents())
 
     @contextmanager
     def _rows(self, arrival: Arrival) -> Iterator[Iterator[Row]]:

@@ -128,8 +128,11 @@ def write_again(
     counted: dict[str, tuple[Arrival, int]] = {}
     for arrival in foreseen.wanted:
         indexing = Indexing(dataset, index, store, search, clock.now())
-        rejects = warehouse.rejects(dataset, arrival) if warehouse and dataset.table else ()
-        outcome = indexing.index(arrival, frozenset(reject.line for reject in rejects))
+        if warehouse and dataset.upsert:
+            outcome = indexing.index_merged(arrival, warehouse)
+        else:
+            rejects = warehouse.rejects(dataset, arrival) if warehouse and dataset.table else ()
+            outcome = indexing.index(arrival, frozenset(reject.line for reject in rejects))
         done.files += 1
         done.documents += outcome.documents
         done.rejected += outcome.rejected

@@ -326,8 +326,9 @@ class Dataset(_Model):
     def _check_upsert(self, upsert: Upsert) -> None:
         if self.table is None:
             raise MisplacedError("rows are merged into a table, and the dataset has none", "upsert")
-        if self.index is not None:
-            raise MisplacedError("the documents of replaced rows would stay: leave out index, or upsert", "upsert")
+        if self.index is not None and set(self.index.id_columns) != set(upsert.key):
+            key = ", ".join(upsert.key)
+            raise MisplacedError(f"a document takes another's place as its row does: say id_columns: [{key}]", "index")
         if self.on_overwrite is OnOverwrite.REPLACE:
             raise MisplacedError("replace would delete rows by file, and upsert keeps them by key", "on_overwrite")
         by_name = {column.name: column for column in self.columns}

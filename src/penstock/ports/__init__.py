@@ -24,6 +24,7 @@ from penstock.ports.store import Move as Move
 from penstock.ports.store import ObjectStore as ObjectStore
 from penstock.ports.store import StoredObject as StoredObject
 from penstock.ports.warehouse import LoadProgress as LoadProgress
+from penstock.ports.warehouse import MergedRow as MergedRow
 from penstock.ports.warehouse import Rebuild as Rebuild
 from penstock.ports.warehouse import Warehouse as Warehouse
 

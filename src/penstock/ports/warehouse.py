@@ -23,6 +23,16 @@ class LoadProgress:
     handle: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MergedRow:
+    """A row of a table with `upsert`. `values` are of the dataset's columns, as the warehouse writes them, equal keys
+    alike. `version` grows whenever a row takes the place of another of its key.
+    """
+
+    values: tuple[str | None, ...]
+    version: int
+
+
 class Warehouse(Protocol):
     """Rows, and the load ledger that commits with them."""
 
@@ -58,6 +68,12 @@ class Warehouse(Protocol):
 
     def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
         """By line. They were written in the transaction of the load; a quarantined file's are cut at a thousand."""
+        ...
+
+    def merged_rows(self, dataset: Dataset, arrival: Arrival) -> Iterator[MergedRow]:
+        """The rows of a table with `upsert` that came from the arrival, and whose place no other has taken, a page at a
+        time: each as it stands when its page is read.
+        """
         ...
 
     def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:

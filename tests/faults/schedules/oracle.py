@@ -141,10 +141,21 @@ def _reason(world: World, key: str) -> str:
     return str(document["reason"])
 
 
+def _wanted(world: World, name: str, expected: dict[str, Expected]) -> Counter[tuple[str, Row]]:
+    """The rows of the table, each with its arrival."""
+    rows = [(arrival, row) for arrival, _ in world.puts if arrival.id in expected
+            for row in expected[arrival.id].rows if expected[arrival.id].loaded]  # fmt: skip
+    if not DATASETS[name].upsert:
+        return Counter((arrival.id, row) for arrival, row in rows)
+    # Of a key the greatest `name`, which is a digit; of equals the later put, then the later in its file.
+    newest = {row[0]: (arrival.id, row) for arrival, row in sorted(rows, key=lambda one: (one[1][1], one[0].modified))}
+    return Counter(newest.values())
+
+
 def _rows(world: World, name: str, expected: dict[str, Expected]) -> None:
     """Invariants 2 and 3."""
     found = Counter(world.bench.rows(DATASETS[name]))
-    wanted = Counter((id_, row) for id_, one in expected.items() if one.loaded for row in one.rows)
+    wanted = _wanted(world, name, expected)
     _hold(not (missing := wanted - found), f"rows of {name} are missing: {_shown(missing)}")
     _hold(not (extra := found - wanted), f"rows of {name} are too many: {_shown(extra)}")
     arrivals = [arrival for arrival, _ in world.puts if arrival.id in expected]
@@ -179,7 +190,7 @@ def _documents(world: World, name: str, expected: dict[str, Expected]) -> None:
             return arrival not in loose and row[0] not in taken
 
         found_by = Counter((one["penstock_arrival"], (str(one["id"]), one["name"])) for one in documents)
-        wanted_by = Counter((id_, row) for id_, one in expected.items() if one.loaded for row in one.rows)
+        wanted_by = _wanted(world, name, expected)
         _same(
             name,
             Counter({at: count for at, count in found_by.items() if strict(*at)}),

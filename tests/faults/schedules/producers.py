@@ -31,6 +31,17 @@ DATASETS = {
         _dataset("searched", index="searched"),
         _dataset("keyed", table="faults.keyed", index={"name": "keyed", "id_columns": ["id"]}, on_overwrite="replace"),
         _dataset("found", index={"name": "found", "id_columns": ["id"]}),
+        _dataset(
+            "merged",
+            columns=[
+                {"name": "id", "type": "integer", "required": True},
+                {"name": "name", "type": "text", "required": True},
+            ],
+            table="faults.merged",
+            index={"name": "merged", "id_columns": ["id"]},
+            upsert={"key": ["id"], "order_by": "name"},
+            max_reject_ratio=0.5,
+        ),
     )
 }
 FOLDERS = (*DATASETS, "unclaimed")
@@ -76,7 +87,10 @@ class Producers:
             self.rows += 1
             # With declared ids each key has rows of its own, and every version of it has the same.
             number = 100 * NAMES.index(name) + place if folder in KEYED else self.rows
-            lines.append(b"%d,row %d" % (number, self.rows))
+            if folder == "merged":  # All its files meet in three keys, often with equals.
+                lines.append(b"%d,%d" % (self.choices.draw(3), self.choices.draw(4)))
+            else:
+                lines.append(b"%d,row %d" % (number, self.rows))
         if kind == 6:
             lines.append(b"%d,%b" % (self.rows + 1000, POISON))
         if kind == 3:

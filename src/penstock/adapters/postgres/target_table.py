@@ -52,6 +52,8 @@ class TargetTable:
             rights += ", DELETE"
         if self._dataset.upsert:
             done += self._key(self._dataset.upsert)
+            if self._dataset.index:
+                done += self._index()
             rights += ", UPDATE"
         self._run(f"GRANT {rights} ON {{}} TO {{}}", self._sql, sql.Identifier(self._loader))
         return done
@@ -132,7 +134,7 @@ class TargetTable:
         return done
 
     def _index(self) -> list[str]:
-        """What `replace` deletes by."""
+        """What `replace` deletes by, and what the rows of merged files are found by, for their documents."""
         name = f"{self._table.name[:40]}_by_arrival"
         if exists(self._connection, self._table.schema_name, name):
             return []

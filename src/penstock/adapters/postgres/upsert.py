@@ -1,5 +1,7 @@
 """A dataset with `upsert`: its files are copied into a stage, and merged by key into the table.
 
+A row that takes another's place has a later `penstock_loaded_at`, whatever the clock says: the version of its document.
+
 Which row of a key stays is a matter of the rows alone, and of the arrivals that they came from: `order_by`, then when
 the arrival was put, then its id, then the row's place in its file. So any order of loading ends in the same table.
 """
@@ -11,7 +13,10 @@ from psycopg import sql
 from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
 from penstock.adapters.postgres.connection import Connection, Session, milliseconds
 from penstock.model.arrivals import Arrival
-from penstock.model.datasets import LINEAGE, Dataset, Upsert
+from penstock.model.datasets import LINEAGE, Column, ColumnType, Dataset, Upsert
+from penstock.ports import MergedRow
+
+ARRIVAL, LOADED_AT = LINEAGE
 
 STAGE = sql.Identifier("pg_temp", "penstock_upsert")
 
@@ -41,13 +46,15 @@ def create_stage(dataset: Dataset) -> sql.Composed:
 
 def insert(dataset: Dataset, upsert: Upsert, rows: sql.Composable, newer: sql.Composable) -> sql.Composed:
     """`rows` gives the dataset's columns; of a key that is there, the row is replaced where `newer` holds."""
-    columns = [*(column.name for column in dataset.columns), *LINEAGE]
+    columns = [*(column.name for column in dataset.columns), ARRIVAL]
+    later = sql.SQL("{0} = greatest(EXCLUDED.{0}, t.{0} + interval '1 microsecond')").format(sql.Identifier(LOADED_AT))
+    changed = [sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in columns]
     return sql.SQL("INSERT INTO {} AS t ({}) {} ON CONFLICT ({}) DO UPDATE SET {} WHERE {}").format(
         identifier(table_of(dataset)),
         names(dataset.columns),
         rows,
         _key(upsert),
-        sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in columns),
+        sql.SQL(", ").join([*changed, later]),
         newer,
     )
 
@@ -84,6 +91,37 @@ def _wait_for_turn(connection: Connection, target: str, seconds: float) -> None:
     connection.execute(set_timeout, (milliseconds(seconds),))
     connection.execute(LOCK.format(target))
     connection.execute(set_timeout, row)
+
+
+def merged_rows(
+    connection: Connection, dataset: Dataset, upsert: Upsert, arrival: str, after: MergedRow | None, most: int
+) -> list[MergedRow]:
+    """By key, those of the arrival that stand in the table, from behind `after` on."""
+    by_name = {column.name: (place, column) for place, column in enumerate(dataset.columns)}
+    key = [by_name[name] for name in upsert.key]
+    values = [
+        sql.SQL("{}::text").format(_canonical(column) if column.name in upsert.key else sql.Identifier(column.name))
+        for column in dataset.columns
+    ]
+    statement = sql.SQL(
+        "SELECT (extract(epoch FROM penstock_loaded_at) * 1000000)::bigint, {} FROM {}"
+        " WHERE penstock_arrival = %s::uuid {} ORDER BY {} LIMIT %s"
+    ).format(
+        sql.SQL(", ").join(values),
+        identifier(table_of(dataset)),
+        sql.SQL("AND ({}) > ({})" if after else "").format(
+            _key(upsert), sql.SQL(", ").join(sql.SQL("%s::{}").format(sql_type(column)) for _, column in key)
+        ),
+        _key(upsert),
+    )
+    known = [after.values[place] for place, _ in key] if after else []
+    return [MergedRow(tuple(row), version) for version, *row in connection.execute(statement, [arrival, *known, most])]
+
+
+def _canonical(column: Column) -> sql.Composable:
+    """Equal values are written alike: 1.0 and 1.00 are one key, and so are 0 and -0."""
+    how = {ColumnType.NUMERIC: "trim_scale({})", ColumnType.REAL: "({} + 0::real)", ColumnType.DOUBLE: "({} + 0)"}
+    return sql.SQL(how.get(column.type, "{}")).format(sql.Identifier(column.name))
 
 
 def _key(upsert: Upsert) -> sql.Composed:

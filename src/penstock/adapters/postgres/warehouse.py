@@ -14,13 +14,14 @@ from penstock.adapters.postgres.judge import Judge
 from penstock.adapters.postgres.ledger import Earlier, Ledger
 from penstock.adapters.postgres.load_file import FileLoader
 from penstock.adapters.postgres.require_table import require_table
+from penstock.adapters.postgres.upsert import merged_rows
 from penstock.adapters.read_ahead import read_ahead
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
 from penstock.model.outcomes import LedgerEntry, LoadOutcome, Reject, Verdict
 from penstock.model.plans import Batch
-from penstock.ports import LoadProgress, ObjectStore
+from penstock.ports import LoadProgress, MergedRow, ObjectStore
 
 _PAGE = 10_000
 """Arrivals whose counts are fetched at once."""
@@ -96,6 +97,18 @@ class PostgresWarehouse:
                 return
             yield from (reject for _, reject in page)
             last = page[-1][0]
+
+    def merged_rows(self, dataset: Dataset, arrival: Arrival) -> Iterator[MergedRow]:
+        """By key, each page in a transaction of its own: a slow reader holds nothing."""
+        assert dataset.upsert  # noqa: S101 - the port's condition
+        last: MergedRow | None = None
+        while True:
+            with self._connections.transaction(f"read the rows of {arrival.uri}", dataset.name) as session:
+                page = merged_rows(session.connection, dataset, dataset.upsert, arrival.id, last, _PAGE)
+            if not page:
+                return
+            yield from page
+            last = page[-1]
 
     def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
         """By arrival id, each page in a transaction of its own."""

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from penstock.adapters.redshift.sql_text import MAX_TEXT, table_of, text
+from penstock.adapters.redshift.upsert import PLACE
 from penstock.model.arrivals import Arrival
 from penstock.model.compression import decompressed
 from penstock.model.datasets import Column, ColumnType, Dataset, Format
@@ -118,7 +119,8 @@ class FileReader:
                 record[column.name] = value
             else:
                 record[column.name] = _as_text(column, value, exact.get(column.in_file))
-        return {**record, "penstock_arrival": self.arrival.id}
+        place = {PLACE: str(self._total)} if self.dataset.upsert else {}
+        return {**record, **place, "penstock_arrival": self.arrival.id}
 
 
 def _as_text(column: Column, value: Any, exact: Any) -> str:

@@ -97,11 +97,6 @@ class RedshiftSchema:
         done = [] if "penstock.load" in there else ["created the load ledger penstock.load"]
         statements = [*OWN, *self._granted(_GRANTS)]
         for dataset in wanted:
-            if dataset.upsert:
-                raise PermanentError(
-                    f"dataset {dataset.name} says upsert, which Penstock does on PostgreSQL alone as yet: on Redshift "
-                    "its rows would be added. Leave upsert out, or use another warehouse. Nothing was changed"
-                )
             if dataset.table is not None:
                 statements += self._table(dataset, there.get(dataset.table.qualified), done)
         for page in pages(statements, MAX_STATEMENTS):
@@ -148,7 +143,7 @@ class RedshiftSchema:
         yield from self._granted(
             (
                 "GRANT USAGE ON SCHEMA {schema} TO {loader}",
-                "GRANT SELECT, INSERT, DELETE ON {name} TO {loader}",
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {loader}",
                 "GRANT SELECT, INSERT, UPDATE, DELETE ON {gate} TO {loader}",
             ),
             schema=sql.Identifier(table.schema_name),

@@ -73,7 +73,7 @@ class Staging:
                 if not isinstance(error, BadFileError):
                     staged.unreadable.append(error)
                 continue
-            if shape is None or self.read is None or arrival.id in self.read:
+            if shape is None or self.read is None or arrival.id in self.read or self.dataset.upsert:
                 by_hand.append(arrival)
             else:
                 group: str | Shape = arrival.id if alone else shape

@@ -20,6 +20,7 @@ from penstock.adapters.redshift.sql_text import (
     table_of,
 )
 from penstock.adapters.redshift.staging import Staged
+from penstock.adapters.redshift.upsert import PLACE, merge
 from penstock.model.datasets import Column, ColumnType, Dataset, OnOverwrite
 
 _STAGE = sql.Identifier("penstock_stage")
@@ -39,9 +40,10 @@ class Load:
         return [
             *self.ledger.lock_and_guard(seen),
             *(self._copies(staged) if copied else []),
-            *(self._rows(staged, decisions, copy) if copied else []),
+            *(self._rows(staged, decisions, copy) if copied and not self.dataset.upsert else []),
             *self.ledger.decide(decisions),
             *([self.ledger.count_rows(_STAGE, self._shared(staged, copy))] if copied else []),
+            *(merge(self.dataset, self.dataset.upsert, _STAGE) if copied and self.dataset.upsert else []),
             *(self._rejects(staged) if staged.rejects else []),
         ]
 
@@ -55,7 +57,7 @@ class Load:
             )
             for column in self.dataset.columns
         ]
-        lineage = sql.SQL("penstock_arrival VARCHAR(32)")
+        lineage = sql.SQL("penstock_arrival VARCHAR(32)" + (f", {PLACE} BIGINT" if self.dataset.upsert else ""))
         statements = [
             format_sql(
                 "CREATE TEMPORARY TABLE {stage} ({columns})",
@@ -78,7 +80,8 @@ class Load:
                     )
                 )
         if staged.read_manifest:
-            columns_read = [*(column.name for column in self.dataset.columns), "penstock_arrival"]
+            place = [PLACE] if self.dataset.upsert else []
+            columns_read = [*(column.name for column in self.dataset.columns), *place, "penstock_arrival"]
             uri = self._uri(staged.read_manifest)
             statements.append(copy_lines(_STAGE, columns_read, uri, self.role, manifest=True))
         return statements

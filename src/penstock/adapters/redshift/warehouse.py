@@ -23,12 +23,13 @@ from penstock.adapters.redshift.ledger import GUARD, ROUND_BYTES, Decision, Ledg
 from penstock.adapters.redshift.sql_text import format_sql, identifier, moment, pages, table_of
 from penstock.adapters.redshift.staging import Staged, Staging, copies_prefix
 from penstock.adapters.redshift.transaction import Load
+from penstock.adapters.redshift.upsert import merged_row, merged_rows
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset, OnOverwrite
 from penstock.model.errors import TransientError
 from penstock.model.outcomes import LedgerEntry, LoadOutcome, Reject, Verdict
 from penstock.model.plans import Batch
-from penstock.ports import LoadProgress, ObjectStore
+from penstock.ports import LoadProgress, MergedRow, ObjectStore
 
 _DONE = LoadProgress()
 
@@ -174,6 +175,11 @@ class RedshiftWarehouse:
         )
         for line, column, reason, raw in self._api.query(statement, f"read the rejects of {arrival.uri}"):
             yield Reject(int(line), str(column), str(reason), str(raw))
+
+    def merged_rows(self, dataset: Dataset, arrival: Arrival) -> Iterator[MergedRow]:
+        """One statement, whose result Redshift keeps while it is fetched a page at a time."""
+        for row in self._api.query(merged_rows(dataset, arrival), f"read the rows of {arrival.uri}", dataset.name):
+            yield merged_row(row)
 
     def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
         table = table_of(dataset)

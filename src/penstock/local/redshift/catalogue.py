@@ -16,6 +16,9 @@ CATALOGUE = """
     CREATE OR REPLACE FUNCTION redshift_standin.json_parse(value text) RETURNS redshift_standin.super
         LANGUAGE sql IMMUTABLE
         AS $$ SELECT value::jsonb $$;
+    CREATE OR REPLACE FUNCTION redshift_standin.json_serialize(value redshift_standin.super) RETURNS text
+        LANGUAGE sql IMMUTABLE
+        AS $$ SELECT value::text $$;
     CREATE SEQUENCE IF NOT EXISTS redshift_standin.query_ids;
     CREATE TABLE IF NOT EXISTS redshift_standin.sys_load_detail (
         query_id bigint, file_name character(256), lines_scanned bigint, record_time timestamp
