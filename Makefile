@@ -59,6 +59,13 @@ bench-backfill: $(VENV)/.dev ## 1,000, 10,000 and 100,000 one-row files through 
 corpus: $(VENV)/.dev ## Write docs/bad-input.md from tests/corpus
 	@$(BIN)/python -m tests.corpus
 
+.PHONY: permissions
+permissions: $(VENV)/.dev ## Take out each permission of each role, one at a time; writes docs/permissions.md
+	@$(BIN)/python -m tests.permissions $(ARGS)
+.PHONY: security
+security: $(VENV)/.dev ## Write the tables of docs/security.md from template.yaml
+	@$(BIN)/python -m tests.template.security_table
+
 ##@ Check it
 .PHONY: check
 check: lint types layers template checkov definition build ## Every check below, one after the other
