@@ -1,4 +1,7 @@
-"""Loads a batch into the warehouse, or begins to. `{"plan", "batch"}` → `{"status": "done"|"running", "handle"}`."""
+"""Loads a batch into the warehouse, or begins to. `{"plan", "batch"}` → `{"status": "done"|"running", "handle"}`.
+
+`{"status": "parquet", …}` for a batch of Parquet files, which work_parquet reads: nothing was done.
+"""
 
 from __future__ import annotations
 
@@ -11,4 +14,4 @@ from penstock.handler import Answer, Context, Event, lambda_handler, number, tex
 def handler(event: Event, _context: Context) -> Answer:
     plan, batch = text(event, "plan"), number(event, "batch")
     known = wiring.store(), wiring.warehouse(), wiring.datasets()
-    return begin_load(*known, plan, batch, bound=wiring.load_bound())
+    return begin_load(*known, plan, batch, reads_parquet=False, bound=wiring.load_bound())

@@ -1,7 +1,8 @@
 """Writes a batch's documents.
 
 `{"plan", "batch"}` → `{"status": "done"|"waiting", "documents", "rejected"}`. What waits is asked again with
-`"load_ended": true` when the load of the batch has ended, and then doesn't wait.
+`"load_ended": true` when the load of the batch has ended, and then doesn't wait. `{"status": "parquet", …}` for a
+batch of Parquet files, which work_parquet reads: nothing was done.
 """
 
 from __future__ import annotations
@@ -17,6 +18,5 @@ def handler(event: Event, _context: Context) -> Answer:
     store, warehouse, search = wiring.store(), wiring.warehouse(), wiring.search()
     load_ended = event.get("load_ended") is True
     datasets, clock = wiring.datasets(), wiring.clock()
-    return index_batch(
-        *(plan, batch, store, warehouse, search, datasets, clock), load_ended=load_ended, bound=wiring.index_bound()
-    )
+    ports = store, warehouse, search, datasets, clock
+    return index_batch(plan, batch, *ports, load_ended=load_ended, reads_parquet=False, bound=wiring.index_bound())

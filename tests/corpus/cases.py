@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.corpus import of_arrays, of_compression, of_csv, of_json, of_keys, of_text, of_values
+from tests.corpus import of_arrays, of_compression, of_csv, of_json, of_keys, of_parquet, of_text, of_values
 from tests.corpus.case import Case
 
 KINDS: dict[str, tuple[Case, ...]] = {
@@ -11,6 +11,7 @@ KINDS: dict[str, tuple[Case, ...]] = {
     "CSV": of_csv.CASES,
     "JSON Lines": of_json.CASES,
     "JSON arrays": of_arrays.CASES,
+    "Parquet": of_parquet.CASES,
     "Values": of_values.CASES,
     "Keys": of_keys.CASES,
 }

@@ -1,4 +1,4 @@
-"""How many rows a file has, by readers that are not Penstock's: Python's csv and json modules on the whole text."""
+"""How many rows a file has, by readers that are not Penstock's: Python's csv and json on the whole text, and DuckDB."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import gzip
 import io
 import json
 import re
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
+import duckdb
 from tests.zstandard import zstd
 
 from penstock.model.datasets import Dataset, Format
@@ -18,6 +21,10 @@ _UNPACK = {"gz": gzip.decompress, "bz2": bz2.decompress, "zst": zstd.decompress}
 
 def rows_of(data: bytes, key: str, dataset: Dataset) -> int:
     data = _UNPACK.get(key.rpartition(".")[2], bytes)(data)
+    if dataset.format is Format.PARQUET:
+        with NamedTemporaryFile() as file:
+            Path(file.name).write_bytes(data)
+            return int(duckdb.read_parquet(file.name).count("*").fetchall()[0][0])
     if dataset.format is Format.JSON:
         return len(json.loads(data.decode("utf-8-sig"), strict=False, parse_int=str))
     if dataset.format is Format.JSONL:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.corpus.parquet_files import parquet
+
 from penstock.model.datasets import Dataset
 
 _PEOPLE: list[dict[str, Any]] = [
     {"name": "id", "type": "integer", "required": True},
     {"name": "name", "type": "text"},
     {"name": "born", "type": "date"},
+]
+_TABLES = [
+    *_PEOPLE,
+    {"name": "sum", "type": "numeric"},
+    {"name": "at", "type": "timestamptz"},
+    {"name": "data", "type": "json"},
 ]
 _TYPES = {
     "small": "smallint",
@@ -60,6 +68,8 @@ DATASETS = {
         ),
         _dataset("lists", [*_PEOPLE, {"name": "ok", "type": "boolean"}], format="json"),
         _dataset("short", _PEOPLE, format="json", limits={"max_row": "1 MiB"}),
+        _dataset("tables", _TABLES, format="parquet", limits={"max_uncompressed": "64 MiB"}),
+        _dataset("narrow", _TABLES, format="parquet", limits={"max_row_group": "1 MiB"}),
         _dataset("clicks", [*_PEOPLE, {"name": "ok", "type": "boolean"}], format="jsonl"),
     )
 }
@@ -81,6 +91,8 @@ GOOD = {
     "arrays": b'[{"id": 1, "name": "Ada", "sum": 1.50},\n {"id": 2}]\n',
     "lists": b'[{"id": 1, "name": "Ada", "ok": true}, {"id": 2}]',
     "short": b'[{"id": 1, "name": "Ada"}, {"id": 2}]',
+    "tables": parquet(),
+    "narrow": parquet(),
     "clicks": b'{"id": 1, "name": "Ada", "ok": true}\n{"id": 2}\n',
 }
 """A neighbour of two rows for each; good ones stand before and behind each bad file in its batch."""

@@ -31,6 +31,7 @@ limits:
   max_uncompressed: 10 GiB  # what a compressed file may unpack to
   max_ratio: 500            # how many bytes each compressed byte may become, in a file that unpacks to over 8 MiB
   max_row: 16 MiB           # the longest row, give or take the 256 KiB that are read at a time
+  max_row_group: 256 MiB    # what a row group of a Parquet file may unpack to
 ```
 
 A reason of a whole file goes into states, mails and logs, and quotes no row. Raw text is in the rejects alone.

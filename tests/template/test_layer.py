@@ -23,6 +23,12 @@ BUDGET = 60_000_000
 THE_RUNTIMES_OWN = {"boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3"}
 FOR_GRPC_ALONE = {"opensearch-protobufs"}
 
+LAMBDA_TAKES = 262_144_000
+PARQUET = "WorkParquet"
+"""The function that brings pyarrow, and no other does (docs/adr/0037)."""
+READS_PARQUET = "penstock.model.parquet_types"
+"""The module that imports it."""
+
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -131,12 +137,14 @@ def test_every_function_starts_with_the_layer_and_the_runtimes_own_sdk_alone(
     built: Path, layer: Path, runtime: Path
 ) -> None:
     """All of penstock is imported too: adapters are otherwise imported where they are first used."""
-    script = """
+    script = f"""
 import importlib, pkgutil, sys
 sys.path[:0] = sys.argv[1:]
 import app, penstock
 for module in pkgutil.walk_packages(penstock.__path__, "penstock."):
-    importlib.import_module(module.name)
+    if module.name != "{READS_PARQUET}" or "{PARQUET}" in sys.argv[1]:
+        importlib.import_module(module.name)
+assert ("pyarrow" in sys.modules) == ("{PARQUET}" in sys.argv[1])
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 assert callable(app.handler)
 assert penstock.__file__.startswith(sys.argv[2])
@@ -165,9 +173,17 @@ def test_the_datasets_land_where_the_functions_look_for_them(built: Path) -> Non
 
 
 def test_a_functions_archive_holds_its_handler_and_little_more(built: Path, tmp_path: Path) -> None:
-    for folder in (path.parent for path in built.glob("*/app.py")):
+    for folder in (path.parent for path in built.glob("*/app.py") if path.parent.name != PARQUET):
         with zipfile.ZipFile(tmp_path / "function.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for path in folder.rglob("*"):
                 archive.write(path, path.relative_to(folder))
 
         assert (tmp_path / "function.zip").stat().st_size < 10_000, folder.name
+
+
+def test_what_reads_parquet_has_room_in_lambda_beside_its_layers(built: Path) -> None:
+    parts = [built / PARQUET, built / "PenstockLayer", built / "DatasetsLayer"]
+    size = sum(path.stat().st_size for part in parts for path in part.rglob("*") if path.is_file())
+
+    assert (built / PARQUET / "pyarrow").is_dir()
+    assert size <= LAMBDA_TAKES, f"it is {size / 1e6:.1f} MB unzipped"

@@ -115,13 +115,15 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
     "IngestStateMachineRole": {
         *(
             ("lambda:InvokeFunction", f"{function}.Arn")
-            for function in ("BeginLoad", "PollLoad", "IndexBatch", "SettleBatch", "SummariseRun", "KickOff")
+            for function in ("BeginLoad", "PollLoad", "IndexBatch", "WorkParquet")
         ),
+        *(("lambda:InvokeFunction", f"{function}.Arn") for function in ("SettleBatch", "SummariseRun", "KickOff")),
         ("sns:Publish", "RunTopic"),
         *DELIVERS_LOGS,
     },
 }
 
+EVERYTHING["WorkParquetRole"] = EVERYTHING["BeginLoadRole"] | EVERYTHING["IndexBatchRole"]
 EVERYTHING["PlanBackfillRole"] = {
     LISTS_MISSING,
     READS_PLANS,
@@ -156,6 +158,7 @@ MANAGED_BY_ROLE = {
     "BeginLoadRole": MANAGED | IN_A_NETWORK,
     "PollLoadRole": MANAGED | IN_A_NETWORK,
     "IndexBatchRole": MANAGED | IN_A_NETWORK,
+    "WorkParquetRole": MANAGED | IN_A_NETWORK,
     "SettleBatchRole": MANAGED | IN_A_NETWORK,
     "SummariseRunRole": MANAGED,
     "KickOffRole": MANAGED,

@@ -16,6 +16,7 @@ FUNCTIONS = {
     "BeginLoad",
     "PollLoad",
     "IndexBatch",
+    "WorkParquet",
     "SettleBatch",
     "SummariseRun",
     "KickOff",
@@ -111,6 +112,7 @@ def test_only_the_deployment_is_given_the_owners_secret_and_only_what_needs_a_wa
         "BeginLoad": loader,
         "PollLoad": loader,
         "IndexBatch": loader,
+        "WorkParquet": loader,
         "SettleBatch": loader,
         "SummariseRun": "",
         "KickOff": "",
@@ -162,7 +164,7 @@ def test_what_talks_to_the_destinations_is_in_the_network_and_the_rest_is_not() 
 
     inside = {name for name, function in functions.items() if "VpcConfig" in function}
 
-    assert inside == {"BeginLoad", "PollLoad", "IndexBatch", "SettleBatch", "Reconcile"}
+    assert inside == {"BeginLoad", "PollLoad", "IndexBatch", "WorkParquet", "SettleBatch", "Reconcile"}
     assert functions["BeginLoad"]["VpcConfig"] == {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
     assert not [f for f in of_type(deployed("warehouse"), "AWS::Lambda::Function").values() if "VpcConfig" in f]
 

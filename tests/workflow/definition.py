@@ -16,6 +16,7 @@ FUNCTIONS = {
     "BeginLoadArn": "BeginLoad",
     "PollLoadArn": "PollLoad",
     "IndexBatchArn": "IndexBatch",
+    "WorkParquetArn": "WorkParquet",
     "SettleBatchArn": "SettleBatch",
     "SummariseRunArn": "SummariseRun",
     "KickOffArn": "KickOff",

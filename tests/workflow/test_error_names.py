@@ -103,7 +103,8 @@ def test_each_function_runs_under_lambdas_own_runtime(folder: Path) -> None:
     environment = {"PENSTOCK_BUCKET": "", "PENSTOCK_DATASETS": str(REPOSITORY / "datasets")}
 
     with worker(folder, environment) as running:
-        report = running.invoke({"plan": "p-1", "batch": 0, "part": 0, "handle": "h", "dataset": "flights"})
+        event = {"plan": "p-1", "batch": 0, "part": 0, "handle": "h", "dataset": "flights", "step": "load"}
+        report = running.invoke(event)
 
     assert report.error_type == "PermanentError"
     assert "PENSTOCK_BUCKET: Field required" in report.body["errorMessage"]

@@ -9,6 +9,7 @@ from tests.workflow.engines import IMAGE, Machine, has_image
 
 LOAD, POLL, INDEX = "Load into the warehouse", "Ask how the load goes", "Index for search"
 INDEX_AFTER = "Index what was loaded"
+LOAD_PARQUET, INDEX_PARQUET = "Load Parquet into the warehouse", "Index what was loaded of Parquet"
 SETTLE, SUM_UP, ANNOUNCE, KICK_OFF = "Settle the batch", "Sum up the run", "Announce the run", "Start the pipeline"
 
 DONE = {"status": "done", "handle": ""}
@@ -141,6 +142,30 @@ def test_an_index_that_fails_after_the_load_is_settled_as_failed(machine: Machin
     [settled] = run.given(SETTLE)
     assert settled["warehouse"] == DONE
     assert settled["search"] == {"status": "failed", "error": "TransientError", "cause": "the index does not answer"}
+
+
+def test_a_batch_of_parquet_is_loaded_and_then_indexed_by_the_function_that_reads_it(machine: Machine) -> None:
+    run = machine.run("Parquet", batches=[0, 1])
+
+    assert run.status == "SUCCEEDED"
+    for step, name in ((LOAD_PARQUET, "load"), (INDEX_PARQUET, "index")):
+        assert sorted(run.given(step), key=lambda given: given["batch"]) == [
+            {"plan": "p-1", "batch": batch, "step": name} for batch in range(2)
+        ]
+    assert run.attempts(INDEX_AFTER) == 0
+    assert sorted(run.given(SETTLE), key=lambda given: given["batch"]) == [
+        {"plan": "p-1", "batch": batch, "warehouse": DONE, "search": INDEXED} for batch in range(2)
+    ]
+
+
+def test_what_fails_of_a_batch_of_parquet_is_an_outcome_of_its_branch(machine: Machine) -> None:
+    run = machine.run("ParquetFails")
+
+    assert run.status == "SUCCEEDED"
+    assert (run.attempts(LOAD_PARQUET), run.attempts(INDEX_PARQUET)) == (1, 7)
+    [settled] = run.given(SETTLE)
+    assert settled["warehouse"]["error"] == "PermanentError"
+    assert settled["search"]["error"] == "TransientError"
 
 
 def test_a_load_that_goes_on_is_asked_after_with_doubled_waits_until_it_is_done(machine: Machine) -> None:

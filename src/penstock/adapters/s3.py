@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -70,11 +71,11 @@ class S3ObjectStore:
         lies = arrival.lies
         with translated(f"read {arrival.uri} (version {lies.version_id})"):
             found = self._client.get_object(Bucket=self._bucket, Key=lies.key, VersionId=lies.version_id)
-        body = _Body(found["Body"], found["ContentLength"], arrival)
+        body = _Body(self._client, found["Body"], found["ContentLength"], arrival)
         try:
             yield body
         finally:
-            found["Body"].close()
+            body.close()
 
     def move(self, moves: Sequence[Move]) -> Mapping[str, str]:
         return move_all(self._client, self._bucket, moves)
@@ -163,22 +164,56 @@ _LINES = "application/x-ndjson"
 
 
 class _Body:
-    """A version's bytes, counted: fewer than S3 announced is a dropped connection and no end."""
+    """A version's bytes, counted: fewer than S3 announced is a dropped connection and no end.
 
-    def __init__(self, body: StreamingBody, length: int, arrival: Arrival) -> None:
-        self._body = body
-        self._left = length
+    They come by one GET as long as they are read in order. From the first `seek` on, each `read` asks for its own range
+    of that version, so what is read is what was asked for, and nothing is held.
+    """
+
+    def __init__(self, client: S3Client, body: StreamingBody, length: int, arrival: Arrival) -> None:
+        self._client = client
+        self._body: StreamingBody | None = body
+        self._length = length
+        self._at = 0
         self._arrival = arrival
 
     def read(self, size: int, /) -> bytes:
         with translated(f"read {self._arrival.uri} (version {self._arrival.lies.version_id})"):
-            data: bytes = self._body.read(size)
-        self._left -= len(data)
-        if not data and size and self._left:
+            data = self._body.read(size) if self._body is not None else self._range(size)
+        self._at += len(data)
+        if not data and size and self._at < self._length:
             raise TransientError(
                 f"Could not read {self._arrival.uri} (version {self._arrival.lies.version_id}): the connection ended "
-                f"{self._left} bytes before the file did. Try again."
+                f"{self._length - self._at} bytes before the file did. Try again."
             )
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        self.close()
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}[whence]
+        self._at = min(max(0, start + offset), self._length)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def close(self) -> None:
+        if self._body is not None:
+            self._body.close()
+            self._body = None
+
+    def _range(self, size: int) -> bytes:
+        end = min(self._at + size, self._length)
+        if end <= self._at:
+            return b""
+        lies = self._arrival.lies
+        found = self._client.get_object(
+            Bucket=self._arrival.bucket,
+            Key=lies.key,
+            VersionId=lies.version_id,
+            Range=f"bytes={self._at}-{end - 1}",
+        )
+        data: bytes = found["Body"].read()
         return data
 
 

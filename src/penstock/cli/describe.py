@@ -44,7 +44,9 @@ def apply(stack: StackName = LOCAL, aws: OnAws = False, as_json: AsJson = False)
 def infer(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="CSV, JSON Lines or a JSON array, plain, .gz, .zst or .bz2.", exists=True),
+        typer.Argument(
+            metavar="FILE", help="CSV, JSON Lines or a JSON array, plain, .gz, .zst or .bz2; or .parquet.", exists=True
+        ),
     ],
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The dataset's name. By default the file's.")] = None,
     delimiter: Annotated[str, typer.Option(metavar="CHAR", help="Between the fields of a CSV; \\t is a tab.")] = ",",
@@ -54,13 +56,14 @@ def infer(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Describe a file: writes a dataset's YAML, with columns and types taken from the file's first MiB.
+    """Describe a file: writes a dataset's YAML, with columns and types taken from the file's first MiB, or from a
+    Parquet file's schema.
 
     [dim]$ penstock infer planes.csv --null NA > datasets/planes.yaml[/dim]
     """
     from penstock.model.dataset_files import read_sample
     from penstock.model.dataset_text import dataset_text
-    from penstock.model.inference import infer_columns
+    from penstock.model.inference import infer_columns, infer_parquet
 
     # `format` is what the dataset calls it.
     format = Format.JSONL if {".jsonl", ".ndjson", ".json"} & set(file.suffixes) else Format.CSV  # noqa: A001
@@ -68,10 +71,14 @@ def infer(
     dialect = Csv(delimiter=delimiter.replace("\\t", "\t"), header=header)
     nulls = tuple(null or [""])
     try:
-        if format is Format.JSONL and read_sample(file, compression, Format.JSON).lstrip().startswith("["):
-            format = Format.JSON  # noqa: A001 - as above
-        sample = read_sample(file, compression, format)
-        columns = infer_columns(sample, format, dialect, nulls)
+        if file.suffix == ".parquet":
+            format = Format.PARQUET  # noqa: A001 - as above
+            with file.open("rb") as stream:
+                columns = infer_parquet(stream)
+        else:
+            if format is Format.JSONL and read_sample(file, compression, Format.JSON).lstrip().startswith("["):
+                format = Format.JSON  # noqa: A001 - as above
+            columns = infer_columns(read_sample(file, compression, format), format, dialect, nulls)
     except (ValueError, BadFileError) as error:
         raise PermanentError(f"{file}: {error}") from None
     if as_json:

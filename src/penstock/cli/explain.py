@@ -84,7 +84,8 @@ def _show(told: Explanation, statements: list[str]) -> None:
         dialect = f", {header}, delimiter {delimiter}, quote [ {dataset.csv.quote} ]"
     packed = "not compressed" if told.compression == "none" else told.compression
     console.print(indented(escape(f"{dataset.format}, {packed}, {size(told.size)}{dialect}")))
-    console.print(indented(f"{told.encoding}, line ends {told.line_ends}"))
+    if told.encoding:
+        console.print(indented(f"{told.encoding}, line ends {told.line_ends}"))
     for note in told.notes:
         console.print(indented(f"[yellow]{escape(note)}[/]"))
     if not told.fault:
@@ -140,7 +141,7 @@ def _rejects(told: Explanation) -> None:
     if told.rejects:
         shown = f", the first {SHOWN}" if told.rejected > SHOWN else ""
         _section(f"Rejects: {count(told.rejected)}{shown}")
-        made = table("#line", "column", "why", "the row")
+        made = table("#row" if told.dataset.format == "parquet" else "#line", "column", "why", "the row")
         for reject in told.rejects[:SHOWN]:
             raw = Text(reject.raw if len(reject.raw) <= _RAW else f"{reject.raw[:_RAW]}…", style="dim")
             made.add_row(str(reject.line), reject.column, escape(reject.reason), raw)

@@ -21,7 +21,7 @@ from penstock.model.compression import decompressed
 from penstock.model.datasets import Column, Dataset, Format
 from penstock.model.documents import Document, document_maker
 from penstock.model.errors import BadFileError, PermanentError
-from penstock.model.inference import infer_columns
+from penstock.model.inference import infer_columns, infer_parquet
 from penstock.model.judging import fault_of
 from penstock.model.outcomes import Reject
 from penstock.model.rows import Row, dialect_of, header_columns, rows
@@ -146,7 +146,7 @@ def explain_file(path: Path, dataset: Dataset) -> Explanation:
         told.notes.append(f"its key is longer than the {MAX_KEY_BYTES} bytes that S3 takes: it can't be put")
     try:
         with _opened(path, dataset) as stream:
-            sample = _sample(stream)
+            sample = b"" if dataset.format is Format.PARQUET else _sample(stream)
         _look(path, sample, told)
         with _opened(path, dataset) as stream:
             _read(rows(stream, dataset), arrival, told)
@@ -176,6 +176,9 @@ def _sample(stream: ByteStream) -> bytes:
 
 def _look(path: Path, sample: bytes, told: Explanation) -> None:
     dataset = told.dataset
+    if dataset.format is Format.PARQUET:
+        _look_at_schema(path, told)
+        return
     with path.open("rb") as file:
         head = file.read(4)
     kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
@@ -203,6 +206,14 @@ def _look(path: Path, sample: bytes, told: Explanation) -> None:
     for seen in told.columns:
         if found := by_name.get(seen.column.in_file):
             seen.inferred = str(found.type)
+
+
+def _look_at_schema(path: Path, told: Explanation) -> None:
+    with path.open("rb") as file:
+        found = {column.in_file: column for column in infer_parquet(file)}
+    for seen in told.columns:
+        if column := found.get(seen.column.in_file):
+            seen.inferred = str(column.type)
 
 
 def _look_at_header(text: str, told: Explanation) -> None:

@@ -23,7 +23,7 @@ from penstock.flows.refusals import refusal_of
 from penstock.flows.withdraw_rows import withdraw_rows
 from penstock.model.arrivals import PROCESSED, Arrival, Location, settled_key
 from penstock.model.compression import decompressed
-from penstock.model.datasets import Dataset
+from penstock.model.datasets import Dataset, Format
 from penstock.model.documents import Document, MakeDocument, document_maker
 from penstock.model.errors import BadFileError, PermanentError
 from penstock.model.huge import Bound, refused_as_huge
@@ -49,6 +49,7 @@ def index_batch(
     clock: Clock,
     *,
     load_ended: bool = False,
+    reads_parquet: bool = True,
     bound: Bound | None = None,
 ) -> dict[str, Any]:
     """`{"status": "done", "documents", "rejected"}`; an IndexOutcome per arrival goes to `indexed_key`.
@@ -56,6 +57,7 @@ def index_batch(
     `{"status": "waiting", …}` where documents have to follow the load and it goes on: ask again when it has ended. With
     `load_ended` what the ledger has not decided by then is left without word, and `settle_batch` puts it back.
 
+    `{"status": "parquet", …}` where the batch is of Parquet files and whoever asks can't read them: nothing was done.
     `{"status": "huge", …}` where a function, which is held to `bound`, has no time for a file and the stack has a task;
     without one the file is refused, with that reason.
 
@@ -71,6 +73,8 @@ def index_batch(
             f"dataset {dataset.name} goes to index {dataset.index.name} alone, and this stack has no index: "
             "deploy it with one, or remove the dataset"
         )
+    if dataset.format is Format.PARQUET and not reads_parquet:
+        return {"status": "parquet", "documents": 0, "rejected": 0}
     huge = refused_as_huge(bound, dataset, batch)
     if huge is None:
         return {"status": "huge", "documents": 0, "rejected": 0}

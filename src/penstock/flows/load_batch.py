@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from penstock.flows.plan_of import read_batch
 from penstock.model.arrivals import UNCLAIMED
-from penstock.model.datasets import Dataset
+from penstock.model.datasets import Dataset, Format
 from penstock.model.errors import PermanentError
 from penstock.model.huge import Bound, refused_as_huge
 from penstock.model.plans import Batch
@@ -22,10 +22,12 @@ def begin_load(
     plan: str,
     number: int,
     *,
+    reads_parquet: bool = True,
     bound: Bound | None = None,
 ) -> dict[str, str]:
     """`{"status": "done" | "running", "handle": …}`. A dataset without a table is done at once.
 
+    `{"status": "parquet", …}` where the batch is of Parquet files and whoever asks can't read them: nothing was done.
     Within the `bound` of a function, a file that it has no time for is not begun: `{"status": "huge", …}` where the
     stack has a task for it, and else it is quarantined.
 
@@ -35,6 +37,8 @@ def begin_load(
     dataset = _with_table(batch, datasets)
     if dataset is None:
         return _answer(_DONE)
+    if dataset.format is Format.PARQUET and not reads_parquet:
+        return {"status": "parquet", "handle": ""}
     to = _require(warehouse, dataset)
     huge = refused_as_huge(bound, dataset, batch)
     if huge is None:

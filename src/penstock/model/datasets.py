@@ -55,6 +55,7 @@ class Format(StrEnum):
     JSONL = "jsonl"
     JSON = "json"
     """One array of objects."""
+    PARQUET = "parquet"
 
 
 class Compression(StrEnum):
@@ -197,6 +198,9 @@ class FileLimits(_Model):
         16 * 2**20,
         description="The longest row, in bytes, 1 to 256 MiB: what bounds a reader's memory.",
     )
+    max_row_group: Annotated[Size, Field(le=2**30)] = Field(
+        256 * 2**20, description="Most bytes that a row group of a Parquet file may unpack to: at most 1 GiB."
+    )
 
 
 class Flush(_Model):
@@ -308,6 +312,8 @@ class Dataset(_Model):
             raise MisplacedError("true wants a sample to infer from, as sample: samples/one.csv", "infer")
         if self.format is Format.CSV and not self.null_markers:
             raise MisplacedError('null_markers names at least one text; the default is [""]', "null_markers")
+        if self.format is Format.PARQUET:
+            self._check_parquet()
         _unique("name", [column.name for column in self.columns])
         _unique("source", [column.in_file for column in self.columns])
         known = {column.name for column in self.columns}
@@ -322,6 +328,12 @@ class Dataset(_Model):
         if self.upsert:
             self._check_upsert(self.upsert)
         return self
+
+    def _check_parquet(self) -> None:
+        if self.infer:
+            raise MisplacedError("penstock infer FILE.parquet writes the columns: no function could read it", "infer")
+        if self.compression not in (Compression.AUTO, Compression.NONE):
+            raise MisplacedError("a Parquet file compresses its columns itself: leave it out", "compression")
 
     def _check_upsert(self, upsert: Upsert) -> None:
         if self.table is None:
@@ -352,7 +364,12 @@ class Dataset(_Model):
         return tuple(column for column in self.columns if column.name in wanted)
 
     def compression_of(self, key: str) -> Compression:
-        """How the file at `key` is compressed: what the dataset says, or for `auto` the key's ending."""
+        """How the file at `key` is compressed: what the dataset says, or for `auto` the key's ending.
+
+        A Parquet file is not: its columns are, one by one.
+        """
+        if self.format is Format.PARQUET:
+            return Compression.NONE
         if self.compression is not Compression.AUTO:
             return self.compression
         return Compression.by_name(key)

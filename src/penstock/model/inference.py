@@ -18,6 +18,7 @@ from typing import Any
 
 from penstock.model.datasets import LINEAGE, Column, ColumnType, Csv, Format
 from penstock.model.json_array import elements_of_sample
+from penstock.model.streams import ByteStream
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
@@ -50,6 +51,8 @@ def infer_columns(sample: str, format: Format, csv: Csv, null_markers: Sequence[
     ValueError, in words for the sample's author, when the sample has no columns or its rows don't agree.
     """
     match format:
+        case Format.PARQUET:
+            raise ValueError("a Parquet file is no text: its columns are in its schema")
         case Format.CSV:
             sources, rows = _csv_rows(sample, csv)
             nulls = set(null_markers)
@@ -76,6 +79,21 @@ def infer_columns(sample: str, format: Format, csv: Csv, null_markers: Sequence[
         Column(name=name, type=kind or ColumnType.TEXT, source=source if keeps_source and source != name else None)
         for name, source, kind in named
     )
+
+
+def infer_parquet(stream: ByteStream) -> tuple[Column, ...]:
+    """The columns of a Parquet file, by its schema. Raises ValueError for what no column holds, and as its reader."""
+    from penstock.model.parquet import parquet_schema
+    from penstock.model.parquet_types import column_type, described
+
+    schema = parquet_schema(stream)
+    columns = []
+    for name, (source, found) in zip(_names(list(schema)), schema.items(), strict=True):
+        kind = column_type(found)
+        if kind is None:
+            raise ValueError(f"column {source} is {described(found)}, which no column of a dataset holds; leave it out")
+        columns.append(Column(name=name, type=kind, source=source if source != name else None))
+    return tuple(columns)
 
 
 def _both(one: ColumnType, other: ColumnType) -> ColumnType:

@@ -34,6 +34,9 @@ class Row:
     alone. `values` has one value per column of the dataset, in the dataset's order: `str | None` in CSV, the JSON value
     in JSON (None where the key is missing). A row that can't be told apart into columns has no values, and `error` says
     why in an operator's words.
+
+    Parquet has neither lines nor text: there `line` is the row's number, `raw` its values as JSON, and `values` are
+    `str | None`.
     """
 
     line: int
@@ -47,8 +50,12 @@ def rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
 
     Raises BadFileError when the file as a whole can't be read: it is empty, the header is not the dataset's, bytes are
     not of the encoding, there is a NUL byte, a quote is never closed, or a row is longer than the dataset's
-    `limits.max_row` (bytes of JSON, characters of CSV).
+    `limits.max_row` (bytes of JSON, characters of CSV). A Parquet file is read from a SeekableStream.
     """
+    if dataset.format is Format.PARQUET:
+        from penstock.model.parquet import parquet_rows  # It reads on from here.
+
+        return parquet_rows(stream, dataset)
     if dataset.format is Format.CSV:
         return _csv_rows(stream, dataset)
     if dataset.format is Format.JSON:
@@ -72,15 +79,22 @@ def header_columns(names: Sequence[str], dataset: Dataset) -> tuple[Column, ...]
             "is the header missing, spelt otherwise, or of another delimiter? Mend the file, or say so in the dataset "
             "(csv: header, delimiter)"
         )
-    problems = [f"column {name} is missing" for name in known if name not in found]
-    problems += [f"column {_shown(name)} is not in the dataset" for name in found if name not in known]
-    problems += [f"column {name} is there twice" for name in known if found.count(name) > 1]
-    if problems:
+    if problems := column_faults(found, dataset):
         more = f"; and {len(problems) - 6} more" if len(problems) > 6 else ""
         raise BadFileError(
             f"the header changed: {'; '.join(problems[:6])}{more}. Mend the file, or change dataset {dataset.name}"
         )
     return tuple(known[name] for name in found)
+
+
+def column_faults(found: Sequence[str], dataset: Dataset) -> list[str]:
+    """What stands against a file with these columns, in words; nothing where they are the dataset's, in any order."""
+    known = {column.in_file for column in dataset.columns}
+    problems = [f"column {column.in_file} is missing" for column in dataset.columns if column.in_file not in found]
+    problems += [f"column {_shown(name)} is not in the dataset" for name in found if name not in known]
+    return problems + [
+        f"column {column.in_file} is there twice" for column in dataset.columns if found.count(column.in_file) > 1
+    ]
 
 
 def dialect_of(dialect: Csv) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from penstock.adapters.postgres.clean_csv import copy_csv
 from penstock.adapters.postgres.clean_json import copy_json
+from penstock.adapters.postgres.clean_parquet import copy_parquet
 from penstock.adapters.postgres.column_types import identifier, table_of
 from penstock.adapters.postgres.connection import Session, milliseconds
 from penstock.adapters.postgres.csv_body import UnclearError
@@ -26,6 +27,8 @@ from penstock.model.datasets import Dataset, Format, OnOverwrite
 from penstock.model.errors import BadFileError
 from penstock.model.outcomes import LoadOutcome, Verdict
 from penstock.model.streams import ByteStream
+
+_COPY = {Format.CSV: copy_csv, Format.JSONL: copy_json, Format.JSON: copy_json, Format.PARQUET: copy_parquet}
 
 _TOO_DEEP = "54001"
 """statement_too_complex: the server's stack is at its end."""
@@ -80,7 +83,7 @@ class FileLoader:
 
     def _rows_of(self, arrival: Arrival, replaced: Sequence[str]) -> Repaired:
         connection = self.session.connection
-        copy = copy_csv if self.dataset.format is Format.CSV else copy_json
+        copy = _COPY[self.dataset.format]
         compression = self.dataset.compression_of(arrival.key)
         try:
             with connection.transaction(), self.files.open(arrival) as stream:

@@ -88,7 +88,7 @@ def _fill(session: Session, stream: ByteStream, dataset: Dataset) -> int:
     connection.execute(
         sql.SQL("CREATE TEMPORARY TABLE penstock_stage ({}) ON COMMIT DROP").format(sql.SQL(", ").join([lead, *texts]))
     )
-    if dataset.format is Format.CSV:
+    if dataset.format in (Format.CSV, Format.PARQUET):
         nothing = (None,) * len(dataset.columns)
         total = _copy_rows(
             session,

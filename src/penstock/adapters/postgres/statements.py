@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from penstock.adapters.postgres.clean_csv import copy_statement, copy_takes
+from penstock.adapters.postgres.clean_parquet import parquet_statement
 from penstock.adapters.postgres.column_types import identifier, names, sql_type, table_of
 from penstock.adapters.postgres.upsert import LOCK, create_stage, landing_of, merge_statement
 from penstock.model.datasets import Column, Dataset, Format, OnOverwrite
@@ -67,4 +68,6 @@ def _copies(dataset: Dataset, columns: Sequence[Column]) -> list[sql.Composable]
             sql.SQL("COPY pg_temp.penstock_text ({}) FROM STDIN (FORMAT csv, …)").format(names(columns)),
             sql.SQL("INSERT INTO {} ({}) SELECT {} FROM pg_temp.penstock_text").format(table, names(columns), values),
         ]
+    if dataset.format is Format.PARQUET:
+        return [parquet_statement(dataset)]
     return [sql.SQL("COPY {} ({}) FROM STDIN").format(table, names(dataset.columns))]

@@ -1,0 +1,23 @@
+"""Loads or indexes a batch of Parquet files: BeginLoad and IndexBatch with pyarrow beside them.
+
+`{"plan", "batch", "step": "load"}` → `{"status": "done"|"running", "handle"}`;
+`{"plan", "batch", "step": "index"}`, when the load has ended, → `{"status": "done", "documents", "rejected"}`.
+"""
+
+from __future__ import annotations
+
+from penstock import wiring
+from penstock.flows.index_batch import index_batch
+from penstock.flows.load_batch import begin_load
+from penstock.handler import Answer, Context, Event, lambda_handler, number, text
+from penstock.model.huge import Bound
+
+
+@lambda_handler
+def handler(event: Event, _context: Context) -> Answer:
+    plan, batch, step = text(event, "plan"), number(event, "batch"), text(event, "step")
+    store, warehouse, datasets = wiring.store(), wiring.warehouse(), wiring.datasets()
+    if step == "load":
+        return begin_load(store, warehouse, datasets, plan, batch, bound=Bound())
+    ports = store, warehouse, wiring.search(), datasets, wiring.clock()
+    return index_batch(plan, batch, *ports, load_ended=True, bound=Bound())
