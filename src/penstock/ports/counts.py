@@ -1,0 +1,43 @@
+"""The speed layer: how many events of a type came in a minute, counted exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from penstock.model.stream_events import Position
+
+Tallies = Mapping[tuple[str, datetime], int]
+"""By type and minute, how many more."""
+
+MOST = 99
+"""Tallies and ids that one `add` takes together: a transaction is a hundred actions, and one is the watermark's."""
+
+
+class Counts(Protocol):
+    """Each shard counts for itself, so that shards never wait for each other; who reads adds them up."""
+
+    def watermark(self, shard: str) -> Position:
+        """Up to where the shard is counted, `BEGINNING` when nothing of it is. Read consistently."""
+        ...
+
+    def add(
+        self,
+        shard: str,
+        after: Position,
+        upto: Position,
+        tallies: Tallies,
+        ids: Collection[str],
+        remembered: datetime | None,
+    ) -> frozenset[str]:
+        """Counts, remembers the ids until then, and moves the watermark from `after` to `upto`: all of it or nothing.
+
+        Empty when it is done. Else nothing was written, and these ids were counted before. Raises TransientError when
+        the watermark is not at `after` any more: another worker has counted meanwhile.
+        """
+        ...
+
+    def read(self, kind: str, since: datetime, until: datetime) -> Mapping[datetime, int]:
+        """By minute, from `since` up to but without `until`, the sum over all shards."""
+        ...
