@@ -98,7 +98,7 @@ def _block(text: str, name: str) -> str:
 def _why(statement: dict[str, Any], block: str) -> list[str]:
     """The Sid in words, and the comments among the statement's lines."""
     sid = statement["Sid"]
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", sid).capitalize()
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", sid).capitalize()
     lines = block[block.index(f"Sid: {sid}") :].splitlines()
     end = next((n for n, line in enumerate(lines[1:], 1) if re.match(r"\s*- (Sid|!If|!Ref)", line)), len(lines))
     comments = [match[1] for line in lines[:end] if (match := re.search(r"(?:^|\s)# (?!──)(.*)", line))]
