@@ -300,7 +300,7 @@ def test_with_id_columns_and_no_table_a_file_with_too_many_bad_rows_overwrites_n
     assert world.index() == {"status": "done", "documents": 0, "rejected": 1}
 
     assert world.documents() == before
-    assert "1 of 2 rows can't be read, and dataset t allows 0%; the first is on line 3" in world.outcome(new).reason
+    assert "1 of 2 rows was rejected (0 allowed): line 3" in world.outcome(new).reason
 
 
 def test_with_id_columns_the_last_file_of_a_batch_wins(world: World) -> None:

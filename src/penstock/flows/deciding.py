@@ -15,7 +15,7 @@ from typing import Any
 from penstock.model.arrivals import INCOMING, Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.errors import down_in
-from penstock.model.outcomes import IndexOutcome, LoadOutcome, Settlement, Verdict
+from penstock.model.outcomes import IndexOutcome, LoadOutcome, Settlement, Verdict, too_many_rejects
 
 _FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
@@ -182,9 +182,10 @@ def _by_index(told: Told) -> Decision:
     if told.indexed.reason:
         return Decision(Settlement.FAILED, told.indexed.reason, Documents.DELETE)
     rejected, total = told.indexed.rejected, told.indexed.rejected + told.indexed.documents
-    allowed = told.dataset.max_reject_ratio
-    if rejected > allowed * total:
-        reason = f"{rejected} of {total} rows were rejected, more than the {allowed:.1%} that the dataset allows."
+    allowed = told.dataset.rejects_allowed(total)
+    if rejected > allowed:
+        first = min(told.indexed.rejects, key=lambda reject: reject.line)
+        reason = too_many_rejects(rejected, total, allowed, first)
         return Decision(Settlement.FAILED, reason, Documents.DELETE)
     return Decision(Settlement.PROCESSED)
 

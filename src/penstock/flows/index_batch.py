@@ -27,7 +27,7 @@ from penstock.model.datasets import Dataset, Format
 from penstock.model.documents import Document, MakeDocument, document_maker
 from penstock.model.errors import BadFileError, PermanentError
 from penstock.model.huge import Bound, refused_as_huge
-from penstock.model.outcomes import IndexOutcome, LoadOutcome, Reject, Verdict
+from penstock.model.outcomes import IndexOutcome, LoadOutcome, Reject, Verdict, too_many_rejects
 from penstock.model.plans import indexed_key
 from penstock.model.rows import Row, rows
 from penstock.ports import Clock, ObjectStore, SearchIndex, Warehouse
@@ -277,10 +277,5 @@ class _Reading:
 
     def over(self, dataset: Dataset) -> str:
         """Why the file is refused whole, if more of its rows are rejected than the dataset allows."""
-        if not self.rejected or self.rejected <= dataset.max_reject_ratio * self.seen:
-            return ""
-        first = self.rejects[0]
-        return (
-            f"{self.rejected} of {self.seen} rows can't be read, and dataset {dataset.name} allows "
-            f"{dataset.max_reject_ratio:.0%}; the first is on line {first.line}: {first.reason}"
-        )
+        allowed = dataset.rejects_allowed(self.seen)
+        return too_many_rejects(self.rejected, self.seen, allowed, self.rejects[0]) if self.rejected > allowed else ""

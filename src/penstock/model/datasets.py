@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -362,6 +363,10 @@ class Dataset(_Model):
             return ()
         wanted = set(self.index.fields or (column.name for column in self.columns))
         return tuple(column for column in self.columns if column.name in wanted)
+
+    def rejects_allowed(self, rows: int) -> int:
+        """How many of a file's `rows` may be rejected: as the ratio is written, 0.29 of 100 being 29."""
+        return int(Decimal(str(self.max_reject_ratio)) * rows)
 
     def compression_of(self, key: str) -> Compression:
         """How the file at `key` is compressed: what the dataset says, or for `auto` the key's ending.

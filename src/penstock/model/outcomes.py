@@ -108,6 +108,16 @@ class Settlement(StrEnum):
     """It stays in `incoming/`, and is not planned again before a time."""
 
 
+def too_many_rejects(bad: int, total: int, allowed: int, first: Reject) -> str:
+    """Why a file is set aside of whose `total` rows `bad` were rejected; the `first` of them says what to look for."""
+    were = "was" if bad == 1 else "were"
+    where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
+    return (
+        f"{bad} of {total} rows {were} rejected ({allowed} allowed): {where}: {first.reason}. "
+        "Mend the file, or raise max_reject_ratio of the dataset"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SettledArrival:
     arrival: str

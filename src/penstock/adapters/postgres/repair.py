@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from psycopg import sql
@@ -21,7 +20,7 @@ from penstock.adapters.postgres.upsert import landing_of
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset, Format
 from penstock.model.errors import BadFileError
-from penstock.model.outcomes import Reject
+from penstock.model.outcomes import Reject, too_many_rejects
 from penstock.model.rows import Row, rows
 from penstock.model.streams import ByteStream
 
@@ -58,10 +57,10 @@ def repair(session: Session, judge: Judge, stream: ByteStream, dataset: Dataset,
     connection = session.connection
     total = _fill(session, stream, dataset)
     bad = judge.judge(connection, _STAGE, dataset)
-    allowed = int(Decimal(str(dataset.max_reject_ratio)) * total)
+    allowed = dataset.rejects_allowed(total)
     if bad > allowed:
         kept = list(_rejects(session))
-        raise TooManyRejectsError(_reason(bad, total, allowed, kept[0][1]), bad, kept)
+        raise TooManyRejectsError(too_many_rejects(bad, total, allowed, kept[0][1]), bad, kept)
     if bad:
         connection.execute(
             sql.SQL(
@@ -151,13 +150,4 @@ def _insert(session: Session, dataset: Dataset) -> None:
         sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
             landing_of(dataset), names(dataset.columns), values, _STAGE
         )
-    )
-
-
-def _reason(bad: int, total: int, allowed: int, first: Reject) -> str:
-    were = "was" if bad == 1 else "were"
-    where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
-    return (
-        f"{bad} of {total} rows {were} rejected ({allowed} allowed): {where}: {first.reason}. "
-        "Mend the file, or raise max_reject_ratio of the dataset"
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
@@ -22,7 +21,7 @@ from penstock.model.compression import decompressed
 from penstock.model.datasets import Column, ColumnType, Dataset, Format
 from penstock.model.errors import BadFileError
 from penstock.model.judging import fault_of
-from penstock.model.outcomes import LoadOutcome, Reject, Verdict
+from penstock.model.outcomes import LoadOutcome, Reject, Verdict, too_many_rejects
 from penstock.model.rows import Row, rows
 from penstock.ports import ObjectStore
 
@@ -54,9 +53,9 @@ class FileReader:
         except BadFileError as error:
             self._bad = 0
             return LoadOutcome(Verdict.QUARANTINED, reason=str(error))
-        allowed = int(Decimal(str(self.dataset.max_reject_ratio)) * self._total)
+        allowed = self.dataset.rejects_allowed(self._total)
         if self._bad > allowed and self._first:
-            reason = _too_many(self._bad, self._total, allowed, self._first)
+            reason = too_many_rejects(self._bad, self._total, allowed, self._first)
             return LoadOutcome(Verdict.QUARANTINED, rejects=self._bad, reason=reason)
         return LoadOutcome(Verdict.LOADED, self._total - self._bad, self._bad)
 
@@ -130,12 +129,3 @@ def _as_text(column: Column, value: Any, exact: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return exact if isinstance(exact, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _too_many(bad: int, total: int, allowed: int, first: Reject) -> str:
-    were = "was" if bad == 1 else "were"
-    where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
-    return (
-        f"{bad} of {total} rows {were} rejected ({allowed} allowed): {where}: {first.reason}. "
-        "Mend the file, or raise max_reject_ratio of the dataset"
-    )
