@@ -18,7 +18,7 @@ from penstock.model.stream_events import EventFields, Poison, Position, StreamRe
 from penstock.ports.counts import Tallies
 
 NOW = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
-EXAMPLES = int(os.environ.get("PENSTOCK_STREAM_SCHEDULES", "150"))
+EXAMPLES = int(os.environ.get("PENSTOCK_STREAM_SCHEDULES", "80"))
 
 
 class KilledError(Exception):
@@ -60,7 +60,7 @@ EVENTS = st.tuples(st.integers(0, 400), st.sampled_from(["UA", "AA", "DL"]), st.
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
-    records=st.lists(st.lists(EVENTS, max_size=60), max_size=12),
+    records=st.lists(st.lists(EVENTS, max_size=60), max_size=6),
     troubles=st.lists(st.integers(0, 6), max_size=30),
     starts=st.lists(st.integers(0, 12), max_size=12),
     remembering=st.booleans(),
