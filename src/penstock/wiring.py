@@ -21,10 +21,10 @@ from penstock.model.errors import WAREHOUSE, DatasetError, DestinationDownError,
 from penstock.model.huge import Bound
 
 if TYPE_CHECKING:
-    from penstock.adapters.postgres import PostgresViews, PostgresViewSchema
     from penstock.adapters.redshift import DataApi
-    from penstock.flows.apply_datasets import Schema
+    from penstock.flows.apply_datasets import Schema, ViewSchema
     from penstock.flows.list_incoming import Limits
+    from penstock.flows.rebuild_views import Views
     from penstock.model.views import View
     from penstock.ports import Clock, Leases, ObjectStore, Pipeline, Runs, SearchIndex, Warehouse
 
@@ -193,20 +193,28 @@ def schema() -> Schema | None:
 
 
 @cache
-def views() -> PostgresViews | None:
-    """Those that the datasets' tables are made into: PostgreSQL's alone, so far."""
-    if settings().warehouse != "postgres":
+def views() -> Views | None:
+    """Those that the datasets' tables are made into."""
+    if settings().warehouse == "none":
         return None
+    if settings().warehouse == "redshift":
+        from penstock.adapters.redshift import RedshiftViews
+
+        return RedshiftViews(_redshift())
     from penstock.adapters.postgres import PostgresViews
 
     return PostgresViews(_warehouse_conninfo())
 
 
 @cache
-def view_schema() -> PostgresViewSchema | None:
+def view_schema() -> ViewSchema | None:
     """As `schema`, of views."""
-    if settings().warehouse != "postgres":
+    if settings().warehouse == "none":
         return None
+    if settings().warehouse == "redshift":
+        from penstock.adapters.redshift import RedshiftViewSchema
+
+        return RedshiftViewSchema(_redshift(), settings().redshift_loader)
     from penstock.adapters.postgres import PostgresViewSchema
 
     return PostgresViewSchema(_warehouse_conninfo())

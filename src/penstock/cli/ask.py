@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -11,6 +12,9 @@ from penstock.cli.options import LOCAL, AsJson, OnAws, StackName
 from penstock.cli.screen import NOTHING, count, emit, rows_view, screen, shown, table
 from penstock.cli.target import deployment
 from penstock.model.errors import PermanentError
+
+if TYPE_CHECKING:
+    from penstock.local.deployment import Deployment
 
 SECONDS = 60
 """After which PostgreSQL gives a query up."""
@@ -30,19 +34,8 @@ def query(
     [dim]$ penstock query "SELECT carrier, count(*) FROM flights GROUP BY 1 ORDER BY 2 DESC"
     $ penstock query --json "SELECT * FROM penstock.load" --limit 1000 | jq '.rows[].verdict'[/dim]
     """
-    import psycopg
-
     target = deployment(stack, aws=aws)
-    conninfo = target.conninfo("owner")
-    if not conninfo:
-        raise PermanentError(f"stack {stack} has no warehouse to ask; its datasets are in the index: penstock search")
-    options = f"-c default_transaction_read_only=on -c statement_timeout={SECONDS}s"
-    with psycopg.connect(conninfo, options=options, connect_timeout=10) as connection:
-        # Through a cursor of the server: a table of a million rows is not fetched to show fifty of them.
-        cursor = connection.execute(sql.encode())
-        names = [column.name for column in cursor.description or ()]
-        rows = cursor.fetchmany(limit + 1) if names else []
-        total = cursor.rowcount
+    names, rows, total = _from_redshift(target, sql, limit) or _from_postgres(target, sql, limit)
     more = len(rows) > limit
     if as_json:
         emit({"columns": names, "rows": [dict(zip(names, row, strict=True)) for row in rows[:limit]], "cut": more})
@@ -51,6 +44,38 @@ def query(
     console.print(rows_view(names, rows[:limit], console.width))
     cut = f", the first {limit} shown (--limit)" if more else ""
     console.print(f"[dim]{count(total)} row{'s' if total != 1 else ''}{cut}[/]")
+
+
+Answer = tuple[list[str], list[tuple[Any, ...]], int]
+"""Names of the columns, rows, one more than are shown, and how many there are."""
+
+
+def _from_postgres(target: Deployment, sql: str, limit: int) -> Answer:
+    import psycopg
+
+    conninfo = target.conninfo("owner")
+    if not conninfo:
+        raise PermanentError(
+            f"stack {target.name} has no warehouse to ask; its datasets are in the index: penstock search"
+        )
+    options = f"-c default_transaction_read_only=on -c statement_timeout={SECONDS}s"
+    with psycopg.connect(conninfo, options=options, connect_timeout=10) as connection:
+        # Through a cursor of the server: a table of a million rows is not fetched to show fifty of them.
+        cursor = connection.execute(sql.encode())
+        names = [column.name for column in cursor.description or ()]
+        return names, cursor.fetchmany(limit + 1) if names else [], cursor.rowcount
+
+
+def _from_redshift(target: Deployment, sql: str, limit: int) -> Answer | None:
+    """With the role that loads; None where the warehouse is another."""
+    api = target.redshift("loader")
+    if api is None:
+        return None
+    if sql.lstrip().partition(" ")[0].upper() not in ("SELECT", "WITH"):
+        raise PermanentError("the Data API has no read-only statements: on Redshift ask by SELECT or WITH alone")
+    names, rows = api.table(sql, "answer the query")
+    first = list(islice(rows, limit + 1))
+    return names, first, len(first) + sum(1 for _ in rows)
 
 
 def search(

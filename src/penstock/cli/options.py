@@ -40,6 +40,20 @@ SearchKind = Annotated[
     ),
 ]
 
+
+class Warehouse(StrEnum):
+    """What serves the tables of a stack on this laptop."""
+
+    postgres = "postgres"
+    redshift = "redshift"
+
+
+WarehouseKind = Annotated[
+    Warehouse,
+    typer.Option("--warehouse", help="A real PostgreSQL, or a stand-in for Redshift's Data API on it."),
+]
+
 LOCAL = "local"
+WAREHOUSE = Warehouse.postgres
 SEARCH = Search.embedded
 DATASETS = Path("datasets")

@@ -86,7 +86,7 @@ def replay(
     target = deployment(stack, aws=aws)
     conninfo = target.conninfo("owner")
     if not conninfo:
-        raise PermanentError(f"stack {stack} has no warehouse, so it has no table to rebuild")
+        raise PermanentError(f"stack {stack} has no PostgreSQL, and tables are rebuilt nowhere else as yet")
     rebuild, warehouse, clock = PostgresRebuild(conninfo), PostgresWarehouse(conninfo), SystemClock()
     try:
         with margin().status("looking through processed/ …"):

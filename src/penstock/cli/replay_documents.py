@@ -26,6 +26,11 @@ def replay_documents(dataset: Dataset, target: Deployment, window: Window, *, dr
 
     conninfo = target.conninfo("owner") if dataset.table else ""
     index = indexed_dataset(dataset, has_warehouse=bool(conninfo))
+    if dataset.table and target.redshift("loader"):
+        raise PermanentError(
+            f"dataset {dataset.name} is loaded into Redshift, whose ledger a replay of documents does not read as yet: "
+            "it could write documents of files that were refused. Nothing was written"
+        )
     if target.search is None:
         raise PermanentError(f"stack {target.name} has no search index, so it has no documents to write anew")
     with margin().status("looking through processed/ and the index …"):

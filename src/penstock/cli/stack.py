@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.options import LOCAL, SEARCH, AsJson, DatasetsFolder, SearchKind, StackName
+from penstock.cli.options import LOCAL, SEARCH, WAREHOUSE, AsJson, DatasetsFolder, SearchKind, StackName, WarehouseKind
 from penstock.cli.screen import NOTHING, emit, lasting, margin, screen
 from penstock.cli.target import option
 from penstock.model.errors import PermanentError
@@ -23,6 +23,7 @@ def up(
         list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the template.")
     ] = None,
     search: SearchKind = SEARCH,
+    warehouse: WarehouseKind = WAREHOUSE,
     as_json: AsJson = False,
 ) -> None:
     """Start a whole stack on this laptop, without Docker.
@@ -32,7 +33,8 @@ def up(
 
     [dim]$ penstock up
     $ penstock up --stack second -p MaxParallelBatches=4
-    $ penstock up --search opensearch      # a real node, fetched once[/dim]
+    $ penstock up --search opensearch      # a real node, fetched once
+    $ penstock up --warehouse redshift     # its Data API, on PostgreSQL[/dim]
     """
     from time import monotonic
 
@@ -46,6 +48,7 @@ def up(
             datasets=datasets,
             parameters=_parameters(parameter or []),
             search=search.value,
+            warehouse=warehouse.value,
             lifeline=False,
             auth=False,
             on_progress=lambda step: status.update(f"{step} …"),

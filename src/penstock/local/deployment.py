@@ -16,15 +16,17 @@ from penstock.model.errors import PermanentError
 
 if TYPE_CHECKING:
     from penstock.adapters.opensearch import OpenSearchIndex
-    from penstock.adapters.postgres import PostgresWarehouse
+    from penstock.adapters.redshift import DataApi
     from penstock.local.stack import LocalStack
+    from penstock.ports import Warehouse
 
 Role = Literal["owner", "loader"]
+_SECRETS: Mapping[Role, str] = {"owner": "WarehouseOwnerSecretArn", "loader": "WarehouseSecretArn"}
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """`client` makes boto3 clients; `conninfo` gives a role's PostgreSQL connection string, or "" without a warehouse.
+    """`client` makes boto3 clients; `conninfo` gives a role's PostgreSQL connection string, or "" without PostgreSQL.
 
     `search_url` is empty for a stack without search; `search_auth` says how requests to it are signed.
     """
@@ -69,14 +71,32 @@ class Deployment:
         return StepFunctionsRuns(self.client("stepfunctions"), self.machine, backfills)
 
     @cached_property
-    def warehouse(self) -> PostgresWarehouse | None:
+    def warehouse(self) -> Warehouse | None:
         """With the role that loads; None for a stack without one."""
+        if api := self.redshift("loader"):
+            from penstock.adapters.redshift import RedshiftWarehouse
+
+            return RedshiftWarehouse(api, self.parameters.get("RedshiftCopyRoleArn", "default"), self.store)
         conninfo = self.conninfo("loader")
         if not conninfo:
             return None
         from penstock.adapters.postgres import PostgresWarehouse
 
         return PostgresWarehouse(conninfo)
+
+    def redshift(self, role: Role) -> DataApi | None:
+        """Where the warehouse is Redshift: with the role's secret, or else as whoever calls."""
+        if self.parameters.get("Warehouse") != "redshift":
+            return None
+        from penstock.adapters.redshift import DataApi, Endpoint
+
+        endpoint = Endpoint(
+            database=self.parameters.get("RedshiftDatabase", "dev"),
+            workgroup=self.parameters.get("RedshiftWorkgroupArn", ""),
+            cluster=self.parameters.get("RedshiftCluster", ""),
+            secret_arn=self.parameters.get(_SECRETS[role], ""),
+        )
+        return DataApi(self.client("redshift-data"), endpoint)
 
     @cached_property
     def search(self) -> OpenSearchIndex | None:
@@ -94,7 +114,7 @@ def local_deployment(stack: LocalStack) -> Deployment:
         place="this laptop",
         outputs=stack.outputs,
         make_client=stack.client,
-        conninfo=stack.warehouse_dsn,
+        conninfo=lambda role: "" if stack.parameters.get("Warehouse") == "redshift" else stack.warehouse_dsn(role),
         search_url=stack.search_url,
         parameters=stack.parameters,
     )
@@ -126,10 +146,9 @@ def aws_deployment(name: str) -> Deployment:
     if "LandingBucket" not in outputs:
         raise PermanentError(f"stack {name} in {session.region_name} has no output LandingBucket: is it Penstock's?")
     parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
-    secrets = {"owner": "WarehouseOwnerSecretArn", "loader": "WarehouseSecretArn"}
 
     def conninfo(role: Role) -> str:
-        arn = parameters.get(secrets[role], "")
+        arn = parameters.get(_SECRETS[role], "") if parameters.get("Warehouse") == "postgres" else ""
         return _conninfo_of(make_client("secretsmanager"), arn) if arn else ""
 
     return Deployment(

@@ -33,6 +33,7 @@ class Settings:
     mock_config: str = ""
     wait_scale: float = 1.0
     search: str = "embedded"
+    warehouse: str = "postgres"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,10 @@ def _kept_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": library_paths()[0]}
 
 
-def ministack(folder: Path, port: int, pipelines: int, settings: Settings) -> Engine:
-    """The AWS APIs. `pipelines` is the port that Data Pipeline is served on; functions inherit this environment."""
+def ministack(folder: Path, port: int, pipelines: int, redshift: int, settings: Settings) -> Engine:
+    """The AWS APIs. `pipelines` and `redshift` are the ports that Data Pipeline and Redshift's Data API are served on;
+    functions inherit this environment.
+    """
     environment = {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
@@ -95,6 +98,7 @@ def ministack(folder: Path, port: int, pipelines: int, settings: Settings) -> En
         "PENSTOCK_NURSERY": str(folder),
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ENDPOINT_URL_DATA_PIPELINE": f"http://127.0.0.1:{pipelines}",
+        "AWS_ENDPOINT_URL_REDSHIFT_DATA": f"http://127.0.0.1:{redshift}",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -124,6 +128,20 @@ def search(folder: Path, port: int) -> Engine:
     """The few calls of OpenSearch that Penstock makes, on SQLite."""
     arguments = ["-m", "penstock.local.search", "--port", str(port), "--data", str(folder / "search.sqlite")]
     return Engine("search", arguments, port, "/", {"TMPDIR": str(folder / "tmp")})
+
+
+def redshift(port: int, ministack: int, superuser: str) -> Engine:
+    """Redshift's Data API, on the stack's PostgreSQL, which is up when this starts. `superuser` connects there."""
+    arguments = ["-m", "penstock.local.redshift", "--postgres", superuser, "--port", str(port)]
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ministack}",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",  # MiniStack's root, as the role that COPY has in the bucket.
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    return Engine("redshift", arguments, port, "/", environment)
 
 
 def library_paths() -> list[str]:

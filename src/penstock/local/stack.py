@@ -24,6 +24,7 @@ from typing import Any, Literal
 from penstock.local import deploy, search_node
 from penstock.local.children import Process, await_end
 from penstock.local.clients import client, session
+from penstock.local.engines import ACCOUNT, REGION
 from penstock.local.state import StackState, change, find_home
 from penstock.local.template import LocalTemplate
 from penstock.model.errors import PermanentError
@@ -32,6 +33,11 @@ Progress = Callable[[str], None]
 
 _START_SECONDS = 90
 _END_SECONDS = 10
+
+REDSHIFT_DATABASE = "redshift"
+"""In PostgreSQL; the stand-in makes it."""
+
+WORKGROUP = f"arn:aws:redshift-serverless:{REGION}:{ACCOUNT}:workgroup/local"
 
 _ROOT = Path(__file__).resolve().parents[3]
 """The clone, where Penstock was installed from one with `pip install -e`."""
@@ -75,6 +81,7 @@ class LocalStack:
         mock_config: Path | None = None,
         wait_scale: float = 1.0,
         search: str = search_node.EMBEDDED,
+        warehouse: Literal["postgres", "redshift"] = "postgres",
         on_progress: Progress | None = None,
     ) -> LocalStack:
         """Starts the engines and deploys the template to them.
@@ -82,8 +89,9 @@ class LocalStack:
         With a `lifeline` the stack ends with this process, however that ends; without one it stays until `down`. A
         `temporary` stack's folder is removed with it. With `auth` each function has what its own role allows, no more.
         `wait_scale` below 1 shrinks the state machines' waits. `search` names a real node to start in place of the
-        embedded index; it is fetched where it is not there. Raises PermanentError when a stack of that name is up, an
-        engine does not start or the template does not deploy; nothing is left running then.
+        embedded index; it is fetched where it is not there. `warehouse: redshift` is the stand-in for its Data API, on
+        the same PostgreSQL. Raises PermanentError when a stack of that name is up, an engine does not start or the
+        template does not deploy; nothing is left running then.
         """
         say = on_progress or (lambda _: None)
         template = (template or _ROOT / "template.yaml").resolve()
@@ -95,7 +103,7 @@ class LocalStack:
         _make_folder(
             folder, StackState(name, temporary=temporary, auth=auth, template=str(template), datasets=str(datasets))
         )
-        arguments = ["--wait-scale", str(wait_scale), "--search", search]
+        arguments = ["--wait-scale", str(wait_scale), "--search", search, "--warehouse", warehouse]
         if not auth:
             arguments.append("--no-auth")
         if temporary:
@@ -128,7 +136,7 @@ class LocalStack:
                 local = reader.submit(deploy.read_template, template, datasets, parameters or {})
                 stack._await_engines(supervisor)
                 say("deploying template.yaml")
-                stack._deploy(local.result(), template, parameters or {})
+                stack._deploy(local.result(), template, warehouse, parameters or {})
         except BaseException:
             stack._end()
             if temporary:
@@ -200,7 +208,7 @@ class LocalStack:
 
     @property
     def endpoint(self) -> str:
-        """Of every AWS service but Data Pipeline."""
+        """Of every AWS service but Data Pipeline and Redshift's Data API."""
         return f"http://127.0.0.1:{self._port('ministack')}"
 
     @property
@@ -230,8 +238,9 @@ class LocalStack:
         return self._clients(service)
 
     def warehouse_dsn(self, role: Literal["owner", "loader"]) -> str:
-        """A connection string for psycopg."""
-        return f"host=127.0.0.1 port={self._port('postgres')} user=penstock_{role} dbname=warehouse"
+        """A connection string for psycopg; to what stands in for Redshift's database, where that is the warehouse."""
+        database = REDSHIFT_DATABASE if "redshift" in self._state.engines else "warehouse"
+        return f"host=127.0.0.1 port={self._port('postgres')} user=penstock_{role} dbname={database}"
 
     def status(self) -> list[EngineStatus]:
         """Every engine, the supervisor first."""
@@ -253,8 +262,8 @@ class LocalStack:
 
         @cache
         def make(service: str) -> Any:
-            pipelines = service == "datapipeline"
-            return client(made, service, f"http://127.0.0.1:{self._port('pipelines')}" if pipelines else self.endpoint)
+            own = {"datapipeline": "pipelines", "redshift-data": "redshift"}.get(service)
+            return client(made, service, f"http://127.0.0.1:{self._port(own)}" if own else self.endpoint)
 
         return make
 
@@ -281,9 +290,11 @@ class LocalStack:
                 raise PermanentError(f"stack {self.name} did not start: {' '.join(said) or 'the supervisor ended'}")
             time.sleep(0.02)
 
-    def _deploy(self, local: LocalTemplate, template: Path, given: Mapping[str, str]) -> None:
+    def _deploy(self, local: LocalTemplate, template: Path, warehouse: str, given: Mapping[str, str]) -> None:
+        redshift = {"RedshiftWorkgroupArn": WORKGROUP, "RedshiftLoader": "penstock_loader"}
         wanted = {
-            "Warehouse": "postgres",
+            "Warehouse": warehouse,
+            **(redshift if warehouse == "redshift" else {}),
             "SearchUrl": self.search_url,
             "SearchAuth": "none",
             "CreateDataPipeline": "false",

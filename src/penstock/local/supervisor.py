@@ -50,9 +50,9 @@ class Supervisor:
 
         All of them are started from this thread, the main one: they die with it.
         """
-        ports = free_ports(4)
+        ports = free_ports(5)
         wanted = [
-            engines.ministack(self.folder, ports[0], ports[1], self._settings),
+            engines.ministack(self.folder, ports[0], ports[1], ports[4], self._settings),
             engines.nursery(self.folder, engines.library_paths()),
             engines.pipelines(self.folder, ports[1]),
         ]
@@ -61,14 +61,17 @@ class Supervisor:
         elif engines.has_search():
             wanted.append(engines.search(self.folder, ports[2]))
         for engine in wanted:
-            self._children[engine.name] = child = engine.start(self.folder)
-            self._tell(f"group {child.pid}")
+            self._start(engine)
 
         from penstock.local.postgres import PostgresServer  # psycopg's import runs while the others start.
 
         self._postgres = PostgresServer(self.folder / "postgres", ports[3])
         self._postgres.start()
         self._tell(f"group {self._postgres.pid}")
+        if self._settings.warehouse == "redshift":
+            superuser = self._postgres.conninfo("postgres", "postgres")
+            wanted.append(engines.redshift(ports[4], ports[0], superuser))
+            self._start(wanted[-1])
 
         states = {
             engine.name: EngineState(Process.of(self._children[engine.name].pid), engine.port, f"{engine.name}.log")
@@ -82,6 +85,10 @@ class Supervisor:
                     raise RuntimeError(self.ended_by or f"{engine.name} did not answer. {self._tail(engine.name)}")
                 time.sleep(0.02)
         change(self.folder, status="running", supervisor=Process.of(os.getpid()), engines=states)
+
+    def _start(self, engine: engines.Engine) -> None:
+        self._children[engine.name] = child = engine.start(self.folder)
+        self._tell(f"group {child.pid}")
 
     def wait(self, wake: int) -> None:
         """Until something ends the stack; `ended_by` says what."""
@@ -150,6 +157,7 @@ def main() -> None:
     parser.add_argument("--mock-config", default="")
     parser.add_argument("--wait-scale", type=float, default=1.0)
     parser.add_argument("--search", default=search_node.EMBEDDED)
+    parser.add_argument("--warehouse", default="postgres")
     given = parser.parse_args()
     folder: Path = given.folder
 
@@ -163,7 +171,9 @@ def main() -> None:
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
 
-        settings = engines.Settings(not given.no_auth, given.mock_config, given.wait_scale, given.search)
+        settings = engines.Settings(
+            not given.no_auth, given.mock_config, given.wait_scale, given.search, given.warehouse
+        )
         supervisor = Supervisor(folder, settings, temporary=given.temporary, lifeline=given.lifeline)
 
         def asked(number: int, _frame: object) -> None:

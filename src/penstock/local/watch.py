@@ -123,15 +123,23 @@ class Counts:
 
     def _rows(self, found: Mapping[str, DatasetStatus], datasets: Mapping[str, Dataset]) -> None:
         tables = {dataset.name: dataset.table.qualified for dataset in datasets.values() if dataset.table}
-        if not tables or not (conninfo := self._deployment.conninfo("loader")):
+        if not tables:
             return
+        if api := self._deployment.redshift("loader"):
+            sums = dict(api.query(LOADED_ROWS, "add up the load ledger"))
+        else:
+            sums = self._sums()
+        for name, target in tables.items():
+            found[name].rows = int(sums.get(target, 0))
+
+    def _sums(self) -> dict[str, Any]:
+        if not (conninfo := self._deployment.conninfo("loader")):
+            return {}
         import psycopg
 
         if self._connection is None:
             self._connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=5)
-        sums = dict(self._connection.execute(LOADED_ROWS).fetchall())
-        for name, target in tables.items():
-            found[name].rows = int(sums.get(target, 0))
+        return dict(self._connection.execute(LOADED_ROWS).fetchall())
 
     def _documents(self, found: Mapping[str, DatasetStatus], datasets: Mapping[str, Dataset]) -> None:
         for name, documents in self.documents(datasets).items():
@@ -169,7 +177,7 @@ class LatestCounts(Counts):
 
 
 LOADED_ROWS = """
-    SELECT target, sum(rows) FROM penstock.load WHERE verdict = 'loaded' AND replaced_by IS NULL GROUP BY target
+    SELECT target, sum("rows") FROM penstock.load WHERE verdict = 'loaded' AND replaced_by IS NULL GROUP BY target
 """
 """What the load ledger says of each table: a sum over files, where counting a table would read all of it. A table that
 a replay builds or has put aside has a ledger of its own."""

@@ -127,30 +127,45 @@ class DataApi:
             found = self._client.batch_execute_statement(Sqls=list(statements), **self._endpoint.parameters())
         return self._wait(found["Id"], doing)
 
-    def query(self, statement: str, doing: str, dataset: str = "") -> Iterator[tuple[Any, ...]]:
-        """The rows of one SELECT, a page at a time. `dataset` is whose tables it reads."""
+    def execute(self, statement: str, doing: str, seconds: float = _WAIT) -> Statement:
+        """One statement, to its end."""
         with translated(f"submit to Redshift: {doing}"):
             found = self._client.execute_statement(Sql=statement, **self._endpoint.parameters())
-        ended = self._wait(found["Id"], doing)
+        return self._wait(found["Id"], doing, seconds)
+
+    def query(self, statement: str, doing: str, dataset: str = "") -> Iterator[tuple[Any, ...]]:
+        """The rows of one SELECT, a page at a time. `dataset` is whose tables it reads."""
+        yield from self.table(statement, doing, dataset)[1]
+
+    def table(self, statement: str, doing: str, dataset: str = "") -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+        """As `query`, with the names of the columns."""
+        ended = self.execute(statement, doing)
         if ended.status != "FINISHED":
             raise ended.to_raise(doing, dataset)
-        more: dict[str, str] = {}
-        while True:
-            with translated(f"fetch from Redshift what is needed to {doing}"):
-                page = self._client.get_statement_result(Id=ended.id, **more)
-            for record in page["Records"]:
-                yield tuple(None if field.get("isNull") else next(iter(field.values())) for field in record)
-            if not page.get("NextToken"):
-                return
-            more = {"NextToken": page["NextToken"]}
+        first = self._page(ended, doing)
 
-    def _wait(self, statement: str, doing: str) -> Statement:
-        until = time.monotonic() + _WAIT
+        def rows() -> Iterator[tuple[Any, ...]]:
+            page = first
+            while True:
+                for record in page["Records"]:
+                    yield tuple(None if field.get("isNull") else next(iter(field.values())) for field in record)
+                if not page.get("NextToken"):
+                    return
+                page = self._page(ended, doing, NextToken=page["NextToken"])
+
+        return [column["name"] for column in first["ColumnMetadata"]], rows()
+
+    def _page(self, ended: Statement, doing: str, **more: str) -> Any:
+        with translated(f"fetch from Redshift what is needed to {doing}"):
+            return self._client.get_statement_result(Id=ended.id, **more)
+
+    def _wait(self, statement: str, doing: str, seconds: float = _WAIT) -> Statement:
+        until = time.monotonic() + seconds
         while (found := self.describe(statement, doing, wait=10)).running:
             if time.monotonic() > until:
                 with translated(f"cancel Redshift statement {statement}"):
                     self._client.cancel_statement(Id=statement)
                 raise TransientError(
-                    f"Redshift could not {doing} within {_WAIT:.0f} s: a load may hold what it waits for. Try again"
+                    f"Redshift could not {doing} within {seconds:.0f} s: a load may hold what it waits for. Try again"
                 )
         return found

@@ -6,6 +6,7 @@ import argparse
 
 from penstock.adapters.clients import client
 from penstock.local.redshift.s3_objects import s3_objects
+from penstock.local.redshift.secrets import user_of_secret
 from penstock.local.redshift.server import DataApiServer
 from penstock.local.redshift.statements import Statements, prepare
 
@@ -16,7 +17,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     statements = Statements(prepare(options.postgres), s3_objects(client("s3")))
-    DataApiServer(statements, options.port).serve()
+    DataApiServer(statements, options.port, user_of_secret(client("secretsmanager"))).serve()
 
 
 if __name__ == "__main__":

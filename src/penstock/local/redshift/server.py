@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -33,8 +33,9 @@ class RefusedError(Exception):
 class DataApi:
     """Each method is a call of the API: from its request to its answer."""
 
-    def __init__(self, statements: Statements) -> None:
+    def __init__(self, statements: Statements, user_of_secret: Callable[[str], str]) -> None:
         self._statements = statements
+        self._user_of_secret = user_of_secret
 
     def ExecuteStatement(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - the API's name
         return self._submit(request, [request["Sql"]], batch=False)
@@ -85,7 +86,9 @@ class DataApi:
         if any(len(text.encode()) > MAX_BYTES for text in texts):
             raise RefusedError("ValidationException", f"A statement is longer than {MAX_BYTES} bytes")
         token = request.get("ClientToken") or str(uuid.uuid4())
-        statement = self._statements.submit(texts, token, request.get("DbUser", ""), batch=batch)
+        secret = request.get("SecretArn", "")
+        user = self._user_of_secret(secret) if secret else request.get("DbUser", "")
+        statement = self._statements.submit(texts, token, user, batch=batch)
         return {"Id": statement.id, "CreatedAt": statement.created, "Database": request.get("Database", "")}
 
     def _get(self, request: dict[str, Any]) -> Statement:
@@ -115,15 +118,23 @@ def _field(value: Any) -> dict[str, Any]:
 
 
 class DataApiServer:
-    """On 127.0.0.1; port 0 takes any that is free."""
+    """On 127.0.0.1; port 0 takes any that is free. `user_of_secret` gives a secret's `username`, by its ARN."""
 
-    def __init__(self, statements: Statements, port: int = 0) -> None:
-        api = DataApi(statements)
+    def __init__(
+        self, statements: Statements, port: int = 0, user_of_secret: Callable[[str], str] = lambda _: ""
+    ) -> None:
+        api = DataApi(statements, user_of_secret)
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
             wbufsize = -1  # An answer's head and body leave together.
+
+            def do_GET(self) -> None:
+                """Whether it is there."""
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def do_POST(self) -> None:
                 name = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
