@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -16,7 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tests.template.deployment import REPOSITORY
 
-RUNTIME = "python{}.{}".format(*sys.version_info)
+pytestmark = pytest.mark.xdist_group("sam build")
+
 BUDGET = 60_000_000
 """Bytes, unzipped. Lambda takes 262,144,000 with everything; a cold start pays for each of them."""
 
@@ -28,32 +28,6 @@ PARQUET = "WorkParquet"
 """The function that brings pyarrow, and no other does (docs/adr/0037)."""
 READS_PARQUET = "penstock.model.parquet_types"
 """The module that imports it."""
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sam") / "build"
-    subprocess.run(
-        [
-            Path(sys.executable).with_name("sam"),
-            "build",
-            "--no-cached",
-            "--build-dir",
-            folder,
-            "--parameter-overrides",
-            f"PythonRuntime={RUNTIME}",
-        ],
-        cwd=REPOSITORY,
-        check=True,
-        capture_output=True,
-        env={
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "SAM_CLI_TELEMETRY": "0",
-            "AWS_DEFAULT_REGION": "eu-west-1",
-        },
-    )
-    return folder
 
 
 @pytest.fixture(scope="session")
