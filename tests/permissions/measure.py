@@ -1,0 +1,65 @@
+"""Takes permissions out of one local stack, one after the other, and notes the step that fails without each."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.permissions.grants import Grant, Roles
+from tests.permissions.scenario import PARAMETERS, Scenario, write_datasets
+
+from penstock.local.stack import LocalStack
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """`step` failed without the grant, and `refused` says whether as a refused call; no step: none failed."""
+
+    grant: Grant
+    step: str = ""
+    refused: bool = False
+    said: str = ""
+
+
+class Laboratory:
+    """One stack that is kept from permission to permission."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self.roles = Roles(stack)
+        self.scenario = Scenario(stack, self.roles)
+
+    def show(self, grant: Grant) -> Shown:
+        with self.roles.without(grant):
+            failed = self.scenario.play()
+        if failed is None:
+            return Shown(grant)
+        return Shown(grant, failed.step, _says_refused(failed.said), failed.said)
+
+    def show_all(self, grants: list[Grant], tell: Callable[[Shown], None]) -> list[Shown]:
+        """Raises AssertionError where the whole of the permissions does not suffice, before or after."""
+        shown = []
+        self._all_is_well()
+        for grant in grants:
+            shown.append(self.show(grant))
+            tell(shown[-1])
+        self._all_is_well()
+        return shown
+
+    def _all_is_well(self) -> None:
+        failed = self.scenario.play()
+        assert failed is None, f"with every permission: {failed}"
+
+
+@contextmanager
+def laboratory() -> Iterator[Laboratory]:
+    with tempfile.TemporaryDirectory() as folder:
+        datasets = write_datasets(Path(folder) / "datasets")
+        with LocalStack.temporary("permissions", datasets=datasets, parameters=PARAMETERS, wait_scale=0.01) as stack:
+            yield Laboratory(stack)
+
+
+def _says_refused(said: str) -> bool:
+    return "AccessDenied" in said or "not authorized" in said
