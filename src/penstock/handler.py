@@ -39,6 +39,10 @@ class Context(Protocol):
 
 Handler = Callable[[Event, Any], Answer]
 
+REFUSED, DOWN, UNEXPECTED, TRY_AGAIN = 65, 69, 70, 75
+"""What a task exits with where a function would raise: PermanentError, that its destination is down, what nobody
+expected, TransientError. Numbers as in sysexits.h."""
+
 _LONGEST_CAUSE = 2_000
 """Characters: a cause ends in each of the batch's reason files."""
 
@@ -83,7 +87,8 @@ def number(event: Event, name: str) -> int:
 def outcome(event: Event, branch: str) -> dict[str, str]:
     """How a branch ended: `{"status": "done"}` or `{"status": "failed", "error", "cause"}`. Raises PermanentError.
 
-    The cause of a function's error is Lambda's JSON of it, stack trace and all; only its message is handed on.
+    The cause of a function's error is Lambda's JSON of it, stack trace and all; only its message is handed on. That of
+    a task is ECS's description of it, of which the exit code tells what a function would have raised.
     """
     given = event.get(branch)
     status = given.get("status") if isinstance(given, Mapping) else None
@@ -91,7 +96,26 @@ def outcome(event: Event, branch: str) -> dict[str, str]:
         return {"status": "done"}
     if status != "failed" or not isinstance(given, Mapping):
         raise PermanentError(_refusal(event, branch, "an outcome, done or failed"))
-    return {"status": "failed", "error": str(given.get("error")), "cause": _message_in(str(given.get("cause")))}
+    error, cause = str(given.get("error")), str(given.get("cause"))
+    of_task = _of_task(cause, branch)
+    if of_task:
+        return {"status": "failed", **of_task}
+    return {"status": "failed", "error": error, "cause": _message_in(cause)}
+
+
+def _of_task(cause: str, branch: str) -> dict[str, str]:
+    """What a task that ended badly stands for; nothing where the cause is no task's."""
+    try:
+        (container,) = json.loads(cause)["Containers"]
+        code = container.get("ExitCode")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    told = "the task that worked it says why in its log"
+    if code == DOWN:
+        return {"error": "TransientError", "cause": f"the {branch} is down: {told}"}
+    if code in (TRY_AGAIN, REFUSED):
+        return {"error": "TransientError" if code == TRY_AGAIN else "PermanentError", "cause": f"{told} (exit {code})"}
+    return {"error": "Runtime.ExitError", "cause": f"its task ended with exit code {code}; its log may say why"}
 
 
 def _message_in(cause: str) -> str:

@@ -76,6 +76,8 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
         "SearchDomainArn": DOMAIN,
         "CreateDataPipeline": "true",
         "KickOffStateMachines": "after-load",
+        "TaskImage": "images.example.com/penstock-task:1",
+        "TaskCluster": "tasks",
         "NotificationEmail": "ops@example.com",
         "VpcSubnetIds": "subnet-1,subnet-2",
         "VpcSecurityGroupIds": "sg-1",

@@ -47,6 +47,8 @@ def test_every_warehouse_that_the_code_has_is_offered() -> None:
         ("SearchUrl", "https://search.example.com", "search.example.com"),
         ("SearchDomainArn", DOMAIN, "flights"),
         ("DataPipelineId", "df-0123456789ABCDEFGHIJ", "my-pipeline"),
+        ("TaskImage", "images.example.com/penstock-task:1", "penstock-task"),
+        ("TaskCluster", "tasks", "arn:aws:ecs:eu-west-1:123456789012:cluster/tasks"),
         ("KickOffStateMachines", "after-load-*", "*-load"),
         ("NotificationEmail", "ops@example.com", "ops"),
         ("ReconcileSchedule", "cron(0 3 * * ? *)", "daily"),

@@ -120,8 +120,17 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         *(("lambda:InvokeFunction", f"{function}.Arn") for function in ("SettleBatch", "SummariseRun", "KickOff")),
         ("sns:Publish", "RunTopic"),
         *DELIVERS_LOGS,
+        ("ecs:RunTask", "HugeFileTask"),
+        *((f"ecs:{action}", ARN.format("ecs", "task/tasks/*")) for action in ("StopTask", "DescribeTasks")),
+        *(
+            (f"events:{action}", ARN.format("events", "rule/StepFunctionsGetEventsForECSTaskRule"))
+            for action in ("PutTargets", "PutRule", "DescribeRule")
+        ),
+        *(("iam:PassRole", f"HugeFileTask{role}.Arn") for role in ("Role", "ExecutionRole")),
     },
+    "HugeFileTaskExecutionRole": set(),
 }
+EVERYTHING["HugeFileTaskRole"] = EVERYTHING["BeginLoadRole"] | EVERYTHING["IndexBatchRole"]
 
 EVERYTHING["WorkParquetRole"] = EVERYTHING["BeginLoadRole"] | EVERYTHING["IndexBatchRole"]
 EVERYTHING["PlanBackfillRole"] = {
@@ -169,6 +178,8 @@ MANAGED_BY_ROLE = {
     "IngestStateMachineRole": {"AWSXrayWriteOnlyAccess"},
     "PlanBackfillRole": MANAGED,
     "BackfillStateMachineRole": {"AWSXrayWriteOnlyAccess"},
+    "HugeFileTaskRole": set(),
+    "HugeFileTaskExecutionRole": {"AmazonECSTaskExecutionRolePolicy"},
 }
 
 

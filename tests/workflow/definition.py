@@ -25,6 +25,10 @@ FUNCTIONS = {
 
 SUBSTITUTIONS = {
     **{name: f"arn:aws:lambda:us-east-1:123456789012:function:{function}" for name, function in FUNCTIONS.items()},
+    "TaskCluster": "tasks",
+    "TaskDefinitionArn": "arn:aws:ecs:us-east-1:123456789012:task-definition/huge:1",
+    "TaskSubnetIds": "subnet-1,subnet-2",
+    "TaskSecurityGroupIds": "sg-1",
     "RunTopicArn": "arn:aws:sns:us-east-1:123456789012:runs",
     "MaxParallelBatches": "2",
 }

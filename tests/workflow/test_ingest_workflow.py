@@ -8,6 +8,7 @@ import pytest
 from tests.workflow.engines import IMAGE, Machine, has_image
 
 LOAD, POLL, INDEX = "Load into the warehouse", "Ask how the load goes", "Index for search"
+LOAD_TASK, INDEX_TASK = "Load as a task", "Index as a task"
 INDEX_AFTER = "Index what was loaded"
 LOAD_PARQUET, INDEX_PARQUET = "Load Parquet into the warehouse", "Index what was loaded of Parquet"
 SETTLE, SUM_UP, ANNOUNCE, KICK_OFF = "Settle the batch", "Sum up the run", "Announce the run", "Start the pipeline"
@@ -196,6 +197,30 @@ def test_a_load_that_never_ends_is_given_up_after_ten_polls(machine: Machine) ->
     assert settled["warehouse"]["status"] == "failed"
     assert settled["warehouse"]["error"] == "LoadTookTooLong"
     assert settled["search"] == INDEXED
+
+
+def test_what_a_function_has_no_time_for_is_loaded_and_then_indexed_as_a_task(machine: Machine) -> None:
+    run = machine.run("Huge")
+
+    assert run.status == "SUCCEEDED"
+    for step, command in ((LOAD_TASK, "begin_load"), (INDEX_TASK, "index_batch")):
+        [asked] = run.given(step)
+        [container] = asked["Overrides"]["ContainerOverrides"]
+        assert container["Command"] == [command, "--plan", "p-1", "--batch", "0"]
+        network = asked["NetworkConfiguration"]["AwsvpcConfiguration"]
+        assert network == {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroups": ["sg-1"]}
+    assert run.given(SETTLE) == [{"plan": "p-1", "batch": 0, "warehouse": DONE, "search": {"status": "done"}}]
+
+
+def test_a_task_that_ends_badly_ends_its_branch_in_an_outcome_and_the_other_goes_on(machine: Machine) -> None:
+    run = machine.run("HugeTaskFails")
+
+    assert run.status == "SUCCEEDED"
+    assert run.attempts(LOAD_TASK) == run.attempts(INDEX_TASK) == 1
+    [settled] = run.given(SETTLE)
+    assert (settled["warehouse"]["status"], settled["warehouse"]["error"]) == ("failed", "States.TaskFailed")
+    assert json.loads(settled["warehouse"]["cause"])["Containers"][0]["ExitCode"] == 75
+    assert settled["search"] == {"status": "done"}
 
 
 @pytest.mark.parametrize(

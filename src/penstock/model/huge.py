@@ -60,6 +60,6 @@ def _why(dataset: Dataset, arrival: Arrival, rate: int) -> str:
     return (
         f"it has {arrival.size:,} bytes{packed}, and at {used / 1e6:.1f} MB a second ({how}) it takes "
         f"{seconds_needed(dataset, arrival, rate):,.0f} s: more than the {USABLE_SECONDS} s that a function has for "
-        "it. Nothing of it was begun. Set the stack's TaskImage (with TaskCluster and TaskSubnetIds): such a file is "
-        "loaded by a Fargate task then. Deploy, then `penstock retry` it; or split it"
+        "it. Nothing of it was begun. Set the stack's TaskImage and TaskCluster, so that a Fargate task loads such "
+        "a file, and deploy; then `penstock retry` it. Or split it"
     )
