@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from tests.fakes.object_store import FakeObjectStore
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.model.arrivals import PROCESSED, Arrival, settled_key
 from penstock.model.errors import PermanentError
+from penstock.model.streams import SeekableStream
 from penstock.ports import Move, ObjectStore
 
 ODD_KEYS = {
@@ -69,6 +71,20 @@ def listed(there: Bucket, prefix: str = "incoming/") -> list[Arrival]:
 def read(there: Bucket, arrival: Arrival, size: int = 7) -> bytes:
     with there.store.open(arrival) as stream:
         return b"".join(iter(lambda: stream.read(size), b""))
+
+
+def test_a_version_is_read_from_anywhere_and_to_its_end(there: Bucket) -> None:
+    there.put("incoming/a", b"0123456789")
+    [arrival] = listed(there)
+    there.put("incoming/a", b"another version")
+
+    with there.store.open(arrival) as stream:
+        assert isinstance(stream, SeekableStream)
+        assert stream.read(2) == b"01"
+        assert (stream.seek(-4, os.SEEK_END), stream.read(2), stream.tell()) == (6, b"67", 8)
+        assert (stream.read(100), stream.read(1)) == (b"89", b"")
+        assert (stream.seek(3), stream.read(3)) == (3, b"345")
+        assert (stream.seek(0, os.SEEK_END), stream.read(1)) == (10, b"")
 
 
 # ── arrivals ────────────────────────────────────────────────────────────────────────────────────────────────────────
