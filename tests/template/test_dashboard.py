@@ -1,0 +1,67 @@
+"""The dashboard shows metrics that are published, of resources that are deployed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.template.deployment import VARIANTS, deployed
+
+from penstock import metrics as published
+
+
+def widgets(variant: str) -> list[dict[str, Any]]:
+    body = deployed(variant)["Dashboard"]["Properties"]["DashboardBody"]
+    found: list[dict[str, Any]] = json.loads(body)["widgets"]
+    return found
+
+
+def shown(variant: str) -> list[list[str]]:
+    """Namespace, name and dimensions of each metric."""
+    return [
+        [part for part in metric if isinstance(part, str)]
+        for widget in widgets(variant)
+        if widget["type"] == "metric"
+        for metric in widget["properties"]["metrics"]
+    ]
+
+
+@pytest.mark.parametrize("variant", ["as it comes", "all of it"])
+def test_each_widget_has_a_title_and_a_place_of_its_own(variant: str) -> None:
+    places = [(one["x"], one["y"]) for one in widgets(variant)]
+
+    assert len(set(places)) == len(places)
+    assert all(one["x"] + one["width"] <= 24 and one["properties"]["title"] for one in widgets(variant))
+
+
+def test_penstocks_own_metrics_are_those_that_it_publishes() -> None:
+    names = set(re.findall(r'"([A-Z]\w+)"', Path(published.__file__).read_text()))
+
+    for namespace, name, *dimensions in shown("as it comes"):
+        if namespace == "Penstock":
+            assert name in names
+            assert dimensions[:2] == ["Stack", "penstock"]
+
+
+def test_metrics_of_aws_are_of_this_stacks_resources() -> None:
+    resources = deployed("as it comes").keys()
+    own = [metric for metric in shown("as it comes") if metric[0].startswith("AWS/")]
+
+    assert {metric[0] for metric in own} == {"AWS/States", "AWS/Lambda", "AWS/DynamoDB", "AWS/Logs", "AWS/SQS"}
+    for *_, value in own:
+        assert value.removesuffix(".QueueName") in resources, value
+
+
+def test_what_was_settled_is_asked_of_the_logs_in_their_own_words() -> None:
+    [query] = [one["properties"]["query"] for one in widgets("as it comes") if one["type"] == "log"]
+
+    assert "SettleBatchLogs" in query
+    for field in ("answer.processed", "answer.failed", "answer.put_back"):
+        assert field in query
+
+
+def test_every_variant_has_it() -> None:
+    assert all("Dashboard" in deployed(variant) for variant in VARIANTS)
