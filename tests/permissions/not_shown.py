@@ -17,6 +17,9 @@ MANAGED = {
     "AWSXrayWriteOnlyAccess": "There is no X-Ray on the laptop.",
     "AWSLambdaSQSQueueExecutionRole": "The emulator reads the queue with rights of its own.",
 }
+BY_ROLE = {
+    "WorkParquet": "The scenario has no Parquet; tests/integration/test_parquet.py has, with permissions enforced."
+}
 BY_GRANT = {
     (
         "PollLoad",
@@ -53,4 +56,5 @@ def why(grant: Grant) -> str:
         BY_RESOURCE.get((grant.role, grant.action, grant.resource))
         or BY_GRANT.get((grant.role, grant.action))
         or BY_ACTION.get(grant.action, "")
+        or BY_ROLE.get(grant.role, "")
     )
