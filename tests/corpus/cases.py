@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.corpus import of_arrays, of_compression, of_csv, of_json, of_keys, of_parquet, of_text, of_values
+from tests.corpus import of_arrays, of_compression, of_csv, of_indexes, of_json, of_keys, of_parquet, of_text, of_values
 from tests.corpus.case import Case
 
 KINDS: dict[str, tuple[Case, ...]] = {
@@ -14,5 +14,6 @@ KINDS: dict[str, tuple[Case, ...]] = {
     "Parquet": of_parquet.CASES,
     "Values": of_values.CASES,
     "Keys": of_keys.CASES,
+    "An index alone": of_indexes.CASES,
 }
 CASES = tuple(case for cases in KINDS.values() for case in cases)

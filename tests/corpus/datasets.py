@@ -1,4 +1,4 @@
-"""The datasets that the corpus' files are put to; each has a table and an index, so both branches see each file."""
+"""The datasets that the corpus' files are put to; most have a table and an index, so both branches see each file."""
 
 from __future__ import annotations
 
@@ -70,6 +70,8 @@ DATASETS = {
         _dataset("short", _PEOPLE, format="json", limits={"max_row": "1 MiB"}),
         _dataset("tables", _TABLES, format="parquet", limits={"max_uncompressed": "64 MiB"}),
         _dataset("narrow", _TABLES, format="parquet", limits={"max_row_group": "1 MiB"}),
+        _dataset("indexed", _PEOPLE, table=None),
+        _dataset("notes", [*_PEOPLE, {"name": "ok", "type": "boolean"}], format="jsonl", table=None),
         _dataset("clicks", [*_PEOPLE, {"name": "ok", "type": "boolean"}], format="jsonl"),
     )
 }
@@ -93,6 +95,8 @@ GOOD = {
     "short": b'[{"id": 1, "name": "Ada"}, {"id": 2}]',
     "tables": parquet(),
     "narrow": parquet(),
+    "indexed": b"id,name,born\n1,Ada,1815-12-10\n2,,\n",
+    "notes": b'{"id": 1, "name": "Ada", "ok": true}\n{"id": 2}\n',
     "clicks": b'{"id": 1, "name": "Ada", "ok": true}\n{"id": 2}\n',
 }
 """A neighbour of two rows for each; good ones stand before and behind each bad file in its batch."""

@@ -43,6 +43,7 @@ class Found:
     reason: dict[str, Any]
     rejects: list[dict[str, Any]]
     rows: list[dict[str, Any]]
+    """Of a dataset without a table what its documents hold."""
     documents: list[dict[str, Any]]
     """Each with its `_id`."""
 
@@ -111,9 +112,9 @@ class World:
         )
 
     def _rows(self, dataset: Dataset) -> dict[str, list[dict[str, Any]]]:
-        found: dict[str, list[dict[str, Any]]] = {}
         if dataset.table is None:
-            return found
+            return self._documents(dataset)
+        found: dict[str, list[dict[str, Any]]] = {}
         with psycopg.connect(self._owner, row_factory=dict_row) as connection:
             rows = connection.execute(
                 sql.SQL(

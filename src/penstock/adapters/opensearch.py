@@ -43,6 +43,9 @@ _BUCKETS = 5_000
 
 _ARRIVAL = LINEAGE[0]
 _FIELD = re.compile(r"field \[([^\]]+)\]")
+_TYPE = re.compile(r"failed to parse field \[[^\]]+\] of type \[([^\]]+)\]")
+_QUOTING = re.compile(r" in document with id|\. Preview of|: ")
+"""What the index quotes of the document stands behind one of these."""
 
 _NO_DOCUMENTS_FAULT = {
     "index_closed_exception": PermanentError,
@@ -70,7 +73,7 @@ class _Tally:
         self.rejected += 1
         if len(self.rejects) < MAX_REJECTS:
             named = _FIELD.search(reason)
-            self.rejects.append(rejected(document, reason, named[1] if named else ""))
+            self.rejects.append(rejected(document, _words(reason), named[1] if named else ""))
 
     def outcome(self) -> IndexOutcome:
         return IndexOutcome(documents=self.documents, rejects=tuple(self.rejects), rejected=self.rejected)
@@ -317,6 +320,14 @@ class _TooLargeError(PermanentError):
 
 def _newer_stands(answer: Mapping[str, Any]) -> bool:
     return bool(answer["status"] == 409 and answer["error"].get("type") == _NEWER_STANDS)
+
+
+def _words(reason: str) -> str:
+    """Without what it quotes: a file's reason goes into states, mails and logs, and names that of its first reject."""
+    if found := _TYPE.search(reason):
+        told = "value is out of range" if "out of range" in reason else "invalid value"
+        return f"{told} for a field of type {found[1]}"
+    return _QUOTING.split(reason, maxsplit=1)[0]
 
 
 def _reason(index: str, error: Mapping[str, Any]) -> str:
