@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.certificates import Authority
+from tests.engines import told
 from tests.sam.build import sam_build
 
 from penstock.local.postgres import LOADER, OWNER, PostgresServer
@@ -92,6 +93,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says after the whole suite what it ran against; of a single file nobody asks."""
+    passed = [report.nodeid for report in terminalreporter.getreports("passed") if report.when == "call"]
+    skipped = [report.longrepr[2] for report in terminalreporter.getreports("skipped")]
+    if not terminalreporter.config.option.file_or_dir:
+        terminalreporter.section("what it ran against")
+        for line in told(passed, skipped):
+            terminalreporter.write_line(line)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     # Here and not in tests/workflow: pytest reads options from the conftest of the folder that it is called for.
+    parser.addoption("--sam-deploy", action="store_true", help="run tests/sam/test_sam_deploy.py: a minute or more")
     parser.addoption("--sfn-endpoint", help="run tests/workflow against this Step Functions endpoint")
