@@ -66,6 +66,9 @@ class FakeRebuild:
         for of in (ledger, self.warehouse._decided, self.warehouse._rejects, self.warehouse._retries):
             _rename(of, {(old, arrival): (kept, arrival) for arrival in here})
             _rename(of, {(new, arrival): (old, arrival) for arrival in here})
+        for before, after in ((old, kept), (new, old)):
+            merges = self.warehouse._merges
+            _rename(merges, {(table, key): (after, key) for table, key in merges if table == before})
         _rename(self.warehouse._tables, {old: kept})
         _rename(self.warehouse._tables, {new: old})
         return kept

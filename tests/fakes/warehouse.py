@@ -49,7 +49,8 @@ class FakeWarehouse:
     """Dataset and arrival of each ledger row, which is decided when its arrival arrives: there is no clock here."""
 
     _merges: dict[tuple[str, tuple[Any, ...]], int] = field(default_factory=dict)
-    """How often a row of that table and key has taken another's place."""
+    """When the row of that table and key was written: the how manieth of all that were."""
+    _written: int = 0
     _retries: dict[tuple[str, str], int] = field(default_factory=dict)
     """The `retry` that each ledger row was decided with."""
     history: list[tuple[str, LoadOutcome]] = field(default_factory=list)
@@ -222,8 +223,8 @@ class FakeWarehouse:
                     continue
                 one.rows.remove(old)
             into.rows.append(row)
-            at = _table(dataset), key(row)
-            self._merges[at] = self._merges.get(at, 0) + 1
+            self._written += 1
+            self._merges[_table(dataset), key(row)] = self._written
 
 
 def _reader(dataset: Dataset, names: Sequence[str]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

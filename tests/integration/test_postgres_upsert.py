@@ -188,7 +188,7 @@ def test_two_loads_that_would_wait_for_each_other_s_rows_take_turns(kit: Postgre
     assert table(kit, dataset) == [(1, 2, "two"), (2, 2, "two")]
 
 
-def with_index(columns: Sequence[dict[str, Any]], key: Sequence[str]) -> Dataset:
+def with_index(columns: Sequence[dict[str, Any]], key: Sequence[Any]) -> Dataset:
     """The columns' last is what is ordered by."""
     upsert = {"key": [*key], "order_by": columns[-1]["name"]}
     return dataset_of([*columns], upsert=upsert, index={"name": "merged", "id_columns": [*key]})

@@ -14,8 +14,10 @@ from tests.conftest import Postgres
 from tests.contract.warehouses import PostgresKit, dataset_of, load
 from tests.fakes.clock import FakeClock
 from tests.fakes.object_store import FakeObjectStore
+from tests.fakes.search_index import FakeSearchIndex
 
 from penstock.adapters.postgres import PostgresRebuild, PostgresWarehouse
+from penstock.flows.index_batch import Indexing
 from penstock.flows.replay_dataset import (
     Loaded,
     Window,
@@ -96,6 +98,58 @@ def replacing(postgres: Postgres) -> Iterator[World]:
     made = World(postgres, PostgresKit(postgres.owner, postgres.loader), dataset_of(on_overwrite="replace"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def merging(postgres: Postgres) -> Iterator[World]:
+    columns: list[dict[str, Any]] = [
+        {"name": "id", "type": "integer", "required": True},
+        {"name": "name", "type": "text"},
+        {"name": "delay", "type": "smallint", "required": True},
+    ]
+    upsert = {"key": ["id"], "order_by": "delay"}
+    dataset = dataset_of(columns, upsert=upsert, index={"name": "merged", "id_columns": ["id"]})
+    made = World(postgres, PostgresKit(postgres.owner, postgres.loader), dataset)
+    yield made
+    made.close()
+
+
+def test_merged_files_become_the_same_table_in_whatever_order_they_are_replayed(merging: World) -> None:
+    bodies = [b"1,a,5\n2,a,5\n3,a,9\n", b"1,b,5\n2,b,4\n", b"1,c,5\n1,d,5\n4,c,1\n", b"3,e,8\n2,e,5\n"]
+    for number, body in enumerate(bodies):
+        merging.ingest(f"{number}.csv", b"id,name,delay\n" + body)
+    arrivals = replayed(merging.store, merging.rebuild.known(merging.live), merging.live, Window())
+    merging.rebuild.prepare(merging.rebuilt)
+
+    done = load_again(merging.store, merging.owner, merging.rebuilt, batches_of(merging.live, arrivals[::-1]))
+
+    found = merging.rebuild.compare(merging.live, merging.rebuilt)
+    assert done.files == len(bodies)
+    assert (found.live_rows, found.rebuilt_rows, found.differing) == (4, 4, 0)
+    assert merging.ask("SELECT id, name FROM {live} ORDER BY id") == [(1, "d"), (2, "e"), (3, "a"), (4, "c")]
+
+
+def test_a_swapped_table_is_merged_into_and_its_rows_have_greater_versions(merging: World) -> None:
+    first = merging.ingest("1.csv", b"id,name,delay\n1,a,5\n2,a,5\n")
+    search = FakeSearchIndex()
+    (before, _) = merging.kit.warehouse.merged_rows(merging.live, first)
+    Indexing(merging.live, "merged", merging.store, search, merging.clock.now()).index_merged(first, merging.owner)
+    merging.swap(merging.replay()[1])
+    (after, _) = merging.kit.warehouse.merged_rows(merging.live, first)
+
+    second = merging.ingest("2.csv", b"id,name,delay\n1,b,6\n")
+
+    for arrival in (second, first):
+        indexing = Indexing(merging.live, "merged", merging.store, search, merging.clock.now())
+        indexing.index_merged(arrival, merging.kit.warehouse)
+    (newest,) = merging.kit.warehouse.merged_rows(merging.live, second)
+    assert merging.ask("SELECT id, name FROM {live} ORDER BY id") == [(1, "b"), (2, "a")]
+    assert before.version < after.version < newest.version
+    found = search.documents["merged"].values()
+    assert sorted((one["id"], one["name"], one["penstock_arrival"]) for one in found) == [
+        (1, "b", second.id),
+        (2, "a", first.id),
+    ]
 
 
 def test_what_was_processed_becomes_the_same_table_again(world: World) -> None:

@@ -65,7 +65,7 @@ class World:
         foreseen = self.foresee(window)
         return write_again(self.store, warehouse, self.search, self.clock, self.dataset, foreseen)
 
-    def documents(self) -> list[tuple[str, Any, str]]:
+    def documents(self) -> list[tuple[Any, Any, str]]:
         self.search.count("t")
         sources = [hit["_source"] for hit in self.search.search("t", "", 1000)]
         return sorted((one["k"], one["v"], one["penstock_arrival"]) for one in sources)
@@ -169,6 +169,23 @@ def test_by_key_the_file_that_came_last_is_left_whatever_the_index_held(world: W
     assert before == [("x", 2, b.id)]
     assert [(k, v) for k, v, _ in world.documents()] == [("x", 2), ("y", 1)]
     assert not done.differences
+
+
+def test_merged_rows_have_the_documents_of_the_table_whatever_the_index_held(world: World) -> None:
+    world.dataset = dataset_of(
+        columns=[{"name": name, "type": "integer", "required": True} for name in ("k", "v")],
+        index={"name": "t", "id_columns": ["k"]},
+        upsert={"key": ["k"], "order_by": "v"},
+    )
+    newest = world.ingest("a.csv", b"k,v\n1,9\n2,1\n", index=False)
+    other = world.ingest("b.csv", b"k,v\n1,2\n2,2\n3,1\nx,1\n", index=False)
+    world.search.write("t", [alien(newest.id, "of an earlier definition")])
+
+    first, second = world.replay(), world.replay()
+
+    assert world.documents() == [(1, 9, newest.id), (2, 2, other.id), (3, 1, other.id)]
+    assert (first.files, first.documents, first.refused, first.differences) == (2, 3, {}, {})
+    assert first == second
 
 
 def test_without_a_table_the_same_bytes_put_twice_stay_one_set_of_documents(world: World) -> None:

@@ -231,8 +231,8 @@ class Indexing:
         )
 
     def index_merged(self, arrival: Arrival, warehouse: Warehouse) -> IndexOutcome:
-        """With `upsert`: what stands in the table of its rows, whenever that is asked. A row that has taken the place of
-        one of them is of a greater version, and its own arrival's indexing writes it.
+        """With `upsert`: what stands in the table of its rows, whenever that is asked. A row that has taken the place
+        of one of them is of a greater version, and its own arrival's indexing writes it.
         """
         make = document_maker(self.dataset, arrival, self.loaded_at)
 
