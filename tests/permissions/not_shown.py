@@ -10,6 +10,8 @@ RARE = "Only what outlives its run, and was settled meanwhile, reads there: test
 TAGS = "The emulator copies tags without asking."
 BIG = "Only of a copy of more than 5 GB that is broken off."
 
+PARQUET = "The scenario has no Parquet file; tests/integration/test_parquet.py takes one through, with every permission there."
+
 ROLES = {"IngestStateMachine", "BackfillStateMachine", "RebuildViewsStateMachine"}
 MANAGED = {
     "AWSLambdaBasicExecutionRole": "The emulator writes the functions' logs itself.",
@@ -52,6 +54,8 @@ def why(grant: Grant) -> str:
         return MANAGED.get(grant.action, "")
     if grant.role in ROLES:
         return RUNS_MACHINES
+    if grant.role == "WorkParquet":
+        return PARQUET
     return (
         BY_RESOURCE.get((grant.role, grant.action, grant.resource))
         or BY_GRANT.get((grant.role, grant.action))
