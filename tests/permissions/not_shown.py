@@ -10,7 +10,7 @@ RARE = "Only what outlives its run, and was settled meanwhile, reads there: test
 TAGS = "The emulator copies tags without asking."
 BIG = "Only of a copy of more than 5 GB that is broken off."
 
-PARQUET = "The scenario has no Parquet file; tests/integration/test_parquet.py takes one through, with every permission there."
+PARQUET = "The scenario has no Parquet file; tests/integration/test_parquet.py takes one through with all."
 
 ROLES = {"IngestStateMachine", "BackfillStateMachine", "RebuildViewsStateMachine"}
 MANAGED = {
