@@ -1,0 +1,63 @@
+"""The pipeline on GitHub: prod comes after dev, dev after the tests, and no key of AWS is kept."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import yaml
+from tests.template.deployment import REPOSITORY, source
+
+WORKFLOWS = REPOSITORY / ".github" / "workflows"
+
+
+def workflow(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((WORKFLOWS / name).read_text())
+    return read
+
+
+def test_each_stage_waits_for_the_one_before() -> None:
+    jobs = workflow("deploy.yml")["jobs"]
+
+    assert {name: job.get("needs") for name, job in jobs.items()} == {
+        "check": None,
+        "test": "check",
+        "dev": "test",
+        "prod": "dev",
+    }
+    assert jobs["dev"]["if"] == "github.event_name == 'push'", "a pull request deploys nothing"
+
+
+def test_each_stage_is_an_environment_of_github_and_one_of_samconfig() -> None:
+    known = tomllib.loads((REPOSITORY / "samconfig.toml").read_text())
+    stage = workflow("deploy-stage.yml")["jobs"]["deploy"]
+
+    assert stage["environment"] == "${{ inputs.stage }}", "that is where prod's reviewers are asked"
+    for job in ("dev", "prod"):
+        name = workflow("deploy.yml")["jobs"][job]["with"]["stage"]
+        assert known[name]["global"]["parameters"]["stack_name"] == f"penstock-{name}"
+
+
+def test_aws_is_reached_by_oidc_and_no_key_is_kept() -> None:
+    assert workflow("deploy-stage.yml")["permissions"] == {"contents": "read", "id-token": "write"}
+    for path in WORKFLOWS.glob("*.yml"):
+        text = path.read_text()
+        assert "secrets." not in text
+        assert "aws-access-key-id" not in text
+
+
+def test_the_smoke_asks_for_an_output_that_the_template_has() -> None:
+    [smoke] = [
+        step for step in workflow("deploy-stage.yml")["jobs"]["deploy"]["steps"] if "Smoke" in step.get("name", "")
+    ]
+
+    assert "ListIncomingFunction" in smoke["run"]
+    assert "ListIncomingFunction" in source()["Outputs"]
+
+
+def test_every_step_runs_a_command_that_the_makefile_has_or_sam() -> None:
+    targets = (REPOSITORY / "Makefile").read_text()
+
+    for job in ("check", "test"):
+        [command] = [step["run"] for step in workflow("deploy.yml")["jobs"][job]["steps"] if "run" in step]
+        assert f"\n{command.removeprefix('make ')}:" in targets
