@@ -229,3 +229,20 @@ def test_loads_beside_each_other_give_the_same_table(kit: Kit, store: FakeObject
         )
 
     assert table(kit, dataset) == [(id_, 2, "5") for id_ in range(1, 50)]
+
+
+def test_on_redshift_a_clock_that_was_set_back_takes_no_version_back(
+    postgres: Postgres, store: FakeObjectStore
+) -> None:
+    kit, dataset = RedshiftKit(lambda: postgres.superuser), upserting()
+    kit.apply(dataset)
+    load(kit.warehouse, dataset, store, first := put(store, dataset, "1", csv((1, 1, "a"))))
+    ahead = f"UPDATE public.{dataset.name} SET penstock_loaded_at = penstock_loaded_at + INTERVAL '1 hour'"
+    assert kit._api("penstock_owner").run([ahead], "set a test's clock").status == "FINISHED"
+    (before,) = kit.warehouse.merged_rows(dataset, first)
+
+    load(kit.warehouse, dataset, store, second := put(store, dataset, "2", csv((1, 2, "b"))))
+
+    (after,) = kit.warehouse.merged_rows(dataset, second)
+    assert after.version == before.version + 1_000_000
+    kit.close()
