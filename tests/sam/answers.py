@@ -38,6 +38,7 @@ BEFORE_ANYTHING_ARRIVED = (
 )
 AFTER_A_FILE_ARRIVED = (
     Step("BeginLoad", "begin-load.json", {"status": "done", "handle": ""}),
+    Step("WorkParquet", "work-parquet.json", {"status": "done"}),  # It is loaded already, whoever did it.
     Step("PollLoad", "poll-load.json", {"status": "done"}),
     Step("IndexBatch", "index-batch.json", {"status": "done", "documents": 2, "rejected": 0}),
     Step("IndexBatch", "index-batch-after-load.json", {"status": "done", "documents": 2}),
