@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.faults.campaign import Campaign
 from tests.faults.cases import Case, Result, cases_of
-from tests.faults.deployment import faulty_stack, revision
+from tests.faults.deployment import Warehouse, faulty_stack, revision
 from tests.faults.report import PAGE, page_of
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.side_by_side import side_by_side
@@ -32,28 +32,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, help="at most so many cases")
     parser.add_argument("--stacks", type=int, default=STACKS, help="how many cases are played at once")
     parser.add_argument("--minutes", type=float, default=55.0, help="begin no case after so long")
+    parser.add_argument("--warehouse", choices=("postgres", "redshift"), default="postgres")
     parser.add_argument("--results", type=Path, help="write a line of JSON for each case to this file")
     given = parser.parse_args(arguments)
     began = time.monotonic()
     until = began + given.minutes * 60
-    reference, cases = _reference(given.only.split("/")[0])
+    reference, cases = _reference(given.only.split("/")[0], given.warehouse)
     _say(f"{reference['cases']:,} cases at {sum(reference['points'].values())} points")
     chosen = [case for case in cases if f"{case.name}/".startswith(given.only)][: given.count]
     told = _Told([reference], given.results)
-    broken = _play(chosen, given.stacks, until, told)
+    broken = _play(chosen, given.stacks, until, told, given.warehouse)
     if broken:
         _say(f"{len(broken)} broke, and are played again alone")
-        _play(broken, 1, until, told, alone=True)
+        _play(broken, 1, until, told, given.warehouse, alone=True)
     told.add({"seconds": round(time.monotonic() - began), "stacks": given.stacks})
-    if not given.only and given.count is None:
+    if not given.only and given.count is None and given.warehouse == "postgres":
         PAGE.write_text(page_of(told.lines))
         _say(f"{PAGE} is written")
     return 1 if told.wrong else 0
 
 
-def _reference(only: str) -> tuple[dict[str, Any], list[Case]]:
+def _reference(only: str, warehouse: Warehouse) -> tuple[dict[str, Any], list[Case]]:
     """What is to be broken: every call of a run of each scenario in which nothing is."""
-    with faulty_stack() as faulty:
+    with faulty_stack(warehouse=warehouse) as faulty:
         runs = Campaign(faulty)
         points = {scenario: runs.points(scenario) for scenario in SCENARIOS if scenario.startswith(only)}
     cases = cases_of(points)
@@ -84,12 +85,14 @@ class _Told:
         return any(line.get("wrong") or line.get("leaked") for line in self.lines)
 
 
-def _play(cases: Sequence[Case], stacks: int, until: float, told: _Told, *, alone: bool = False) -> list[Case]:
+def _play(
+    cases: Sequence[Case], stacks: int, until: float, told: _Told, warehouse: Warehouse, *, alone: bool = False
+) -> list[Case]:
     """Those that broke."""
     broken: list[Case] = []
     done = 0
     began = time.monotonic()
-    for found in side_by_side(cases, stacks, until):
+    for found in side_by_side(cases, stacks, until, warehouse):
         if not isinstance(found, Result):
             if found:
                 told.add({"leaked": found})

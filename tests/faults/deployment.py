@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tests.faults.kinds import Fault, Point
 from tests.faults.worker import busy
@@ -37,6 +37,8 @@ QUIET_SECONDS = 180
 """A run that goes on for longer hangs; a machine that is busy with other things needs half of it."""
 _POLL_SECONDS = 0.05
 
+Warehouse = Literal["postgres", "redshift"]
+
 _STUB = """
 import sys
 sys.path.insert(0, {repository!r})
@@ -49,6 +51,8 @@ handler = install({folder!r}, {function!r}, {app!r})
 class FaultyStack:
     stack: LocalStack
     folder: Path
+    patience: int = 1
+    """Times that seconds are taken: a step on Redshift makes many more calls than one on PostgreSQL."""
     ahead: float = 0.0
 
     @cached_property
@@ -66,7 +70,7 @@ class FaultyStack:
         replacement.rename(self.folder / "clock")
 
     def arm(self, case: str, point: Point, fault: Fault) -> None:
-        seconds = 1.0 if point.function == "list_incoming" else DELAY_SECONDS
+        seconds = 1.0 if point.function == "list_incoming" else DELAY_SECONDS * self.patience
         armed = {**point.to_json(), "fault": fault, "case": case, "seconds": seconds}
         replacement = self.folder / "armed.new"
         replacement.write_text(json.dumps(armed))
@@ -187,19 +191,24 @@ class FaultyStack:
 
 
 @contextlib.contextmanager
-def faulty_stack(name: str = "faults", *, notified: bool = False) -> Iterator[FaultyStack]:
+def faulty_stack(
+    name: str = "faults", *, notified: bool = False, warehouse: Warehouse = "postgres"
+) -> Iterator[FaultyStack]:
     """With `notified` S3's notifications start listings, as deployed, and nothing times out before its time."""
     with tempfile.TemporaryDirectory(prefix="penstock-faults-") as base:
         folder = Path(base) / "control"
         (folder / "busy").mkdir(parents=True)
         (folder / "clock").write_text("0")
-        template = _template(Path(base) / "deployed", folder, notified)
-        with LocalStack.temporary(name, template=template, datasets=DATASETS, wait_scale=0.01) as stack:
+        patience = 3 if warehouse == "redshift" else 1
+        template = _template(Path(base) / "deployed", folder, notified, patience)
+        with LocalStack.temporary(
+            name, template=template, datasets=DATASETS, warehouse=warehouse, wait_scale=0.01
+        ) as stack:
             secrets = stack.client("secretsmanager")
             arn = stack.parameters["WarehouseSecretArn"]
             secret = json.loads(secrets.get_secret_value(SecretId=arn)["SecretString"])
             secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({**secret, "password": PASSWORD}))
-            yield FaultyStack(stack, folder)
+            yield FaultyStack(stack, folder, patience)
 
 
 def revision() -> str:
@@ -208,20 +217,20 @@ def revision() -> str:
     return subprocess.run(wanted, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _template(root: Path, folder: Path, notified: bool) -> Path:
+def _template(root: Path, folder: Path, notified: bool, patience: int) -> Path:
     """A folder with the template and what it names, wrapped."""
     root.mkdir()
     text = (REPOSITORY / "template.yaml").read_text()
     text = text.replace("ScheduleExpression: rate(1 minute)", "ScheduleExpression: rate(1 day)")
     if not notified:
         text = re.sub(r"\n      NotificationConfiguration:\n(?:        .*\n)+", "\n", text)
-        text = re.sub(r"\n      Timeout: \d+", f"\n      Timeout: {FUNCTION_SECONDS}", text)
+        text = re.sub(r"\n      Timeout: \d+", f"\n      Timeout: {FUNCTION_SECONDS * patience}", text)
     (root / "template.yaml").write_text(text)
     (root / "statemachines").mkdir()
     for source in (REPOSITORY / "statemachines").glob("*.yaml"):
         machine = source.read_text()
         if not notified:
-            machine = re.sub(r"(\n +TimeoutSeconds): \d+", rf"\1: {TASK_SECONDS}", machine)
+            machine = re.sub(r"(\n +TimeoutSeconds): \d+", rf"\1: {TASK_SECONDS * patience}", machine)
         (root / "statemachines" / source.name).write_text(machine)
     (root / "pipeline").symlink_to(REPOSITORY / "pipeline")
     for app in (REPOSITORY / "functions").glob("*/app.py"):

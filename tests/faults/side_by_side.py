@@ -16,7 +16,7 @@ from multiprocessing.queues import Queue
 from tests.faults.campaign import Campaign
 from tests.faults.cases import Case, Result
 from tests.faults.checker import leaked_in_logs
-from tests.faults.deployment import faulty_stack
+from tests.faults.deployment import Warehouse, faulty_stack
 
 CASES_PER_STACK = 150
 """Then a fresh one: histories and tables grow, and each case lists them."""
@@ -26,7 +26,9 @@ TRIES = 3
 _POLL_SECONDS = 5.0
 
 
-def side_by_side(cases: Sequence[Case], stacks: int, until: float) -> Iterator[Result | list[str]]:
+def side_by_side(
+    cases: Sequence[Case], stacks: int, until: float, warehouse: Warehouse = "postgres"
+) -> Iterator[Result | list[str]]:
     """A Result for each case that was begun before `until`, on `time.monotonic`; lists are what a stack's logs leaked.
 
     A case whose stack broke down is one that broke. One whose stack did not come up at all has no Result.
@@ -36,7 +38,7 @@ def side_by_side(cases: Sequence[Case], stacks: int, until: float) -> Iterator[R
     found: Queue[Result | list[str]] = context.Queue()
     for one in (*cases, *[None] * stacks):
         waiting.put(one)
-    workers = [context.Process(target=_work, args=(waiting, found, until)) for _ in range(stacks)]
+    workers = [context.Process(target=_work, args=(waiting, found, until, warehouse)) for _ in range(stacks)]
     for worker in workers:
         worker.start()
     try:
@@ -57,7 +59,7 @@ def side_by_side(cases: Sequence[Case], stacks: int, until: float) -> Iterator[R
             worker.join()
 
 
-def _work(waiting: Queue[Case | None], found: Queue[Result | list[str]], until: float) -> None:
+def _work(waiting: Queue[Case | None], found: Queue[Result | list[str]], until: float, warehouse: Warehouse) -> None:
     def next_case() -> Case | None:
         case = waiting.get()
         return case if time.monotonic() < until else None
@@ -66,7 +68,7 @@ def _work(waiting: Queue[Case | None], found: Queue[Result | list[str]], until: 
     failed = 0
     while case:
         try:
-            with faulty_stack() as faulty:
+            with faulty_stack(warehouse=warehouse) as faulty:
                 failed = 0
                 campaign = Campaign(faulty)
                 for _ in range(CASES_PER_STACK):
