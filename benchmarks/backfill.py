@@ -25,7 +25,7 @@ from rich.table import Table
 from penstock.adapters.clock import SystemClock
 from penstock.flows.measure_backfill import measure_backfill
 from penstock.flows.start_backfill import start_backfill
-from penstock.local.backfill_cost import BATCH_DOCUMENTS, PART_DOCUMENTS
+from penstock.local.backfill_cost import PART_DOCUMENTS
 from penstock.local.billing import billed_calls
 from penstock.local.cost import Line, Work, cost, total
 from penstock.local.deployment import Deployment, local_deployment
@@ -39,6 +39,10 @@ DATASETS = Path(__file__).parent / "backfill_datasets"
 FILES = (1_000, 10_000, 100_000)
 AT_ONCE = 4
 BATCH_FILES = 100
+BATCH_DOCUMENTS = 2
+"""Its settling, before and after: the dataset has no index."""
+_TOLD = 10
+"""Seconds between two lines of progress."""
 console = Console()
 
 
@@ -73,10 +77,15 @@ def measure(stack: LocalStack, files: int) -> Measured:
     with listings_held_up(target) as lease:
         put(stack, files)
         paging = paging_mib(target)
-        began = time.perf_counter()
+        began = told = time.perf_counter()
         run = start_backfill(target.leases, target.runs, SystemClock(), lease, [], "incoming/", 10_000, 2**40, AT_ONCE)
         while target.runs.status(target.runs.execution_of(run)) is RunStatus.RUNNING:
             time.sleep(0.2)
+            if time.perf_counter() - told > _TOLD:
+                told = time.perf_counter()
+                with psycopg.connect(stack.warehouse_dsn("owner")) as connection:
+                    done = connection.execute("SELECT count(*) FROM penstock.load").fetchone()
+                console.print(f"{told - began:.0f} s: {done[0] if done else 0:,} of {files:,} files are decided")
         seconds = time.perf_counter() - began
     status = target.runs.status(target.runs.execution_of(run))
     with psycopg.connect(stack.warehouse_dsn("owner")) as connection:

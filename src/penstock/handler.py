@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import resource
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
@@ -61,7 +62,10 @@ def lambda_handler(function: Handler) -> Handler:
         except Exception as error:  # noqa: BLE001 - it is raised again, by the name that ASL matches.
             wiring.forget_connections()
             raise _reported(error) from None
-        logger.info("done", extra={"answer": {key: value for key, value in answer.items() if _is_reference(value)}})
+        told = {key: value for key, value in answer.items() if _is_reference(value)}
+        # The worker's peak since it began, in MiB on Linux: what MemorySize has to hold.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        logger.info("done", extra={"answer": told, "peak_mib": peak})
         return answer
 
     with_context: Handler = logger.inject_lambda_context(clear_state=True)(reporting)
