@@ -8,7 +8,7 @@ limits on what a file may claim, and an operator's words for what is wrong.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -255,7 +255,7 @@ def _is_measured(column: Any) -> bool:
 
 
 class _Source:
-    """A stream as pyarrow reads one. What the stream itself raises is kept, since pyarrow has its own words for it."""
+    """A stream as pyarrow reads one. What the stream itself raises comes out of pyarrow as it was."""
 
     closed = False
 
@@ -263,7 +263,6 @@ class _Source:
         if not isinstance(stream, SeekableStream):
             raise PermanentError("a Parquet file is read from its end, and this stream can't be")
         self._stream = stream
-        self._failed: Exception | None = None
         self.size = stream.seek(0, os.SEEK_END)
 
     def check(self) -> None:
@@ -298,14 +297,12 @@ class _Source:
         except BadFileError:
             raise
         except (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError, TypeError) as error:
-            if self._failed is not None:
-                raise self._failed from None
             if isinstance(error, MemoryError):
                 raise BadFileError(f"{what}: it takes more memory than there is; write smaller row groups") from None
             raise BadFileError(f"{what}: {_DAMAGED}") from None
 
     def read(self, size: int = -1) -> bytes:
-        return self._kept(lambda: self._stream.read(size if size >= 0 else self.size))
+        return self._stream.read(size if size >= 0 else self.size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._stream.seek(offset, whence)
@@ -315,13 +312,6 @@ class _Source:
 
     def close(self) -> None:
         """Whoever opened the stream closes it."""
-
-    def _kept(self, call: Callable[[], bytes]) -> bytes:
-        try:
-            return call()
-        except Exception as error:
-            self._failed = error
-            raise
 
 
 def _size(count: int) -> str:
