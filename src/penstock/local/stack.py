@@ -98,7 +98,7 @@ class LocalStack:
         datasets = (datasets or template.parent / "datasets").resolve()
         folder = (home or find_home()).absolute() / name
         if search != search_node.EMBEDDED:
-            say(f"fetching {search}, the first time")
+            say(f"looking for {search}, and fetching it the first time")
             search_node.fetch(search)
         _make_folder(
             folder, StackState(name, temporary=temporary, auth=auth, template=str(template), datasets=str(datasets))
