@@ -28,7 +28,7 @@ def main() -> int:
         grants = [grant for grant in at_hand.roles.grants() if role in {"", grant.role}]
         shown = at_hand.show_all(grants, tell)
     if not role:
-        PAGE.write_text(page(shown, time.monotonic() - began, f"MiniStack {version('ministack')}"))
+        PAGE.write_text(page(shown, f"MiniStack {version('ministack')}"))
     left = unexplained(shown)
     for one in left:
         print(f"no step fails without {one}, and tests/permissions/not_shown.py does not say why", file=sys.stderr)  # noqa: T201

@@ -29,9 +29,23 @@ BY_GRANT = {
     ): "A load of PostgreSQL is over when BeginLoad answers: nothing is polled.",
     ("KickOff", "datapipeline:ActivatePipeline"): "Data Pipeline is moto's here, which knows no permissions.",
     ("IndexBatch", "s3:ListBucketVersions"): RARE,
+    (
+        "ListIncoming",
+        "dynamodb:GetItem",
+    ): "Only of a run that ended badly and owes a kickoff: tests/unit/test_close_again.py.",
     ("SettleBatch", "s3:DeleteObject"): "Not in template.yaml: the emulator asks for it beside DeleteObjectVersion.",
 }
 BY_RESOURCE = {
+    (
+        "SettleBatch",
+        "s3:DeleteObjectVersion",
+        "LandingBucket/failed/*",
+    ): "The emulator was satisfied with DeleteObject when a retried file left failed/.",
+    (
+        "Reconcile",
+        "s3:GetObject",
+        "LandingBucket/failed/*.rejects.jsonl",
+    ): "Only where an arrival has fewer documents than rows: tests/integration/test_reconcile.py.",
     ("IndexBatch", "s3:GetObjectVersion", "LandingBucket/processed/*"): RARE,
     (
         "IndexBatch",

@@ -18,12 +18,12 @@ back. Before the first and after the last all of them are there, and no step fai
 """
 
 
-def page(shown: list[Shown], seconds: float, engine: str) -> str:
+def page(shown: list[Shown], engine: str) -> str:
     failing = [one for one in shown if one.step]
     passing = [one for one in shown if not one.step]
     told = (
         f"Of {len(shown)} permissions {len(failing)} made a step fail when they were missing. Of the other "
-        f"{len(passing)} the last table says why none did. It took {seconds / 60:.0f} min, on {engine}."
+        f"{len(passing)} the last table says why none did. Engine: {engine}."
     )
     return "\n".join(
         [

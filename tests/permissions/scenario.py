@@ -196,6 +196,8 @@ class Scenario:
         self._await_execution(target.runs.execution_of(run))
         if len([*target.store.keys("processed/chained/")]) != 2:
             raise ValueError("it was mended, and is not in processed/")
+        if any(key.endswith(".csv") for key in target.store.keys("failed/chained/")):
+            raise ValueError("it is in processed/, and still in failed/")
 
     def interrupt(self) -> None:
         """A run waits for its table, meanwhile others look at what it holds; then it is stopped."""
