@@ -23,7 +23,8 @@ def test_order_per_key_is_kept_and_everything_arrives(
 ) -> None:
     lanes = Lanes(aggregate)
     waiting = [Event(key, str(n), b"x" * size) for n, (key, size) in enumerate(puts)]
-    put, arrived = defaultdict(list), defaultdict(list)
+    put: defaultdict[str, list[str]] = defaultdict(list)
+    arrived: defaultdict[str, list[str]] = defaultdict(list)
     on_the_way: list[Parcel] = []
     now = 0.0
 

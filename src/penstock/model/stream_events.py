@@ -85,13 +85,17 @@ def _event(raw: bytes, fields: EventFields) -> StreamEvent:
         raise ValueError(f"is no JSON: {error.msg}") from None
     if not isinstance(found, dict):
         raise ValueError("is no JSON object")
-    name, kind, at = (found.get(field) for field in (fields.id, fields.type, fields.at))
-    for field, value in ((fields.id, name), (fields.type, kind)):
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"has no {field}, or one that is no text")
+    name, kind = _text(found, fields.id), _text(found, fields.type)
     if len(kind) > LONGEST_TYPE:
         raise ValueError(f"has a {fields.type} of {len(kind)} characters; {LONGEST_TYPE} is the most")
-    return StreamEvent(name, kind, _minute(at, fields.at))
+    return StreamEvent(name, kind, _minute(found.get(fields.at), fields.at))
+
+
+def _text(found: dict[str, object], field: str) -> str:
+    value = found.get(field)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"has no {field}, or one that is no text")
+    return value
 
 
 def _minute(value: object, field: str) -> datetime:
