@@ -99,6 +99,7 @@ def test_redshift_is_reached_by_its_data_api(
     asked: list[str] = []
     monkeypatch.setattr(clients, "client", asked.append)
     monkeypatch.setenv("PENSTOCK_WAREHOUSE", "redshift")
+    monkeypatch.setenv("PENSTOCK_DATASETS", str(REPOSITORY / "datasets"))
     for name, value in given.items():
         monkeypatch.setenv(f"PENSTOCK_REDSHIFT_{name}", value)
 
