@@ -53,9 +53,10 @@ def test_a_substitution_that_ends_in_arn_is_the_function_or_topic_of_that_name()
     filled = machine()["DefinitionSubstitutions"]
 
     assert filled.pop("MaxParallelBatches") == "8"
-    assert filled == {
-        name: "RunTopic" if name == "RunTopicArn" else f"{name.removesuffix('Arn')}.Arn" for name in filled
-    }
+    assert filled.pop("TaskDefinitionArn") == "HugeFileTask"
+    arns = {name: value for name, value in filled.items() if name.endswith("Arn")}
+    assert arns == {name: "RunTopic" if name == "RunTopicArn" else f"{name.removesuffix('Arn')}.Arn" for name in arns}
+    assert filled.keys() - arns.keys() == {"TaskCluster", "TaskSubnetIds", "TaskSecurityGroupIds"}
 
 
 def test_the_machine_is_standard_traced_and_logs_no_data() -> None:
@@ -135,6 +136,7 @@ def test_every_function_is_traced_shares_both_layers_and_has_a_log_group_of_its_
     assert groups.keys() == {f"{name}Logs" for name in FUNCTIONS} | {
         "IngestLogs",
         "BackfillLogs",
+        "HugeFileTaskLogs",
         "RebuildViewsMachineLogs",
     }
     assert {group["RetentionInDays"] for group in groups.values()} == {"30"}

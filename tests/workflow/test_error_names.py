@@ -36,6 +36,7 @@ PLATFORM = {
 
 FOLDERS = sorted(path.parent for path in REPOSITORY.glob("functions/*/app.py"))
 TASKS = [(name, state) for name, state in states(definition()) if state["Type"] == "Task"]
+RETRIED = [(name, state) for name, state in TASKS if "Retry" in state]
 FUNCTION_TASKS = [(name, state) for name, state in TASKS if "FunctionName" in state["Parameters"]]
 
 
@@ -112,7 +113,7 @@ def test_each_function_runs_under_lambdas_own_runtime(folder: Path) -> None:
 
 def test_one_kind_of_error_has_one_retry_policy_everywhere() -> None:
     policies: dict[str, set[str]] = {}
-    for _, state in TASKS:
+    for _, state in RETRIED:
         for rule in state["Retry"]:
             policy = json.dumps({key: value for key, value in rule.items() if key != "ErrorEquals"})
             for name in rule["ErrorEquals"]:
@@ -121,7 +122,14 @@ def test_one_kind_of_error_has_one_retry_policy_everywhere() -> None:
     assert {name: len(kinds) for name, kinds in policies.items() if len(kinds) > 1} == {}
 
 
-@pytest.mark.parametrize(("name", "state"), TASKS, ids=[name for name, _ in TASKS])
+def test_only_what_takes_hours_is_left_to_the_next_run_at_once() -> None:
+    """A run that works a file for hours is not repeated blindly: the file is put back, and an attempt counted."""
+    unretried = [state["Resource"] for _, state in TASKS if "Retry" not in state]
+
+    assert set(unretried) == {"arn:aws:states:::ecs:runTask.sync"}
+
+
+@pytest.mark.parametrize(("name", "state"), RETRIED, ids=[name for name, _ in RETRIED])
 def test_each_retry_backs_off_with_a_cap_and_full_jitter(name: str, state: dict[str, object]) -> None:
     rules = state["Retry"]
 

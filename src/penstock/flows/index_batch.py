@@ -58,6 +58,7 @@ def index_batch(
     `load_ended` what the ledger has not decided by then is left without word, and `settle_batch` puts it back.
 
     `{"status": "parquet", …}` where the batch is of Parquet files and whoever asks can't read them: nothing was done.
+
     `{"status": "huge", …}` where a function, which is held to `bound`, has no time for a file and the stack has a task;
     without one the file is refused, with that reason.
 
