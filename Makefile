@@ -51,6 +51,9 @@ bench: $(VENV)/.dev .venv-dlt/.installed ## Measure Penstock beside its floor an
 .PHONY: bench-producer
 bench-producer: $(VENV)/.dev ## A million events through the producer under trouble, and its rate beside a naive loop
 	@$(BIN)/python -m benchmarks.producer $(ARGS)
+.PHONY: bench-huge
+bench-huge: $(VENV)/.dev ## One CSV of 5 GB, its loader killed in the middle: memory and rows
+	@$(BIN)/python -m benchmarks.huge $(ARGS)
 .PHONY: bench-backfill
 bench-backfill: $(VENV)/.dev ## 1,000, 10,000 and 100,000 one-row files through a backfill: an hour or more
 	@$(BIN)/python -m benchmarks.backfill $(ARGS)

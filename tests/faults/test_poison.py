@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,3 +65,43 @@ def test_a_file_that_kills_its_workers_is_quarantined_alone_and_costs_its_neighb
     assert "It crashed its worker 3 times, at last alone in its batch" in reason
     assert not faulty.deployment.leases.waiting()
     assert not faulty.deployment.leases.breakers()
+
+
+def test_a_file_that_kills_whoever_settles_it_is_settled_with_less_and_its_neighbours_as_ever(
+    faulty: FaultyStack,
+) -> None:
+    s3, bucket = faulty.client("s3"), faulty.deployment.bucket
+    good = "id,sensor,value\nsettle-{0},a,{0}\n"
+    for number in range(4):
+        s3.put_object(Bucket=bucket, Key=f"incoming/readings/settle/{number}.csv", Body=good.format(number).encode())
+    body = good.format(4) + "settle-bad,a,many\n"
+    version = s3.put_object(Bucket=bucket, Key="incoming/readings/settle/4.csv", Body=body.encode())["VersionId"]
+    name = hashlib.blake2b(f"{bucket}\0incoming/readings/settle/4.csv\0{version}".encode(), digest_size=16).hexdigest()
+    (faulty.folder / "poisoned").unlink(missing_ok=True)
+    (faulty.folder / "poison").write_text(f"settle_batch failed/readings/settle/{name}-4.csv.rejects.jsonl")
+
+    rounds = 0
+    with few_attempts(faulty):
+        while faulty.left():
+            rounds += 1
+            assert rounds <= ATTEMPTS + 3, "it has to come to an end"
+            faulty.list_incoming()
+            assert faulty.await_quiet(120)
+            faulty.advance(LONGEST_WAIT)
+    (faulty.folder / "poison").unlink()
+
+    with psycopg.connect(faulty.stack.warehouse_dsn("owner")) as connection:
+        loaded = connection.execute("SELECT count(*) FROM readings WHERE id LIKE 'settle-%'").fetchone()
+    settled = s3.list_objects_v2(Bucket=bucket, Prefix="processed/readings/settle/")["Contents"]
+    [reason_key] = [
+        entry["Key"]
+        for entry in s3.list_objects_v2(Bucket=bucket, Prefix="failed/readings/settle/")["Contents"]
+        if entry["Key"].endswith(".reason.json")
+    ]
+    reason = json.loads(s3.get_object(Bucket=bucket, Key=reason_key)["Body"].read())["reason"]
+    assert len((faulty.folder / "poisoned").read_text()) >= 3, "its settling was killed"
+    assert loaded == (5,), "what was loaded stays loaded"
+    assert len(settled) == 4
+    assert name in reason_key
+    assert "only to settle it have ended before they did" in reason
+    assert not faulty.deployment.leases.waiting()

@@ -3,8 +3,8 @@
 Every call of boto3, psycopg and OpenSearch's client goes through here, so that the points are found and not listed. A
 deployment's functions are wrapped by `install`; Penstock itself knows nothing of it. `folder` is how campaign and
 workers talk: `armed.json` holds the fault to be made, `clock` the seconds by which Penstock's clock is ahead, `points`
-what was recorded, `poison` a file that kills each worker of a function who opens it, `busy` a file for each invocation
-that goes on.
+what was recorded, `poison` a file that kills each worker of a function who opens it or writes its rejects, `busy` a
+file for each invocation that goes on.
 """
 
 from __future__ import annotations
@@ -169,7 +169,8 @@ def _wrap_boto(tape: _Tape) -> None:
 
     @functools.wraps(call_api)
     def calling(self: Any, operation: str, parameters: dict[str, Any]) -> Any:
-        if operation == "GetObject" and parameters["Key"].startswith("incoming/"):
+        reads = operation == "GetObject" and parameters["Key"].startswith("incoming/")
+        if reads or (operation == "PutObject" and parameters["Key"].endswith(".rejects.jsonl")):
             tape.open_file(parameters["Key"])
         return tape.through(
             _aws_call(self.meta.service_model.service_name, operation, parameters),
