@@ -27,6 +27,7 @@ COMMANDS = (
     "runs",
     "run",
     "backfill",
+    "produce",
     "query",
     "search",
     "reconcile",
