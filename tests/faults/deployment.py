@@ -212,9 +212,14 @@ def faulty_stack(
 
 
 def revision() -> str:
-    """The commit that the code is of, `+` where it was changed since; nothing outside a clone."""
-    wanted = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty=+"]
-    return subprocess.run(wanted, capture_output=True, text=True, check=False).stdout.strip()
+    """The commit that the code is of, `+` where it was changed since; nothing outside a clone. Pages are no code."""
+
+    def git(*arguments: str) -> str:
+        wanted = ["git", "-C", str(REPOSITORY), *arguments]
+        return subprocess.run(wanted, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!docs")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def _template(root: Path, folder: Path, notified: bool, patience: int) -> Path:
