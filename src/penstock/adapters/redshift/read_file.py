@@ -44,7 +44,7 @@ class FileReader:
     _bad: int = 0
     _first: Reject | None = None
     # It lives as long as its reader: closed when that is collected.
-    _rejects: SpooledTemporaryFile[bytes] = field(default_factory=lambda: SpooledTemporaryFile(2**20))  # noqa: SIM115
+    _rejects: SpooledTemporaryFile[bytes] = field(default_factory=lambda: SpooledTemporaryFile(2**20))  # noqa: SIM115 - goes with it
 
     def read(self, to: str) -> LoadOutcome:
         """Writes its good rows to the key `to`; `rows` of the outcome is what was written there."""
