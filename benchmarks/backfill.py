@@ -80,7 +80,7 @@ def measure(stack: LocalStack, files: int) -> Measured:
         began = told = time.perf_counter()
         run = start_backfill(target.leases, target.runs, SystemClock(), lease, [], "incoming/", 10_000, 2**40, AT_ONCE)
         while target.runs.status(target.runs.execution_of(run)) is RunStatus.RUNNING:
-            time.sleep(0.2)
+            time.sleep(0.2)  # Nothing tells when it is done: who waits asks again.
             if time.perf_counter() - told > _TOLD:
                 told = time.perf_counter()
                 with psycopg.connect(stack.warehouse_dsn("owner")) as connection:
@@ -127,7 +127,7 @@ def listings_held_up(target: Deployment) -> Iterator[ListingLease]:
     """No listing plans anything meanwhile: the files are all the backfill's."""
     clock = SystemClock()
     while (lease := target.leases.acquire_listing("bench", clock.now(), timedelta(hours=12))) is None:
-        time.sleep(0.2)
+        time.sleep(0.2)  # Nothing tells when it is done: who waits asks again.
     try:
         yield lease
     finally:

@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         engine = next(one.pid for one in stack.status() if one.name == "ministack")
         watch = Watch(engine, given.kill_after)
         while s3.list_object_versions(Bucket=bucket, Prefix="incoming/").get("Versions"):
-            time.sleep(0.5)
+            time.sleep(0.5)  # S3 tells nobody that a prefix is empty.
         seconds = time.monotonic() - was_put
         watch.stop()
         settled = s3.list_objects_v2(Bucket=bucket, Prefix="processed/readings/").get("KeyCount", 0)
