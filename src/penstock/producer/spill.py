@@ -109,5 +109,5 @@ class Spill:
         """Of a process before: a last line that was cut off by a crash was never acknowledged, and is left out."""
         lines = path.read_bytes().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
-            os.truncate(path, path.stat().st_size - len(lines.pop()))  # Never written anew: a crash could lose the rest.
+            os.truncate(path, path.stat().st_size - len(lines.pop()))  # In place: a crash loses no rest.
         return _Segment(path, Counter(orjson.loads(line)["key"] for line in lines), 0)
