@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -22,11 +23,14 @@ from penstock.model.huge import Bound
 
 if TYPE_CHECKING:
     from penstock.adapters.redshift import DataApi
+    from penstock.adapters.sqs_poison import SqsPoison
     from penstock.flows.apply_datasets import Schema, ViewSchema
     from penstock.flows.list_incoming import Limits
     from penstock.flows.rebuild_views import Views
+    from penstock.model.stream_events import EventFields
     from penstock.model.views import View
     from penstock.ports import Clock, Leases, ObjectStore, Pipeline, Runs, SearchIndex, Warehouse
+    from penstock.ports.counts import Counts
 
 
 class Settings(BaseModel):
@@ -65,6 +69,11 @@ class Settings(BaseModel):
     load_seconds: float = Field(840, gt=0)
     processed_expiration_days: int = Field(0, ge=0)
     failed_expiration_days: int = Field(0, ge=0)
+    counts_table: str = ""
+    stream_dead_letters_url: str = ""
+    stream_dedupe_minutes: int = Field(60, ge=0)
+    stream_type_field: str = "type"
+    stream_time_field: str = "at"
     stack: str = "penstock"
 
     @classmethod
@@ -162,6 +171,39 @@ def warehouse() -> Warehouse | None:
     from penstock.adapters.postgres import Limits, PostgresWarehouse
 
     return PostgresWarehouse(_warehouse_conninfo, Limits(whole=settings().load_seconds))
+
+
+@cache
+def counts() -> Counts:
+    from penstock.adapters.dynamodb_counts import DynamoCounts
+
+    if not settings().counts_table:
+        raise PermanentError("PENSTOCK_COUNTS_TABLE is not set: deploy with Stream, which makes the table")
+    return DynamoCounts(_client("dynamodb"), settings().counts_table, clock())
+
+
+@cache
+def poison_queue() -> SqsPoison:
+    from penstock.adapters.sqs_poison import SqsPoison
+
+    return SqsPoison(_client("sqs"), settings().stream_dead_letters_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """Where an event's type and time stand, and for how long its id is remembered."""
+
+    fields: EventFields
+    window: timedelta
+
+
+@cache
+def streaming() -> Streaming:
+    from penstock.model.stream_events import EventFields
+
+    known = settings()
+    fields = EventFields(type=known.stream_type_field, at=known.stream_time_field)
+    return Streaming(fields, timedelta(minutes=known.stream_dedupe_minutes))
 
 
 def load_bound() -> Bound | None:

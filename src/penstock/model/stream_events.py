@@ -15,10 +15,11 @@ LONGEST_TYPE = 100
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord:
-    """`sequence` is Kinesis' number of it: decimal digits, growing within a shard."""
+    """`sequence` is Kinesis' number of it: decimal digits, growing within a shard. `key` is its partition key."""
 
     sequence: str
     data: bytes
+    key: str = ""
 
 
 class Position(NamedTuple):
@@ -64,6 +65,8 @@ class Poison:
     line: int
     reason: str
     raw: bytes
+    key: str = ""
+    """The record's partition key, under which the line may be sent again."""
 
 
 def events_of(record: StreamRecord, fields: EventFields) -> Iterator[StreamEvent | Poison]:
@@ -74,7 +77,12 @@ def events_of(record: StreamRecord, fields: EventFields) -> Iterator[StreamEvent
         try:
             yield _event(raw, fields)
         except ValueError as refused:
-            yield Poison(record.sequence, number, str(refused), raw)
+            yield Poison(record.sequence, number, str(refused), raw, record.key)
+
+
+def end_of(record: StreamRecord) -> Position:
+    """Where a shard stands when the whole record is counted."""
+    return Position(int(record.sequence), sum(1 for raw in record.data.split(b"\n") if raw.strip()))
 
 
 def _event(raw: bytes, fields: EventFields) -> StreamEvent:
