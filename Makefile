@@ -34,6 +34,9 @@ test: check ## All checks and all tests
 format: $(VENV)/.dev ## Format the code, and fix what ruff can fix
 	@$(BIN)/ruff check --fix --exit-zero
 	@$(BIN)/ruff format
+.PHONY: sam-deploy
+sam-deploy: $(VENV)/.dev ## sam deploy, an update, a roll-back and sam delete, on the laptop's engines
+	@$(BIN)/pytest tests/sam/test_sam_deploy.py --sam-deploy $(ARGS)
 .PHONY: faults
 faults: $(VENV)/.dev ## Break it at every point where it waits, one at a time; writes docs/faults.md
 	@$(BIN)/python -m tests.faults.schedules

@@ -29,6 +29,7 @@ ENGINES = (
     Engine("Step Functions Local, AWS's image", True, r"\[Step Functions Local[-\]]"),
     Engine("Lambda's Runtime Interface Emulator and awslambdaric", True, r"test_emulator|test_error_names"),
     Engine("SAM CLI: build", True, r"test_layer|test_emulator"),
+    Engine("SAM CLI: deploy and delete", True, r"test_sam_deploy"),
     Engine(
         "AWS (S3, SQS, DynamoDB, Lambda, Step Functions, CloudFormation, IAM): MiniStack",
         False,

@@ -83,14 +83,14 @@ def localise(template: Path, datasets: Path, bucket: str, parameters: Mapping[st
             properties["Runtime"] = "provided.al2023"
         elif resource["Type"] == "AWS::Serverless::StateMachine":
             definition = template.parent / properties["DefinitionUri"]
-            unquoted = _numbers_in(properties.get("DefinitionSubstitutions", {}), numbers)
+            unquoted = numbers_in(properties.get("DefinitionSubstitutions", {}), numbers)
             properties["DefinitionUri"] = put(name, "json", definition_json(definition, unquoted))
         elif resource["Type"].startswith("Custom::"):
             properties["ServiceTimeout"] = _CUSTOM_SECONDS
         elif "PolicyDocument" in properties:
-            _allow_plain_http(properties["PolicyDocument"])
+            allow_plain_http(properties["PolicyDocument"])
     _AddressedFromNowhere(dropped, code.digest).replace(source)
-    _drop_policies_without_statements(resources)
+    drop_policies_without_statements(resources)
     return LocalTemplate(_sam(source, parameters), objects)
 
 
@@ -161,7 +161,7 @@ def _digest(folders: list[Path]) -> str:
 def _localise_function(properties: dict[str, Any], datasets: Path) -> None:
     properties.pop("Layers", None)
     for policy in properties.get("Policies", []):
-        _allow_deletes_by_version(policy)
+        allow_deletes_by_version(policy)
     variables = properties.get("Environment", {}).get("Variables", {})
     for name, value in variables.items():
         if isinstance(
@@ -172,16 +172,16 @@ def _localise_function(properties: dict[str, Any], datasets: Path) -> None:
         variables["PENSTOCK_DATASETS"] = str(datasets.resolve())
 
 
-def _allow_deletes_by_version(node: Any) -> None:
+def allow_deletes_by_version(node: Any) -> None:
     """For DeleteObjects by version id AWS wants s3:DeleteObjectVersion, MiniStack s3:DeleteObject: both are given."""
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
     for child in children:
-        _allow_deletes_by_version(child)
+        allow_deletes_by_version(child)
     if isinstance(node, dict) and "s3:DeleteObjectVersion" in (actions := node.get("Action", [])):
         node["Action"] = [*([actions] if isinstance(actions, str) else actions), "s3:DeleteObject"]
 
 
-def _numbers_in(substitutions: Mapping[str, Any], number_parameters: set[str]) -> set[str]:
+def numbers_in(substitutions: Mapping[str, Any], number_parameters: set[str]) -> set[str]:
     """Names of the substitutions whose value is a number: a literal, or a parameter of type Number."""
     return {
         name
@@ -190,7 +190,7 @@ def _numbers_in(substitutions: Mapping[str, Any], number_parameters: set[str]) -
     }
 
 
-def _allow_plain_http(document: dict[str, Any]) -> None:
+def allow_plain_http(document: dict[str, Any]) -> None:
     def asks_for_tls(statement: dict[str, Any]) -> bool:
         # One that a condition decides, `Fn::If`, has no effect of its own.
         denies = statement.get("Effect") == "Deny"
@@ -199,7 +199,7 @@ def _allow_plain_http(document: dict[str, Any]) -> None:
     document["Statement"] = [statement for statement in document["Statement"] if not asks_for_tls(statement)]
 
 
-def _drop_policies_without_statements(resources: dict[str, Any]) -> None:
+def drop_policies_without_statements(resources: dict[str, Any]) -> None:
     for name, resource in list(resources.items()):
         document = resource.get("Properties", {}).get("PolicyDocument")
         if document is not None and not document["Statement"]:

@@ -1,0 +1,49 @@
+"""What `sam build` made, changed as little as MiniStack wants it; docs/testing.md names each change and its cause.
+
+The archives, the layers, the change sets and the roles are those that `sam build` and `sam deploy` make for AWS.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # No types.
+
+from penstock.local.template import (
+    allow_deletes_by_version,
+    allow_plain_http,
+    definition_json,
+    drop_policies_without_statements,
+    numbers_in,
+)
+
+_DATASETS = "../layer_1/datasets"
+"""MiniStack unpacks a function's second layer there, beside its code, and not below /opt."""
+_NESTED = "https://s3.amazonaws.com/not-deployed/pipeline.template"
+"""Of the stack that is not made. `sam delete` asks the template where its file lies, and takes no address but AWS's."""
+
+
+def shimmed(built: Path) -> Path:
+    """The built template as MiniStack takes it, beside `built`, for `sam deploy --template-file`."""
+    source: dict[str, Any] = yaml_parse(built.read_text())
+    source["Globals"]["Function"]["Environment"]["Variables"]["PENSTOCK_DATASETS"] = _DATASETS
+    numbers = {name for name, given in source["Parameters"].items() if given["Type"] == "Number"}
+    for name, resource in source["Resources"].items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Serverless::StateMachine":
+            definition = built.with_name(f"{name}.asl.json")
+            unquoted = numbers_in(properties.get("DefinitionSubstitutions", {}), numbers)
+            definition.write_bytes(definition_json(built.parent / properties["DefinitionUri"], unquoted))
+            properties["DefinitionUri"] = str(definition)
+        elif resource["Type"] == "AWS::CloudFormation::Stack":
+            properties["TemplateURL"] = _NESTED
+        elif "PolicyDocument" in properties:
+            allow_plain_http(properties["PolicyDocument"])
+        allow_deletes_by_version(properties.get("Policies", []))
+    drop_policies_without_statements(source["Resources"])
+    made = built.with_name("shimmed.yaml")
+    made.write_text(yaml.safe_dump(json.loads(json.dumps(source)), sort_keys=False))
+    return made
