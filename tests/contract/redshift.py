@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import boto3
+import pytest
 from psycopg import sql
 from tests.contract.engines import client
 from tests.fakes.object_store import FakeObjectStore
 
 from penstock.adapters.redshift import DataApi, Endpoint, RedshiftSchema, RedshiftWarehouse
 from penstock.local.redshift import DataApiServer, Statements, prepare
+from penstock.local.redshift.server import PAUSED
 from penstock.model.datasets import ColumnType, Dataset, Table
 from penstock.model.plans import Batch
 from penstock.ports import LoadProgress, Move, ObjectStore, Warehouse
@@ -51,8 +53,8 @@ class RedshiftKit:
         if self._is_real:
             self._client: Any = boto3.client("redshift-data")
         else:
-            server = DataApiServer(Statements(prepare(superuser()), self._read))
-            self._client = client("redshift-data", self._stack.enter_context(server.serving()))
+            self._server = DataApiServer(Statements(prepare(superuser()), self._read))
+            self._client = client("redshift-data", self._stack.enter_context(self._server.serving()))
         self.warehouse: Warehouse = self.another()
 
     def another(self) -> Warehouse:
@@ -86,6 +88,16 @@ class RedshiftKit:
     def arrivals_of(self, dataset: Dataset) -> list[str]:
         """As far as they are told apart: rows of one COPY of many files by how many each has brought."""
         return [arrival for arrival, rows in self.warehouse.rows_by_arrival(dataset) for _ in range(rows)]
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        if self._is_real:
+            pytest.skip("a real one is not paused for a test")
+        self._server.api.pause(*PAUSED)
+        try:
+            yield
+        finally:
+            self._server.api.resume()
 
     def close(self) -> None:
         self._stack.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.conftest import Postgres
 from tests.contract.redshift import BUCKET, RedshiftKit
-from tests.contract.warehouses import Kit, PostgresKit, dataset_of, load, rejects
+from tests.contract.warehouses import Kit, PostgresKit, RealKit, dataset_of, load, rejects
 from tests.fakes.object_store import FakeObjectStore
 
 from penstock.model.arrivals import Arrival
@@ -25,10 +25,11 @@ from penstock.model.streams import ByteStream
 
 
 @pytest.fixture(params=["postgres", "postgres_15", "redshift"])
-def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
+def kit(request: pytest.FixtureRequest) -> Iterator[RealKit]:
     redshift = request.param == "redshift"
     postgres: Postgres = request.getfixturevalue("postgres" if redshift else request.param)
-    made = RedshiftKit(lambda: postgres.superuser) if redshift else PostgresKit(postgres.owner, postgres.loader)
+    roles = postgres.owner, postgres.loader, postgres.superuser
+    made = RedshiftKit(lambda: postgres.superuser) if redshift else PostgresKit(*roles)
     yield made
     made.close()
 
@@ -687,3 +688,26 @@ def test_a_missing_table_is_the_warehouse_down_for_that_dataset(kit: Kit, store:
 
     assert down.value.destination == down_in(str(down.value)) == f"warehouse/{dataset.name}"
     assert kit.warehouse.outcomes(dataset, [arrival]) == {}
+
+
+def test_a_warehouse_that_lets_nobody_in_is_down_whatever_it_is_asked(kit: RealKit, store: FakeObjectStore) -> None:
+    dataset = dataset_of()
+    kit.apply(dataset)
+    arrival = store.put("incoming/a.csv", CLEAN)
+    batch = Batch(0, dataset.name, (arrival,))
+    asked: list[Callable[[], object]] = [
+        lambda: kit.warehouse.begin(batch, dataset, store),
+        lambda: kit.warehouse.outcomes(dataset, [arrival]),
+        lambda: kit.warehouse.quarantine(dataset, [arrival], "given up"),
+        lambda: list(kit.warehouse.ledger(dataset)),
+        lambda: list(kit.warehouse.rows_by_arrival(dataset)),
+    ]
+
+    with kit.down():
+        for ask in asked:
+            with pytest.raises(DestinationDownError) as down:
+                ask()
+            assert down.value.destination == down_in(str(down.value)) == "warehouse"
+
+    assert load(kit.warehouse, dataset, store, arrival)[arrival.id].rows == 3
+    assert kit.rows(dataset) == CLEAN_ROWS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import psycopg
@@ -43,10 +44,19 @@ class Kit(Protocol):
         ...
 
 
+class RealKit(Kit, Protocol):
+    """One that can be away."""
+
+    def down(self) -> AbstractContextManager[None]:
+        """Nobody is let in meanwhile, and who is there is thrown out."""
+        ...
+
+
 class PostgresKit:
-    def __init__(self, owner: str, loader: str) -> None:
+    def __init__(self, owner: str, loader: str, superuser: str = "") -> None:
         self._owner = owner
         self._loader = loader
+        self._superuser = superuser
         self._clients: list[PostgresWarehouse] = []
         self.warehouse: Warehouse = self.another()
 
@@ -57,6 +67,18 @@ class PostgresKit:
 
     def apply(self, dataset: Dataset) -> None:
         PostgresSchema(self._owner).apply([dataset])
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        with psycopg.connect(self._superuser, autocommit=True) as connection:
+            connection.execute("ALTER ROLE penstock_loader NOLOGIN")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'penstock_loader'"
+            )
+            try:
+                yield
+            finally:
+                connection.execute("ALTER ROLE penstock_loader LOGIN")
 
     def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
         return _select(self._owner, dataset, [column.name for column in dataset.columns])

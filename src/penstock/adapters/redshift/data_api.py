@@ -7,12 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
-from penstock.adapters.aws_errors import translated
+from penstock.adapters.redshift.outage import OF_ONE_STATEMENT, asking, check, down, is_outage
 from penstock.model.errors import WAREHOUSE, DestinationDownError, PenstockError, PermanentError, TransientError
-
-MAX_STATEMENTS = 40
-"""What one BatchExecuteStatement takes, and runs as one transaction."""
 
 _WAIT = 60.0
 """Seconds that a look-up may take. A load is never waited for."""
@@ -69,6 +67,11 @@ class Statement:
     def running(self) -> bool:
         return self.status in _RUNNING
 
+    @property
+    def broken_off(self) -> bool:
+        """It says nothing against what it was to do: the warehouse went away, or somebody has cancelled it."""
+        return is_outage(self.status, self.error)
+
     def words(self) -> str:
         """Its error without what it quotes: a value of a row, it may be."""
         return _QUOTED.sub("…", " ".join(self.error.split()))[:500] or self.status
@@ -76,8 +79,8 @@ class Statement:
     def to_raise(self, doing: str, dataset: str = "") -> PenstockError:
         """What stands against every file of `dataset` is the warehouse down for it, and counts no attempts."""
         words = f"Redshift could not {doing}: {self.words()}"
-        if self.status == "ABORTED":
-            return TransientError(f"{words}: the statement was cancelled. Nothing of it was kept; try again")
+        if self.broken_off:
+            return down(words)
         if _APPLY.search(self.error):
             advice = f"{words}. Run `penstock apply` as the owner: it creates what is missing and grants what is needed"
             return DestinationDownError(WAREHOUSE, advice, dataset) if dataset else PermanentError(advice)
@@ -97,22 +100,26 @@ class DataApi:
     def submit(self, statements: Sequence[str], token: str, doing: str) -> str:
         """The id under which they run, as one transaction. The same token gives the same id while the API knows it.
 
-        One that has failed already is of an earlier try, which the token outlived: it is submitted anew.
+        One that has failed already is of an earlier try, which the token outlived: it is submitted once more.
         """
-        while True:
-            with translated(f"submit to Redshift: {doing}"):
-                found = self._client.batch_execute_statement(
-                    Sqls=list(statements), ClientToken=token, **self._endpoint.parameters()
-                )
-            statement: str = found["Id"]
-            if self.describe(statement, doing).status not in ("FAILED", "ABORTED"):
-                return statement
-            token = f"{token[:24]}-{statement}"[:64]
+        check(statements, doing)
+        found = self._submit(statements, token, doing)
+        if self.describe(found, doing).status in ("FAILED", "ABORTED"):
+            return self._submit(statements, str(uuid4()), doing)
+        return found
+
+    def _submit(self, statements: Sequence[str], token: str, doing: str) -> str:
+        with asking(f"submit to Redshift: {doing}"):
+            found = self._client.batch_execute_statement(
+                Sqls=list(statements), ClientToken=token, **self._endpoint.parameters()
+            )
+        statement: str = found["Id"]
+        return statement
 
     def describe(self, statement: str, doing: str, wait: int = 0) -> Statement:
         """`wait` is in seconds: the answer comes when the statement ends, or then."""
         waiting = {"WaitTimeSeconds": wait} if wait else {}
-        with translated(f"ask after Redshift statement {statement}, which is to {doing}"):
+        with asking(f"ask after Redshift statement {statement}, which is to {doing}", OF_ONE_STATEMENT):
             found = self._client.describe_statement(Id=statement, **waiting)
         parts = found.get("SubStatements", [])
         failed = next((place for place, part in enumerate(parts) if part["Status"] in ("FAILED", "ABORTED")), None)
@@ -123,13 +130,13 @@ class DataApi:
 
     def run(self, statements: Sequence[str], doing: str) -> Statement:
         """As one transaction, to its end; for what takes seconds. TransientError when it takes longer, undone."""
-        with translated(f"submit to Redshift: {doing}"):
-            found = self._client.batch_execute_statement(Sqls=list(statements), **self._endpoint.parameters())
-        return self._wait(found["Id"], doing)
+        check(statements, doing)
+        return self._wait(self._submit(statements, str(uuid4()), doing), doing)
 
     def execute(self, statement: str, doing: str, seconds: float = _WAIT) -> Statement:
         """One statement, to its end."""
-        with translated(f"submit to Redshift: {doing}"):
+        check([statement], doing)
+        with asking(f"submit to Redshift: {doing}"):
             found = self._client.execute_statement(Sql=statement, **self._endpoint.parameters())
         return self._wait(found["Id"], doing, seconds)
 
@@ -156,15 +163,17 @@ class DataApi:
         return [column["name"] for column in first["ColumnMetadata"]], rows()
 
     def _page(self, ended: Statement, doing: str, **more: str) -> Any:
-        with translated(f"fetch from Redshift what is needed to {doing}"):
+        with asking(f"fetch from Redshift what is needed to {doing}", OF_ONE_STATEMENT):
             return self._client.get_statement_result(Id=ended.id, **more)
 
     def _wait(self, statement: str, doing: str, seconds: float = _WAIT) -> Statement:
         until = time.monotonic() + seconds
         while (found := self.describe(statement, doing, wait=10)).running:
             if time.monotonic() > until:
-                with translated(f"cancel Redshift statement {statement}"):
+                with asking(f"cancel Redshift statement {statement}", OF_ONE_STATEMENT):
                     self._client.cancel_statement(Id=statement)
+                if found.status != "STARTED":
+                    raise down(f"it did not begin to {doing} within {seconds:.0f} s: it has no place for a statement")
                 raise TransientError(
                     f"Redshift could not {doing} within {seconds:.0f} s: a load may hold what it waits for. Try again"
                 )

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from psycopg import sql
 
-from penstock.adapters.redshift.data_api import MAX_STATEMENTS, DataApi
+from penstock.adapters.redshift.data_api import DataApi
+from penstock.adapters.redshift.outage import MAX_STATEMENTS
 from penstock.adapters.redshift.sql_text import SQL_TYPES, format_sql, gate_of, identifier, pages, table_of
 from penstock.model.datasets import LINEAGE, Dataset
 from penstock.model.errors import PermanentError

@@ -3,6 +3,7 @@
 begin ─ read the ledger, stage what it has not decided, submit one transaction ─▶ running
 poll  ─ finished ─▶ read the ledger again: all is decided, or the next round is submitted
         guard failed: another load came in between ─▶ the same, from the ledger's new state
+        cancelled, or cut off by a pause or a resize ─▶ the same, or the ledger can't be read: the warehouse is down
         COPY failed ─▶ the files that sys_load_error_detail names are read by Penstock, the others copied again; fails
                        it again, Penstock reads them all
 """
@@ -64,7 +65,7 @@ class RedshiftWarehouse:
         found = self._api.describe(statement, doing)
         if found.running:
             return LoadProgress(running=True, handle=handle)
-        if found.status == "FINISHED" or found.failed == GUARD:
+        if found.status == "FINISHED" or found.failed == GUARD or found.broken_off:
             return self._next(batch, dataset, self._store, 1, frozenset())
         error = found.to_raise(doing, dataset.name)
         if isinstance(error, TransientError) or int(attempt) == _ATTEMPTS:

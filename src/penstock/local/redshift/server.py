@@ -12,6 +12,9 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from penstock.adapters.aws_errors import code_of
 from penstock.local.redshift.statements import Part, Statement, Statements
 
 MAX_STATEMENTS = 40
@@ -20,6 +23,10 @@ MAX_BYTES = 100_000
 
 _PAGE = 1000
 """Rows of one answer; Redshift's are by bytes."""
+
+
+PAUSED = ("ResourceNotFoundException", "The cluster is paused.")
+"""What PUT /paused refuses with, unless it is told another code and message; Redshift's own are not documented."""
 
 
 class RefusedError(Exception):
@@ -36,6 +43,15 @@ class DataApi:
     def __init__(self, statements: Statements, user_of_secret: Callable[[str], str]) -> None:
         self._statements = statements
         self._user_of_secret = user_of_secret
+        self._refused: tuple[str, str] | None = None
+
+    def pause(self, code: str, message: str) -> None:
+        """Takes no statement until `resume`, and ends what runs; what has ended can be asked after as before."""
+        self._refused = (code, message)
+        self._statements.abort()
+
+    def resume(self) -> None:
+        self._refused = None
 
     def ExecuteStatement(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - the API's name
         return self._submit(request, [request["Sql"]], batch=False)
@@ -81,6 +97,8 @@ class DataApi:
         return {"Status": True}
 
     def _submit(self, request: dict[str, Any], texts: list[str], *, batch: bool) -> dict[str, Any]:
+        if self._refused:
+            raise RefusedError(*self._refused)
         if bool(request.get("WorkgroupName")) == bool(request.get("ClusterIdentifier")):
             raise RefusedError("ValidationException", "Specify one of WorkgroupName and ClusterIdentifier")
         if any(len(text.encode()) > MAX_BYTES for text in texts):
@@ -123,7 +141,7 @@ class DataApiServer:
     def __init__(
         self, statements: Statements, port: int = 0, user_of_secret: Callable[[str], str] = lambda _: ""
     ) -> None:
-        api = DataApi(statements, user_of_secret)
+        self.api = api = DataApi(statements, user_of_secret)
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -146,6 +164,17 @@ class DataApiServer:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_PUT(self) -> None:
+                """`/paused`, with the error that statements are refused with then, as `{"code", "message"}`."""
+                asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+                api.pause(asked.get("code", PAUSED[0]), asked.get("message", PAUSED[1]))
+                self.do_GET()
+
+            def do_DELETE(self) -> None:
+                """`/paused`: it is resumed."""
+                api.resume()
+                self.do_GET()
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
                 """Statements carry keys of the users' files: nothing is logged."""
@@ -181,3 +210,5 @@ def _answered(api: DataApi, name: str, request: dict[str, Any]) -> tuple[int, di
         return 200, call(request)
     except RefusedError as refused:
         return 400, {"__type": refused.code, "message": str(refused)}
+    except ClientError as refused:  # Of the secret.
+        return 400, {"__type": code_of(refused), "message": str(refused)}

@@ -104,9 +104,15 @@ class Statements:
         if statement.ended.is_set():
             return False
         statement.cancelled = True
-        if statement.connection is not None:
-            statement.connection.cancel_safe()
+        connection = statement.connection
+        if connection is not None:
+            connection.cancel_safe()
         return True
+
+    def abort(self) -> None:
+        """All that have not ended."""
+        for statement in list(self._statements.values()):
+            self.cancel(statement)
 
     def _run(self, statement: Statement) -> None:
         try:
@@ -159,7 +165,9 @@ class Statements:
     def _failed(self, statement: Statement, error: Exception) -> None:
         status = "ABORTED" if statement.cancelled else "FAILED"
         message = str(error).partition("\n")[0]
-        statement.status, statement.error = status, f"ERROR: {message}"
+        # Who is not let in reads the server's own words behind the driver's.
+        severity = "FATAL" if statement.connection is None else "ERROR"
+        statement.status, statement.error = status, f"{severity}: {message.rpartition('FATAL:  ')[2]}"
         for part in statement.parts:
             if part.status == "STARTED":
                 part.status, part.error = status, statement.error
