@@ -406,3 +406,40 @@ def test_one_that_died_before_its_kickoffs_is_closed_again(world: World) -> None
     (closing,) = world.leases.live_runs()
     assert closing.id == f"{run}-closing-1"
     assert not is_backfill(closing.id)
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_what_settles_after_its_backfill_was_stopped_is_kicked_off_by_a_late_closing(
+    world: World, summed: bool
+) -> None:
+    world.fill(60)
+    (run,) = world.look().plans
+    part = world.plan(run, 0)
+    if summed:
+        world.plan(run, 1)  # It stops there, since nothing of the part before is settled.
+    world.runs.finish(run, RunStatus.ABORTED)
+    world.limits = replace(world.limits, files=0)
+    world.look()
+    (late,) = world.leases.live_runs()
+
+    world.settle(part)
+    world.clock.advance(timedelta(minutes=17))
+    world.look()
+
+    assert late.id == f"{run}-closing-0"
+    assert world.runs.started[-1] == (late.id, 0)
+    answer = summarise_backfill(world.store, world.datasets, run, late.id)
+    assert answer["kick_offs"] == [{"plan": run, "dataset": "flights"}]
+
+
+def test_a_backfill_that_was_stopped_with_every_batch_settled_and_kicked_off_is_not_closed_again(world: World) -> None:
+    world.fill(60)
+    (run,) = world.look().plans
+    world.settle(world.plan(run, 0))
+    world.leases.finish_kick_off(run, "flights", "started")
+    world.runs.finish(run, RunStatus.ABORTED)
+    world.limits = replace(world.limits, files=0)
+
+    world.look()
+
+    assert world.leases.live_runs() == []

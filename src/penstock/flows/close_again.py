@@ -60,13 +60,14 @@ def is_needless(run: RunRecord, store: ObjectStore, leases: Leases, datasets: Ma
 
 def _may_still_settle(plan: str, store: ObjectStore, datasets: Mapping[str, Dataset]) -> bool:
     """Whether of a batch that asks for a kickoff nobody has written yet what became of it."""
-    if is_backfill(plan):
-        return False  # Its parts are plans of their own: not covered, as ADR 22 says.
+    asking = {name for name, dataset in datasets.items() if dataset.kick_off}
     try:
+        if is_backfill(plan):
+            done = sum_backfill(store, datasets, plan)[0].datasets
+            return any(totals.unsettled for name, totals in done.items() if name in asking)
         batches = read_plan(store, plan).batches
     except PermanentError:
         return False
-    asking = {name for name, dataset in datasets.items() if dataset.kick_off}
     return any(
         batch.dataset in asking and not any(store.keys(settled_batch_key(plan, batch.number))) for batch in batches
     )

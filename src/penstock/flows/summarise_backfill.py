@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -66,11 +67,14 @@ class BackfillSum:
 
 
 def sum_part(store: ObjectStore, datasets: Mapping[str, Dataset], run: str, part: Part) -> BackfillSum:
-    """From what the settlings of its batches wrote, or from the sum that is there already."""
-    try:
-        return BackfillSum.from_json(store.get_json(sum_key(run, part.number)))
-    except KeyError:
-        pass
+    """From what the settlings of its batches wrote, or from the sum that is there already.
+
+    A sum of batches that were not all settled may be out of date: a settling can outlive its run.
+    """
+    with suppress(KeyError):
+        known = BackfillSum.from_json(store.get_json(sum_key(run, part.number)))
+        if not known.unsettled_batches:
+            return known
     done = BackfillSum(stopped=part.stopped)
     for plan_id in part.plans:
         plan = read_plan(store, plan_id)
