@@ -12,13 +12,20 @@ from dataclasses import dataclass
 from tests.faults.cases import Case, Result
 from tests.faults.checker import wrong
 from tests.faults.deployment import QUIET_SECONDS, FaultyStack
-from tests.faults.kinds import Fault, Point
-from tests.faults.scenarios import SCENARIOS, Put
+from tests.faults.kinds import HELD, Fault, Point
+from tests.faults.scenarios import BACKFILLS, SCENARIOS, File, Put, late
 
+from penstock.cli.backfill import settings_of, start
+from penstock.model.arrivals import INCOMING
+from penstock.model.backfills import AWAITED
 from penstock.model.plans import plan_of_run
 
 ROUNDS = 10
 """Listings in which a case has to come to its end: five attempts and some."""
+BACKFILL_FROM = 4
+"""More files than this, as no other scenario has, start a backfill."""
+HELD_AFTER = 30.0
+"""Seconds until a run has come to the point where it is held; a busy machine needs some."""
 TRIES = 4
 """To come to a case's point."""
 LONGEST_WAIT = 3700.0
@@ -77,19 +84,36 @@ class Campaign:
         self._number += 1
         name = f"c{self._number:05d}"
         known = set(self._faulty.executions())
-        puts = self._put(name, scenario)
+        self._faulty.set_threshold(BACKFILL_FROM if scenario in BACKFILLS else 0)
+        if AWAITED in self._faulty.live("arrival"):  # The backfill of an earlier case ended badly.
+            self._faulty.advance(LONGEST_WAIT)
+        puts = [self._put(file) for file in SCENARIOS[scenario](name)]
         if case:
             self._faulty.arm(name, case.point, case.fault)
+        if case and case.fault in HELD:
+            puts += self._do_meanwhile(name, case)
         trouble = self._settle(name, case)
         self._faulty.heal()
         return Played(name, puts, [one for one in self._faulty.executions() if one not in known], trouble)
 
-    def _put(self, name: str, scenario: str) -> list[Put]:
+    def _put(self, file: File) -> Put:
         s3, bucket = self._faulty.client("s3"), self._faulty.deployment.bucket
-        return [
-            Put(file, bucket, s3.put_object(Bucket=bucket, Key=file.key, Body=file.body)["VersionId"])
-            for file in SCENARIOS[scenario](name)
-        ]
+        return Put(file, bucket, s3.put_object(Bucket=bucket, Key=file.key, Body=file.body)["VersionId"])
+
+    def _do_meanwhile(self, name: str, case: Case) -> list[Put]:
+        """Has the run begin, and does what is to be done while it is held at the case's point; what was put."""
+        faulty, more = self._faulty, list[Put]()
+        faulty.list_incoming(wait=False)
+        faulty.await_made(name, HELD_AFTER)
+        if not faulty.made(name):
+            return more
+        if case.fault is Fault.MEANWHILE:
+            more.append(self._put(late(name)))
+            faulty.list_incoming()
+        elif faulty.stop_runs():
+            start(faulty.deployment, settings_of(faulty.deployment), INCOMING, faulty)
+        faulty.release(name)
+        return more
 
     def _settle(self, name: str, case: Case | None) -> list[str]:
         """Lists, as the schedule does each minute, until nothing is left.

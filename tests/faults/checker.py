@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPConnection
@@ -16,8 +17,11 @@ import psycopg
 from tests.faults.deployment import PASSWORD, FaultyStack
 from tests.faults.scenarios import MARK, Put
 
-TABLES = ("readings", "people", "strict")
-INDEXES = ("readings", "people", "notes")
+TABLES = ("readings", "people", "strict", "bulk")
+INDEXES = ("readings", "people", "notes", "bulk")
+KICKED_OFF = {"readings", "bulk"}
+_SETTLED = re.compile(r"(-\d{5}-\d{2})?/settled/")
+"""Behind a run's id: its batches', or those of the parts' plans, if it is a backfill."""
 BESIDE = (".rejects.jsonl", ".reason.json")
 
 
@@ -34,21 +38,25 @@ def wrong(faulty: FaultyStack, case: str, puts: Sequence[Put], executions: Seque
 
 
 def _kick_offs(faulty: FaultyStack, executions: Sequence[str]) -> Iterator[str]:
-    """At rest each run that loaded readings has kicked off, also one that FAILED: a closing has made up for it."""
+    """At rest each run that loaded what asks for it has kicked off, also a FAILED one: a closing has made up for it."""
     s3, bucket = faulty.client("s3"), faulty.deployment.bucket
     for execution in executions:
         run = execution.rpartition(":")[2]
-        loaded = False
-        for one in s3.list_objects_v2(Bucket=bucket, Prefix=f"plans/{run}/settled/").get("Contents", []):
+        loaded = set()
+        for one in s3.list_objects_v2(Bucket=bucket, Prefix=f"plans/{run}").get("Contents", []):
+            if not _SETTLED.match(one["Key"].removeprefix(f"plans/{run}")):
+                continue
             settled = json.load(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"])
-            loaded |= settled["dataset"] == "readings" and any(arrival["rows"] for arrival in settled["arrivals"])
-        item = faulty.client("dynamodb").get_item(
-            TableName=faulty.deployment.outputs["LeaseTable"],
-            Key={"pk": {"S": "kick_off"}, "sk": {"S": f"{run}#readings"}},
-        )
-        if loaded and "Item" not in item:
-            status = faulty.client("stepfunctions").describe_execution(executionArn=execution)["status"]
-            yield f"kickoff: run {run} loaded readings, ended {status} and nothing was kicked off for it"
+            if any(arrival["rows"] for arrival in settled["arrivals"]):
+                loaded.add(settled["dataset"])
+        for dataset in sorted(loaded & KICKED_OFF):
+            item = faulty.client("dynamodb").get_item(
+                TableName=faulty.deployment.outputs["LeaseTable"],
+                Key={"pk": {"S": "kick_off"}, "sk": {"S": f"{run}#{dataset}"}},
+            )
+            if "Item" not in item:
+                status = faulty.client("stepfunctions").describe_execution(executionArn=execution)["status"]
+                yield f"kickoff: run {run} loaded {dataset}, ended {status} and nothing was kicked off for it"
 
 
 def _versions(faulty: FaultyStack, case: str) -> dict[str, list[Mapping[str, Any]]]:
@@ -56,7 +64,7 @@ def _versions(faulty: FaultyStack, case: str) -> dict[str, list[Mapping[str, Any
     found = defaultdict(list)
     s3 = faulty.client("s3")
     for root in ("incoming", "processed", "failed"):
-        for name in ("readings", "people", "notes", "strict", "nobodys", "_unclaimed", "_unclaimed/nobodys"):
+        for name in ("readings", "people", "notes", "strict", "bulk", "nobodys", "_unclaimed", "_unclaimed/nobodys"):
             pages = s3.get_paginator("list_object_versions").paginate(
                 Bucket=faulty.deployment.bucket, Prefix=f"{root}/{name}/{case}/"
             )

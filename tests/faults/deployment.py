@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -62,6 +63,10 @@ class FaultyStack:
     def client(self, service: str) -> Any:
         return self.deployment.client(service)
 
+    def now(self) -> datetime:
+        """By Penstock's clock, as the functions have it."""
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
+
     def advance(self, seconds: float) -> None:
         """Penstock's clock goes on by so much; what waits for a time need not be waited for."""
         self.ahead += seconds
@@ -75,6 +80,16 @@ class FaultyStack:
         replacement = self.folder / "armed.new"
         replacement.write_text(json.dumps(armed))
         replacement.rename(self.folder / "armed.json")
+
+    def release(self, case: str) -> None:
+        """What is held at the case's point goes on."""
+        (self.folder / f"released-{case}").touch()
+
+    def set_threshold(self, files: int) -> None:
+        """From more than so many files a listing starts a backfill; 0 for never."""
+        replacement = self.folder / "threshold.new"
+        replacement.write_text(str(files))
+        replacement.rename(self.folder / "threshold")
 
     def heal(self) -> None:
         (self.folder / "armed.json").unlink(missing_ok=True)
@@ -134,9 +149,27 @@ class FaultyStack:
         return sum(len(page.get("Versions", [])) for page in pages)
 
     def executions(self) -> list[str]:
+        """Of runs and of backfills; those of a Map's children are not among them."""
         client = self.client("stepfunctions")
-        pages = client.get_paginator("list_executions").paginate(stateMachineArn=self.deployment.machine)
+        pages = [
+            page
+            for machine in self._machines
+            for page in client.get_paginator("list_executions").paginate(stateMachineArn=machine)
+        ]
         return [execution["executionArn"] for page in pages for execution in page["executions"]]
+
+    @property
+    def _machines(self) -> tuple[str, str]:
+        return self.deployment.machine, self.deployment.outputs["BackfillStateMachineArn"]
+
+    def stop_runs(self) -> list[str]:
+        """As somebody does by hand. Here a Map's children go on all the same; on AWS what they have invoked does."""
+        client, stopped = self.client("stepfunctions"), []
+        for machine in self._machines:
+            for one in client.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
+                client.stop_execution(executionArn=one["executionArn"], cause="somebody stopped it")
+                stopped.append(one["executionArn"])
+        return stopped
 
     def function(self, logical: str) -> str:
         return self._functions[logical]
@@ -151,10 +184,8 @@ class FaultyStack:
         }
 
     def running(self) -> bool:
-        executions = self.client("stepfunctions").list_executions(
-            stateMachineArn=self.deployment.machine, statusFilter="RUNNING"
-        )["executions"]
-        return bool(executions)
+        """Whether any execution is, also a Map's child whose parent has been stopped."""
+        return bool(self.client("stepfunctions").list_executions(statusFilter="RUNNING")["executions"])
 
     def live_runs(self) -> list[str]:
         """The runs that hold leases, and the closings whose time has not come."""

@@ -17,6 +17,14 @@ class Fault(StrEnum):
     DELAY = "delay"
     """Past the Task's timeout, so that its step is repeated while it goes on; past the lease, of a listing."""
     LOSE_REPLY = "lose reply"
+    STOP = "stop run"
+    """Somebody stops the run while the function waits there, and starts another; the function goes on."""
+    MEANWHILE = "put and list"
+    """While it waits there a file is put below the prefix, and a listing runs."""
+
+
+HELD = (Fault.STOP, Fault.MEANWHILE)
+"""The call is held until the campaign has done something else, and then made."""
 
 
 @dataclass(frozen=True, order=True)
@@ -34,6 +42,8 @@ class Point:
         nothing_to_fail = {Fault.TWICE} if once else set()
         if self.call == "invocation":
             nothing_to_fail = {Fault.FAIL_ONCE, Fault.FAIL_ALWAYS}
+        if self.function == "list_incoming":
+            nothing_to_fail |= {Fault.STOP}
         return tuple(fault for fault in Fault if fault not in nothing_to_fail)
 
     def to_json(self) -> dict[str, Any]:

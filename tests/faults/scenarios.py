@@ -113,9 +113,31 @@ def refused(case: str) -> list[File]:
     ]
 
 
+def backfilled(case: str) -> list[File]:
+    """So many that a listing starts a backfill for them: three batches, in two parts."""
+    at = f"incoming/bulk/{case}"
+    return [
+        File(f"{at}/a.csv", csv_of(case, "a", 2), "bulk"),
+        File(f"{at}/b.csv.gz", gzip.compress(csv_of(case, "b", 2), mtime=0), "bulk"),
+        File(f"{at}/c.csv", csv_of(case, "c", 3, bad=1), "bulk"),
+        File(f"{at}/d.csv", csv_of(case, "d", 1), "bulk"),
+        File(f"{at}/e.csv", csv_of(case, "e", 1, bad=2), "bulk", failed=True),
+        File(f"{at}/f.csv", csv_of(case, "f", 2), "bulk"),
+    ]
+
+
+def late(case: str) -> File:
+    """One that is put below a backfill's prefix while that goes on, behind what it has planned."""
+    return File(f"incoming/bulk/{case}/late.csv", csv_of(case, "late", 2), "bulk")
+
+
+BACKFILLS = ("backfilled",)
+"""The scenarios whose files a backfill works."""
+
 SCENARIOS: dict[str, Callable[[str], Sequence[File]]] = {
     "overwritten": overwritten,
     "keyed": keyed,
     "indexed": indexed,
     "refused": refused,
+    "backfilled": backfilled,
 }

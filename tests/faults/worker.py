@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from tests.faults.kinds import Fault
+from tests.faults.kinds import HELD, Fault
 
 Lost = Callable[[], BaseException]
+_HELD_SECONDS = 9.0
+"""At most: shorter than a function's timeout."""
 
 
 class _Tape:
@@ -108,7 +110,14 @@ class _Tape:
             case Fault.LOSE_REPLY:
                 perform()
                 return lose()
+            case fault if fault in HELD:
+                self._hold(armed["case"])
         return perform()
+
+    def _hold(self, case: str) -> None:
+        deadline = time.monotonic() + _HELD_SECONDS
+        while not (self._folder / f"released-{case}").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 def _die() -> None:
@@ -130,6 +139,7 @@ def install(folder: str, function: str, app: str) -> Callable[[Any, Any], Any]:
     _wrap_psycopg(tape)
     _wrap_search(tape)
     _set_clock(home)
+    _make_parts_small()
     spec = importlib.util.spec_from_file_location("penstock_app", app)
     assert spec is not None
     assert spec.loader is not None
@@ -143,6 +153,7 @@ def install(folder: str, function: str, app: str) -> Callable[[Any, Any], Any]:
         busy.touch()
         tape.begin()
         wiring.forget_connections()  # Each invocation is the first of its worker: the secret, the connection.
+        _set_threshold(home)
         try:
             return tape.through("invocation", lambda: module.handler(event, context), _die, _die)
         finally:
@@ -158,6 +169,23 @@ def _set_clock(folder: Path) -> None:
         return datetime.now(UTC) + timedelta(seconds=float((folder / "clock").read_text()))
 
     setattr(SystemClock, "now", now)  # noqa: B010 - mypy takes no assignment to a method
+
+
+def _make_parts_small() -> None:
+    """Before the planner is imported, which reads them then."""
+    from penstock.model import backfills
+
+    backfills.PART_BATCHES, backfills.PLAN_BATCHES = 2, 1
+
+
+def _set_threshold(folder: Path) -> None:
+    """From how many files on a listing starts a backfill: a parameter of the template, and each case's own."""
+    from penstock import wiring
+
+    with contextlib.suppress(FileNotFoundError):
+        os.environ["PENSTOCK_BACKFILL_THRESHOLD_FILES"] = (folder / "threshold").read_text()
+        wiring.settings.cache_clear()
+        wiring.limits.cache_clear()
 
 
 def _wrap_boto(tape: _Tape) -> None:

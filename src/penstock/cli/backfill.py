@@ -16,6 +16,7 @@ from penstock.model.errors import PermanentError, TransientError
 if TYPE_CHECKING:
     from penstock.local.backfill_cost import Estimate
     from penstock.local.deployment import Deployment
+    from penstock.ports import Clock
     from penstock.wiring import Settings
 
 PATIENCE = 60
@@ -55,20 +56,20 @@ def backfill(
         raise PermanentError(f"{prefix} is not below incoming/: a backfill loads what is there. Try incoming/{prefix}")
     known = load_datasets(datasets)
     target = deployment(stack, aws=aws)
-    settings = _settings(target)
+    settings = settings_of(target)
     with margin().status("listing …"):
         found = measure_backfill(target.store, target.leases, SystemClock(), known, prefix)
     told = estimate(found, settings.max_backfill_batches, seconds_a_file or SECONDS_A_FILE)
     if not as_json:
         _show(told, assumed=not seconds_a_file)
-    run = "" if dry_run or not found.files else _start(target, settings, prefix)
+    run = "" if dry_run or not found.files else start(target, settings, prefix, SystemClock())
     if as_json:
         emit({"dry_run": dry_run, "run": run or None, "datasets": dict(found.datasets), **told.to_json()})
     elif run:
         screen().print(f"\nStarted [bold]{run}[/].\n[dim]penstock status{option(stack)} tells how it goes[/]")
 
 
-def _settings(target: Deployment) -> Settings:
+def settings_of(target: Deployment) -> Settings:
     """The lister's own: all runs share its limits."""
     from penstock.wiring import Settings
 
@@ -76,13 +77,13 @@ def _settings(target: Deployment) -> Settings:
     return Settings.of(function["Environment"]["Variables"])
 
 
-def _start(target: Deployment, settings: Settings, prefix: str) -> str:
-    from penstock.adapters.clock import SystemClock
+def start(target: Deployment, settings: Settings, prefix: str, clock: Clock) -> str:
+    """Records and starts it when no listing is at work; its id."""
     from penstock.flows.list_incoming import LEASE
     from penstock.flows.start_backfill import start_backfill
     from penstock.ports import RunStatus
 
-    clock, owner = SystemClock(), f"backfill-{uuid4().hex[:12]}"
+    owner = f"backfill-{uuid4().hex[:12]}"
     until = time.monotonic() + PATIENCE
     while (lease := target.leases.acquire_listing(owner, clock.now(), LEASE)) is None:
         if time.monotonic() > until:
