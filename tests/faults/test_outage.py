@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import urllib.request
+from dataclasses import dataclass
+
 import psycopg
 import pytest
 from tests.faults.deployment import FaultyStack
@@ -12,9 +15,51 @@ pytestmark = pytest.mark.xdist_group("faults")
 FILES = 5
 
 
-def test_an_outage_opens_the_breaker_costs_nobody_an_attempt_and_ends_by_a_probe(faulty: FaultyStack) -> None:
+@dataclass
+class OnPostgres:
+    faulty: FaultyStack
+    words: str = "connection refused"
+
+    def goes_down(self) -> None:
+        self.faulty.arm("outage", Point("begin_load", "postgres connect", 0), Fault.FAIL_ALWAYS)
+
+    def comes_up(self) -> None:
+        self.faulty.heal()
+
+
+@dataclass
+class OnRedshift:
+    """Paused as a person pauses the stand-in."""
+
+    faulty: FaultyStack
+    words: str = "The cluster is paused"
+
+    def goes_down(self) -> None:
+        self._ask("PUT")
+
+    def comes_up(self) -> None:
+        self._ask("DELETE")
+
+    def _ask(self, method: str) -> None:
+        url = f"{self.faulty.client('redshift-data').meta.endpoint_url}/paused"
+        urllib.request.urlopen(urllib.request.Request(url, method=method)).close()  # noqa: S310 - http on 127.0.0.1
+
+
+@pytest.fixture(params=[OnPostgres, OnRedshift])
+def outage(request: pytest.FixtureRequest) -> OnPostgres | OnRedshift:
+    kind = request.param
+    made: OnPostgres | OnRedshift = kind(
+        request.getfixturevalue("faulty" if kind is OnPostgres else "faulty_on_redshift")
+    )
+    return made
+
+
+def test_an_outage_opens_the_breaker_costs_nobody_an_attempt_and_ends_by_a_probe(
+    outage: OnPostgres | OnRedshift,
+) -> None:
+    faulty = outage.faulty
     s3, leases = faulty.client("s3"), faulty.deployment.leases
-    faulty.arm("outage", Point("begin_load", "postgres connect", 0), Fault.FAIL_ALWAYS)
+    outage.goes_down()
     for number in range(FILES):
         body = f"id,sensor,value\noutage-{number},a,{number}\n"
         s3.put_object(Bucket=faulty.deployment.bucket, Key=f"incoming/readings/outage/{number}.csv", Body=body.encode())
@@ -35,7 +80,7 @@ def test_an_outage_opens_the_breaker_costs_nobody_an_attempt_and_ends_by_a_probe
     probe = listed() or listed()  # A listing that another run's end asked for may have been at it.
     still = leases.breakers()
     attempts = leases.waiting()
-    faulty.heal()
+    outage.comes_up()
     faulty.advance(80)
     while faulty.left():
         listed()
@@ -43,7 +88,7 @@ def test_an_outage_opens_the_breaker_costs_nobody_an_attempt_and_ends_by_a_probe
     with psycopg.connect(faulty.stack.warehouse_dsn("owner")) as connection:
         loaded = connection.execute("SELECT count(*) FROM readings WHERE id LIKE 'outage-%'").fetchone()
     assert (first, at_once, probe) == ([FILES], [], [1])
-    assert "connection refused" in opened["warehouse"].reason
+    assert outage.words in opened["warehouse"].reason
     assert (opened["warehouse"].failures, still["warehouse"].failures) == (1, 2)
     assert attempts == {}
     assert loaded == (FILES,)

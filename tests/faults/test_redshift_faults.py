@@ -5,12 +5,10 @@ All of them: `python -m tests.faults --warehouse redshift`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from tests.faults.campaign import Campaign
 from tests.faults.cases import Case
-from tests.faults.deployment import faulty_stack
+from tests.faults.deployment import FaultyStack
 from tests.faults.kinds import Fault, Point
 
 pytestmark = pytest.mark.xdist_group("faults")
@@ -25,9 +23,8 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def on_redshift() -> Iterator[Campaign]:
-    with faulty_stack("faults-redshift", warehouse="redshift") as stack:
-        yield Campaign(stack)
+def on_redshift(faulty_on_redshift: FaultyStack) -> Campaign:
+    return Campaign(faulty_on_redshift)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
