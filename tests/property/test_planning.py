@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from penstock.flows.planning import ALONE_FROM, Oldest, Room, Share, choose, group
 from penstock.model.arrivals import Arrival
-from penstock.model.datasets import BatchLimits
+from penstock.model.limits import BatchLimits
 from penstock.model.plans import Batch
 
 NAMES = ("flights", "weather", "planes")

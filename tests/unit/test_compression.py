@@ -12,8 +12,9 @@ from tests.zstandard import zstd
 
 from penstock.model import compression as compression_module
 from penstock.model.compression import decompressed
-from penstock.model.datasets import Compression, FileLimits
+from penstock.model.datasets import Compression
 from penstock.model.errors import BadFileError
+from penstock.model.limits import FileLimits
 from penstock.model.streams import ByteStream
 
 TEXT = b"".join(b"%d,some text\n" % number for number in range(50_000))

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from penstock.flows.backlog import Backlog
 from penstock.flows.remembering import Remembered
-from penstock.model.datasets import Dataset, Flush
+from penstock.model.datasets import Dataset
+from penstock.model.limits import Flush
 
 
 def is_ripe(flush: Flush, due: Backlog, flushed: datetime | None, now: datetime) -> bool:

@@ -31,9 +31,10 @@ from penstock.model.backfills import (
     sum_key,
 )
 from penstock.model.dataset_files import dataset_of
-from penstock.model.datasets import BatchLimits, Dataset
+from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
 from penstock.model.huge import is_huge
+from penstock.model.limits import BatchLimits
 from penstock.model.memos import DatasetMemo
 from penstock.model.plans import Batch, Plan, plan_key
 from penstock.ports import Attempt, Clock, Leases, ObjectStore

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from penstock.model.arrivals import Arrival
-from penstock.model.datasets import BatchLimits
+from penstock.model.limits import BatchLimits
 from penstock.model.plans import MAX_BATCHES, Batch
 
 ALONE_FROM = 2

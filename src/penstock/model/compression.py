@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Protocol
 
-from penstock.model.datasets import Compression, FileLimits
+from penstock.model.datasets import Compression
 from penstock.model.errors import BadFileError
+from penstock.model.limits import FileLimits
 from penstock.model.streams import ByteStream
 
 if sys.version_info >= (3, 14):

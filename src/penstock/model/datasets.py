@@ -6,49 +6,22 @@ what it refuses. Their JSON Schema (`datasets/dataset.schema.json`) is what edit
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from penstock.model.arrivals import UNCLAIMED
+from penstock.model.declared import Declared, MisplacedError
 from penstock.model.durations import Duration
+from penstock.model.limits import BatchLimits, FileLimits, Flush, Pace
 
 LINEAGE = ("penstock_arrival", "penstock_loaded_at")
 """Columns of every table and fields of every document: the arrival's id, and when the row was loaded."""
 
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-
-
-def _bytes(value: Any) -> Any:
-    """`256 MiB` → 268435456. What isn't a size is left for pydantic to refuse."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"(\d+)\s*([a-zA-Z]*)", value.strip())
-        if match and match[2].lower() in _UNITS:
-            return int(match[1]) * _UNITS[match[2].lower()]
-    return value
-
-
-Size = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
-"""A number of bytes, or a text such as `256 MiB`."""
-
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """What is a name in S3, SQL and OpenSearch alike: lower case, digits, underscores, at most 63."""
-
-
-class MisplacedError(ValueError):
-    """A fault that a check over a whole model found in one part of it: `at` is the path to that part."""
-
-    def __init__(self, message: str, *at: int | str) -> None:
-        super().__init__(message)
-        self.at = at
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Format(StrEnum):
@@ -115,7 +88,7 @@ class DateOrder(StrEnum):
     DMY = "dmy"
 
 
-class Column(_Model):
+class Column(Declared):
     name: Name = Field(description="The column in the table and the field in the document.")
     type: ColumnType = Field(description="Its type in the warehouse.")
     source: str | None = Field(None, description="Its name in the file's header or JSON object, where that differs.")
@@ -126,7 +99,7 @@ class Column(_Model):
         return self.source or self.name
 
 
-class Csv(_Model):
+class Csv(Declared):
     """The dialect of a CSV file."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -144,7 +117,7 @@ class Csv(_Model):
         return self
 
 
-class Table(_Model):
+class Table(Declared):
     """The table that the rows are loaded into: `schema.name`, or `name` in schema `public`."""
 
     schema_name: Name = Field("public", alias="schema")
@@ -166,7 +139,7 @@ class Table(_Model):
         return f"{self.schema_name}.{self.name}"
 
 
-class Index(_Model):
+class Index(Declared):
     """The search index that the documents go to."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,200}$")]
@@ -176,70 +149,14 @@ class Index(_Model):
     fields: tuple[Name, ...] = Field((), description="Columns that become fields. None: all of them.")
 
 
-class Upsert(_Model):
+class Upsert(Declared):
     """Rows with the same key are one row of the table: the newest, whatever order they were loaded in."""
 
     key: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(description="Columns that identify a row.")
     order_by: Name = Field(description="A row takes another's place where it is greater here; of equals the later put.")
 
 
-class BatchLimits(_Model):
-    max_files: Annotated[int, Field(gt=0, le=1000)] = Field(100, description="Most files worked as one batch.")
-    max_bytes: Size = Field(256 * 2**20, description="Most bytes, as they lie in S3, worked as one batch.")
-
-
-class FileLimits(_Model):
-    """What a file may demand of whoever reads it; beyond it the file is quarantined, and nothing of it is loaded."""
-
-    max_uncompressed: Size = Field(10 * 2**30, description="Most bytes that a compressed file may unpack to.")
-    max_ratio: Annotated[int, Field(gt=1)] = Field(
-        500, description="Most bytes that each compressed byte may unpack to, in a file that unpacks to over 8 MiB."
-    )
-    max_row: Annotated[Size, Field(ge=2**20, le=256 * 2**20)] = Field(
-        16 * 2**20,
-        description="The longest row, in bytes, 1 to 256 MiB: what bounds a reader's memory.",
-    )
-    max_row_group: Annotated[Size, Field(le=2**30)] = Field(
-        256 * 2**20, description="Most bytes that a row group of a Parquet file may unpack to: at most 1 GiB."
-    )
-
-
-class Flush(_Model):
-    """Files wait until one of the three is reached; then all that wait go together."""
-
-    files: Annotated[int, Field(gt=0, le=10_000)] = Field(50, description="So many files wait.")
-    bytes: Size = Field(256 * 2**20, description="So many bytes wait, as they lie in S3.")
-    after: Duration = Field(
-        timedelta(minutes=5),
-        description="The oldest of them has waited so long, as 5m.",
-        json_schema_extra={"default": "5m"},
-    )
-
-
-class Pace(_Model):
-    """How much of it all live runs together may lease: it adapts to the destinations within these bounds."""
-
-    min_files: Annotated[int, Field(gt=0)] = Field(
-        20, description="Files that may always be leased; also what is added after a run that was quick."
-    )
-    max_files: Annotated[int, Field(gt=0)] = Field(1000, description="Most files that may ever be leased.")
-    max_bytes: Size = Field(
-        2**30, description="Most bytes at max_files, as they lie in S3; proportionally fewer at a lesser pace."
-    )
-    within: Duration = Field(
-        timedelta(minutes=5),
-        description="A run that takes longer halves what may be leased, as does one that is refused.",
-        json_schema_extra={"default": "5m"},
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Pace:
-        if self.min_files > self.max_files:
-            raise MisplacedError("is more than max_files", "min_files")
-        return self
-
-
-class KickOff(_Model):
+class KickOff(Declared):
     """What to start when a run has loaded something of this dataset: one of the three."""
 
     rebuild_views: Literal[True] | None = Field(None, description="Rebuild the views that are made of it (views/).")
@@ -254,7 +171,7 @@ class KickOff(_Model):
         return self
 
 
-class Dataset(_Model):
+class Dataset(Declared):
     """`datasets/<name>.yaml`."""
 
     name: Name = Field(description="The dataset's name; also the file's.")

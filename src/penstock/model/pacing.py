@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from penstock.model.datasets import Pace
+from penstock.model.limits import Pace
 from penstock.model.memos import DatasetMemo
 
 _REFUSED = 10

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from penstock.model.dataset_faults import Fault, faults_of, line_of
 from penstock.model.datasets import Dataset, Name, Table
+from penstock.model.declared import Declared
 from penstock.model.errors import DatasetError
 from penstock.model.yaml_files import read_mapping
 
@@ -22,10 +23,8 @@ FOLDER = "views"
 """Below the datasets' own, so that it is deployed with them."""
 
 
-class View(BaseModel):
+class View(Declared):
     """`datasets/views/<name>.yaml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name = Field(description="The view's name; also the file's.")
     view: Table = Field(description="Where it is in the warehouse: schema.name, or name in schema public.")
