@@ -58,7 +58,7 @@ bench-producer: $(VENV)/.dev ## A million events through the producer under trou
 bench-huge: $(VENV)/.dev ## One CSV of 5 GB, its loader killed in the middle: memory and rows
 	@$(BIN)/python -m benchmarks.huge $(ARGS)
 .PHONY: bench-backfill
-bench-backfill: $(VENV)/.dev ## 1,000, 10,000 and 100,000 one-row files through a backfill: an hour or more
+bench-backfill: $(VENV)/.dev ## 1,000, 10,000 and 100,000 one-row files through a backfill: half an hour
 	@$(BIN)/python -m benchmarks.backfill $(ARGS)
 
 .PHONY: corpus

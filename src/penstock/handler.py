@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import resource
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
@@ -57,6 +58,7 @@ def lambda_handler(function: Handler) -> Handler:
     @functools.wraps(function)
     def reporting(event: Event, context: Any) -> Answer:
         logger.append_keys(**_references(event))
+        began = time.process_time()
         try:
             answer = function(event, context)
         except Exception as error:  # noqa: BLE001 - it is raised again, by the name that ASL matches.
@@ -65,7 +67,8 @@ def lambda_handler(function: Handler) -> Handler:
         told = {key: value for key, value in answer.items() if _is_reference(value)}
         # The worker's peak since it began, in MiB on Linux: what MemorySize has to hold.
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        logger.info("done", extra={"answer": told, "peak_mib": peak})
+        spent = round((time.process_time() - began) * 1000)
+        logger.info("done", extra={"answer": told, "peak_mib": peak, "cpu_ms": spent})
         return answer
 
     with_context: Handler = logger.inject_lambda_context(clear_state=True)(reporting)

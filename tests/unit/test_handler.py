@@ -92,6 +92,7 @@ def test_each_line_that_is_logged_carries_run_and_batch(log: io.StringIO) -> Non
     first, second = [json.loads(line) for line in log.getvalue().splitlines()]
     assert (first["run"], first["batch"], first["answer"]) == ("p-1", 3, {"status": "done", "handle": ""})
     assert 5 < first["peak_mib"] < 5000
+    assert 0 <= first["cpu_ms"] < 5000
     assert first["function_request_id"] == FakeContext().aws_request_id
     assert second["run"] == "p-2"
     assert "batch" not in second

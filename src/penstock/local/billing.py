@@ -1,7 +1,8 @@
-"""What Lambda would bill: the REPORT line that it writes after each call, here as on AWS."""
+"""What Lambda would bill: the REPORT line that it writes after each call, here as on AWS. And what calls tell."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,21 @@ class Call:
     """One call of a function (`list_incoming`, …), and what it is billed: memory times time."""
 
     function: str
-    gb_seconds: float
+    seconds: float
+    memory_gb: float
+
+    @property
+    def gb_seconds(self) -> float:
+        return self.seconds * self.memory_gb
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a call logs as it ends: its worker's peak of memory until then, and its own processor time."""
+
+    function: str
+    peak_mib: int
+    cpu_ms: int
 
 
 def billed_calls(logs: Any, stack: str) -> list[Call]:
@@ -25,11 +40,24 @@ def billed_calls(logs: Any, stack: str) -> list[Call]:
     return [call for call in _calls(logs, stack) if call.function != AT_DEPLOY]
 
 
+def told_by_calls(logs: Any, stack: str) -> Iterator[Told]:
+    """Of every call of the stack's functions that ended well."""
+    for function, message in _messages(logs, stack, '"peak_mib"'):
+        if '"peak_mib"' in message:
+            line = json.loads(message)
+            yield Told(function, line["peak_mib"], line["cpu_ms"])
+
+
 def _calls(logs: Any, stack: str) -> Iterator[Call]:
+    for function, message in _messages(logs, stack, '"REPORT RequestId"'):
+        if found := _REPORT.match(message):
+            yield Call(function, int(found[1]) / 1000, int(found[2]) / 1024)
+
+
+def _messages(logs: Any, stack: str, pattern: str) -> Iterator[tuple[str, str]]:
+    """Each with the function that wrote it. The embedded service may give more than what has the pattern."""
     groups = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/aws/lambda/{stack}/")
     for name in [group["logGroupName"] for page in groups for group in page["logGroups"]]:
-        # The pattern is a filter of the service's; the embedded one may give more than was asked for.
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name, filterPattern='"REPORT RequestId"')
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name, filterPattern=pattern)
         for event in (event for page in pages for event in page["events"]):
-            if found := _REPORT.match(event["message"]):
-                yield Call(name.rpartition("/")[2], int(found[1]) / 1000 * int(found[2]) / 1024)
+            yield name.rpartition("/")[2], event["message"]
