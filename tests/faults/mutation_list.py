@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.faults.mutation_corpus import CORPUS
 from tests.faults.mutation_kinds import MEMORY, NAMED, POSTGRES, Mutation, Patch
+from tests.faults.mutation_streams import STREAMS
 
 _SUMMARY = (
     "tests/unit/test_settle_batch.py"
@@ -257,4 +258,6 @@ MUTATIONS = {
     ),
     # ── bad input ─────────────────────────────────────────────────────────────────────────────────────────────────────
     **CORPUS,
+    # ── counts of a stream ──────────────────────────────────────────────────────────────────────────────────────────
+    **STREAMS,
 }

@@ -1,0 +1,96 @@
+"""The protections that make a stream's counts exact, each with what takes it out."""
+
+from __future__ import annotations
+
+from tests.faults.mutation_kinds import Mutation, Patch
+
+_SCHEDULES = "tests/streams/test_counts_equal_the_truth.py"
+_CONTRACT = "tests/contract/test_counts_contract.py"
+_FLOW = "penstock.flows.count_events"
+_TABLE = "penstock.adapters.dynamodb_counts"
+_ADD = "more = counts.add(shard, after, upto, tallies, [event.id for event in new] if remembered else [], remembered)"
+
+
+def _one(what: str, module: str, old: str, new: str, by: str = _SCHEDULES) -> Mutation:
+    return Mutation(what, (Patch(module, old, new),), (by,))
+
+
+STREAMS = {
+    "watermark-unread": _one(
+        "a batch that comes again is counted from its beginning",
+        _FLOW,
+        "ahead = [line for line in waiting if line[0] > after]",
+        "ahead = waiting",
+    ),
+    "watermark-unconditional": _one(
+        "the watermark moves wherever it stands, in the counts that the schedules have",
+        "tests.fakes.counts",
+        "if self.watermark(shard) != after:",
+        "if False:",
+    ),
+    "watermark-unconditional-on-dynamodb": _one(
+        "the watermark moves wherever it stands, in DynamoDB",
+        _TABLE,
+        '                "ConditionExpression": there,\n                "ExpressionAttributeValues": packed(values),',
+        '                "ExpressionAttributeValues": packed({":upto": str(upto)}),',
+        _CONTRACT,
+    ),
+    "watermark-apart": _one(
+        "counts and watermark are two writes, the counts first",
+        _FLOW,
+        _ADD,
+        _ADD.replace("upto", "after") + "\n        more or counts.add(shard, after, upto, {}, [], remembered)",
+    ),
+    "watermark-first": _one(
+        "counts and watermark are two writes, the watermark first",
+        _FLOW,
+        _ADD,
+        "counts.add(shard, after, upto, {}, [], remembered)\n"
+        "        after = upto\n        " + _ADD.replace("upto", "after"),
+    ),
+    "watermark-of-records": _one(
+        "the watermark knows records and not their lines",
+        _FLOW,
+        "yield Position(int(record.sequence), number), line",
+        "yield Position(int(record.sequence), 0), line",
+    ),
+    "watermark-of-all": _one(
+        "all shards have one watermark",
+        _FLOW,
+        "    after = counts.watermark(shard)",
+        '    shard = "all"\n    after = counts.watermark(shard)',
+    ),
+    "watermark-passes-what-is-refused": _one(
+        "a chunk that is refused is left out, and the next one goes on from it",
+        _FLOW,
+        "        new = _add(counts, shard, after, upto, events, now + window if window else None)\n",
+        "        try:\n            new = _add(counts, shard, after, upto, events, now + window if window else None)\n"
+        "        except Exception:\n            after = counts.watermark(shard)\n            continue\n",
+    ),
+    "poison-after-the-watermark": _one(
+        "poison is put aside when the watermark has passed it",
+        _FLOW,
+        "        if poison:\n            put_aside(poison)\n            counted.poison += len(poison)\n"
+        "        upto = chunk[-1][0]\n"
+        "        events = [line for _, line in chunk if isinstance(line, StreamEvent)]\n"
+        "        new = _add(counts, shard, after, upto, events, now + window if window else None)\n",
+        "        upto = chunk[-1][0]\n"
+        "        events = [line for _, line in chunk if isinstance(line, StreamEvent)]\n"
+        "        new = _add(counts, shard, after, upto, events, now + window if window else None)\n"
+        "        if poison:\n            put_aside(poison)\n            counted.poison += len(poison)\n",
+    ),
+    "ids-forgotten": _one(
+        "an id that was counted before counts again, in DynamoDB",
+        _TABLE,
+        '                "ConditionExpression": "attribute_not_exists(pk) OR expires_at <= :now",\n'
+        '                "ExpressionAttributeValues": packed({":now": int(self._clock.now().timestamp())}),\n',
+        "",
+        _CONTRACT,
+    ),
+    "repeats-hold-the-chunk": _one(
+        "a chunk with an id that was counted before is taken for done",
+        _FLOW,
+        "        if not more:\n            return len(new)\n        known |= more",
+        "        return len(new)",
+    ),
+}
