@@ -13,7 +13,7 @@ from tests.faults.cases import Case, Result
 from tests.faults.checker import wrong
 from tests.faults.deployment import QUIET_SECONDS, FaultyStack
 from tests.faults.kinds import HELD, Fault, Point
-from tests.faults.scenarios import BACKFILLS, SCENARIOS, File, Put, late
+from tests.faults.scenarios import BACKFILLS, SCENARIOS, File, Put, is_played, late
 
 from penstock.cli.backfill import settings_of, start
 from penstock.model.arrivals import INCOMING
@@ -57,7 +57,7 @@ class Campaign:
             found = self._run(scenario, None)
         if found.wrong:
             raise AssertionError(f"{scenario} without any fault: {found.wrong}")
-        return sorted(points)
+        return sorted(point for point in points if is_played(scenario, point))
 
     def run(self, case: Case) -> Result:
         """Some points are not in every run, as which of two branches waits for the other: then it is tried again."""
@@ -126,7 +126,7 @@ class Campaign:
             faulty.list_incoming(wait=False)
             faulty.await_made(name, _REACHED_SECONDS)
             faulty.advance(PAST_THE_LISTING)
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             answer = faulty.list_incoming()
             if not faulty.await_quiet():
                 return [f"6: runs or invocations go on after {QUIET_SECONDS} s"]
@@ -137,6 +137,7 @@ class Campaign:
             if answer and listed and not answer["plans"] and rests:
                 return []
             if not listed or not rests:
-                faulty.advance(LONGEST_WAIT if faulty.made(name) else 0)
+                # Without the fault nothing waits, unless the machine was so busy that a step timed out by itself.
+                faulty.advance(LONGEST_WAIT if faulty.made(name) or number == ROUNDS // 2 else 0)
         left, live = faulty.left(), faulty.live_runs()
         return [f"6: after {ROUNDS} listings {left} files are still in incoming/, and these runs are live: {live}"]

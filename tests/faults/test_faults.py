@@ -19,7 +19,15 @@ SEED = 20131001
 CASES = 6
 """Beside one that delays: some seconds' worth."""
 
-FUNCTIONS = {"list_incoming", "begin_load", "index_batch", "settle_batch", "summarise_run", "kick_off"}
+FUNCTIONS = {
+    "list_incoming",
+    "plan_backfill",
+    "begin_load",
+    "index_batch",
+    "settle_batch",
+    "summarise_run",
+    "kick_off",
+}
 
 
 def test_a_slice_of_all_faults_at_all_points_loses_nothing_and_doubles_nothing(campaign: Campaign) -> None:
