@@ -48,6 +48,7 @@ AFTER_A_FILE_ARRIVED = (
     Step("RebuildViews", "rebuild-views.json"),
     Step("KickOff", "kick-off.json"),
     Step("Reconcile", "reconcile-schedule.json"),
+    Step("ProcessStream", "stream-batch.json", {"batchItemFailures": []}),
 )
 
 

@@ -13,7 +13,7 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # No types.
 
 from penstock.local.template import (
-    allow_deletes_by_version,
+    allow_by_ministacks_names,
     allow_plain_http,
     definition_json,
     drop_policies_without_statements,
@@ -42,7 +42,7 @@ def shimmed(built: Path) -> Path:
             properties["TemplateURL"] = _NESTED
         elif "PolicyDocument" in properties:
             allow_plain_http(properties["PolicyDocument"])
-        allow_deletes_by_version(properties.get("Policies", []))
+        allow_by_ministacks_names(properties.get("Policies", []))
     drop_policies_without_statements(source["Resources"])
     made = built.with_name("shimmed.yaml")
     made.write_text(yaml.safe_dump(json.loads(json.dumps(source)), sort_keys=False))

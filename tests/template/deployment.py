@@ -68,6 +68,11 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "told by mail, protected": {"NotificationEmail": "ops@example.com", "DeletionProtection": "true"},
     "in a network": {"VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"},
     "arm64 on Python 3.12": {"PythonRuntime": "python3.12", "Architecture": "arm64"},
+    "provisioned stream": {
+        "Stream": "provisioned",
+        "StreamShards": "4",
+        "StreamFilter": '{"data": {"type": ["click"]}}',
+    },
     "all of it": {
         "Warehouse": "postgres",
         "WarehouseSecretArn": LOADER,
@@ -78,6 +83,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
         "KickOffStateMachines": "after-load",
         "TaskImage": "images.example.com/penstock-task:1",
         "TaskCluster": "tasks",
+        "Stream": "on-demand",
         "NotificationEmail": "ops@example.com",
         "VpcSubnetIds": "subnet-1,subnet-2",
         "VpcSecurityGroupIds": "sg-1",

@@ -94,6 +94,7 @@ def test_the_edges_that_there_are_are_found() -> None:
         "rule ReconcileRule to reconcile",
         "subscription NotificationSubscription",
         "event source mapping ListIncomingArrivals",
+        "event source mapping ProcessStreamEvents",
         "function ApplyDatasets",
         "function Reconcile",
     }

@@ -107,6 +107,14 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         *((f"es:ESHttp{verb}", f"{DOMAIN}/*") for verb in ("Get", "Post")),
     },
     "RebuildViewsRole": {LOADERS_SECRET},
+    "ProcessStreamRole": {
+        *(
+            (f"kinesis:{action}", "EventStream.Arn")
+            for action in ("DescribeStream", "DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords")
+        ),
+        *((f"dynamodb:{action}Item", "CountsTable.Arn") for action in ("Get", "Update", "Put")),
+        ("sqs:SendMessage", "StreamDeadLetterQueue.Arn"),
+    },
     "RebuildViewsStateMachineRole": {
         ("lambda:InvokeFunction", "RebuildViews.Arn"),
         LISTS_MISSING,
@@ -174,6 +182,7 @@ MANAGED_BY_ROLE = {
     "ApplyDatasetsRole": MANAGED | IN_A_NETWORK,
     "ReconcileRole": MANAGED | IN_A_NETWORK,
     "RebuildViewsRole": MANAGED | IN_A_NETWORK,
+    "ProcessStreamRole": MANAGED,
     "RebuildViewsStateMachineRole": {"AWSXrayWriteOnlyAccess"},
     "IngestStateMachineRole": {"AWSXrayWriteOnlyAccess"},
     "PlanBackfillRole": MANAGED,

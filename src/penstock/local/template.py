@@ -2,7 +2,7 @@
 
 Functions run on the Python at hand (a `bootstrap` for `provided.al2023`), code and datasets come straight from the
 folders and not from layers, the state machine's YAML becomes JSON. Left out is what MiniStack refuses, Data Pipeline's
-nested stack, and the Deny statements on plain HTTP: there is no TLS on the loopback.
+nested stack, alarms that compute, and the Deny statements on plain HTTP: there is no TLS on the loopback.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ _DROPPED = {
     "AWS::Serverless::Application",
     "AWS::CloudFormation::Stack",
 }
+_MINISTACKS_NAMES = {
+    "s3:DeleteObjectVersion": "s3:DeleteObject",  # For DeleteObjects by version id.
+    "sqs:SendMessage": "sqs:SendMessageBatch",
+}
 _CUSTOM_SECONDS = 30
 """MiniStack waits as long for a custom resource whose function has crashed; on AWS it is the template's."""
 
@@ -60,7 +64,7 @@ def localise(template: Path, datasets: Path, bucket: str, parameters: Mapping[st
 
     source: dict[str, Any] = yaml_parse(template.read_text())
     resources: dict[str, Any] = source["Resources"]
-    dropped = {name for name, resource in resources.items() if resource["Type"] in _DROPPED}
+    dropped = {name for name, resource in resources.items() if resource["Type"] in _DROPPED or _computes(resource)}
     for name in dropped:
         del resources[name]
     objects: dict[str, bytes] = {}
@@ -161,7 +165,7 @@ def _digest(folders: list[Path]) -> str:
 def _localise_function(properties: dict[str, Any], datasets: Path) -> None:
     properties.pop("Layers", None)
     for policy in properties.get("Policies", []):
-        allow_deletes_by_version(policy)
+        allow_by_ministacks_names(policy)
     variables = properties.get("Environment", {}).get("Variables", {})
     for name, value in variables.items():
         if isinstance(
@@ -172,13 +176,15 @@ def _localise_function(properties: dict[str, Any], datasets: Path) -> None:
         variables["PENSTOCK_DATASETS"] = str(datasets.resolve())
 
 
-def allow_deletes_by_version(node: Any) -> None:
-    """For DeleteObjects by version id AWS wants s3:DeleteObjectVersion, MiniStack s3:DeleteObject: both are given."""
+def allow_by_ministacks_names(node: Any) -> None:
+    """What AWS allows by one name and MiniStack by another is given by both."""
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
     for child in children:
-        allow_deletes_by_version(child)
-    if isinstance(node, dict) and "s3:DeleteObjectVersion" in (actions := node.get("Action", [])):
-        node["Action"] = [*([actions] if isinstance(actions, str) else actions), "s3:DeleteObject"]
+        allow_by_ministacks_names(child)
+    if isinstance(node, dict) and "Action" in node:
+        actions = [node["Action"]] if isinstance(node["Action"], str) else node["Action"]
+        if more := [_MINISTACKS_NAMES[action] for action in actions if action in _MINISTACKS_NAMES]:
+            node["Action"] = [*actions, *more]
 
 
 def numbers_in(substitutions: Mapping[str, Any], number_parameters: set[str]) -> set[str]:
@@ -188,6 +194,11 @@ def numbers_in(substitutions: Mapping[str, Any], number_parameters: set[str]) ->
         for name, value in substitutions.items()
         if isinstance(value, int) or (isinstance(value, dict) and value.get("Ref") in number_parameters)
     }
+
+
+def _computes(resource: Mapping[str, Any]) -> bool:
+    """An alarm that asks for more than one metric: MiniStack has no query over shards."""
+    return resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
 
 
 def allow_plain_http(document: dict[str, Any]) -> None:

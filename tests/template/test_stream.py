@@ -1,0 +1,87 @@
+"""The stream: there when it is asked for, and mapped so that no record is lost and none holds up a shard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.template.deployment import deployed, of_type
+
+VARIANTS = {"all of it": "ON_DEMAND", "provisioned stream": "PROVISIONED"}
+OF_THE_STREAM = {
+    "AWS::Kinesis::Stream": {"EventStream"},
+    "AWS::DynamoDB::Table": {"LeaseTable", "CountsTable"},
+    "AWS::CloudWatch::Alarm": {
+        "StreamThrottledAlarm",
+        "HotShardBytesAlarm",
+        "HotShardRecordsAlarm",
+        "StreamBehindAlarm",
+        "StreamFailsAlarm",
+        "StreamDeadLetterAlarm",
+    },
+}
+
+
+def mapping(variant: str) -> dict[str, Any]:
+    return of_type(deployed(variant), "AWS::Lambda::EventSourceMapping")["ProcessStreamEvents"]
+
+
+def test_without_a_stream_nothing_of_it_is_there() -> None:
+    resources = deployed("as it comes")
+
+    assert not [name for name in resources if "Stream" in name or "Shard" in name or name == "CountsTable"]
+
+
+@pytest.mark.parametrize(("variant", "mode"), VARIANTS.items())
+def test_a_stream_is_encrypted_and_measured_by_shard(variant: str, mode: str) -> None:
+    stream = of_type(deployed(variant), "AWS::Kinesis::Stream")["EventStream"]
+
+    assert stream["StreamModeDetails"] == {"StreamMode": mode}
+    assert stream.get("ShardCount") == (None if mode == "ON_DEMAND" else "4")
+    assert stream["StreamEncryption"] == {"EncryptionType": "KMS", "KeyId": "alias/aws/kinesis"}
+    alarmed = {"IncomingBytes", "IncomingRecords", "WriteProvisionedThroughputExceeded"}
+    assert set(stream["DesiredShardLevelMetrics"]) == alarmed
+    for kind, names in OF_THE_STREAM.items():
+        assert names <= of_type(deployed(variant), kind).keys()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_mapping_gives_up_in_time_to_read_back_what_it_gave_up(variant: str) -> None:
+    found = mapping(variant)
+
+    assert found["StartingPosition"] == "TRIM_HORIZON"
+    assert found["ParallelizationFactor"] == 1
+    assert found["BisectBatchOnFunctionError"] is True
+    assert found["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert found["DestinationConfig"] == {"OnFailure": {"Destination": "StreamDeadLetterQueue.Arn"}}
+    assert int(found["MaximumRetryAttempts"]) > 0
+    stream = of_type(deployed(variant), "AWS::Kinesis::Stream")["EventStream"]
+    assert 0 < int(found["MaximumRecordAgeInSeconds"]) <= int(stream["RetentionPeriodHours"]) * 3600 / 2
+
+
+def test_a_filter_is_set_only_when_one_is_given() -> None:
+    assert "FilterCriteria" not in mapping("all of it")
+    assert mapping("provisioned stream")["FilterCriteria"] == {
+        "Filters": [{"Pattern": '{"data": {"type": ["click"]}}'}]
+    }
+
+
+@pytest.mark.parametrize("name", sorted(OF_THE_STREAM["AWS::CloudWatch::Alarm"]))
+def test_each_of_its_alarms_says_what_to_do_and_tells_the_topic(name: str) -> None:
+    alarm = of_type(deployed("all of it"), "AWS::CloudWatch::Alarm")[name]
+
+    assert "What to do:" in alarm["AlarmDescription"]
+    assert len(alarm["AlarmDescription"]) <= 1024, "CloudWatch takes no more"
+    assert alarm["AlarmActions"] == alarm["OKActions"] == ["RunTopic"]
+
+
+@pytest.mark.parametrize("name", ["StreamThrottledAlarm", "HotShardBytesAlarm", "HotShardRecordsAlarm"])
+def test_shards_are_looked_at_one_by_one_by_metrics_that_the_stream_publishes(name: str) -> None:
+    resources = deployed("all of it")
+    [metric] = of_type(resources, "AWS::CloudWatch::Alarm")[name]["Metrics"]
+
+    query = metric["Expression"]
+    assert 'FROM SCHEMA("AWS/Kinesis", ShardId, StreamName)' in query
+    published = of_type(resources, "AWS::Kinesis::Stream")["EventStream"]["DesiredShardLevelMetrics"]
+    assert any(f"SUM({one})" in query for one in published)
+    assert ("GROUP BY ShardId" in query) == name.startswith("Hot")
