@@ -20,7 +20,7 @@ from psycopg import sql
 from tests.contract.engines import client
 from tests.fakes.object_store import FakeObjectStore
 
-from penstock.adapters.redshift import DataApi, Endpoint, RedshiftSchema, RedshiftWarehouse
+from penstock.adapters.redshift import DataApi, Endpoint, RedshiftRebuild, RedshiftSchema, RedshiftWarehouse
 from penstock.local.redshift import DataApiServer, Statements, prepare
 from penstock.local.redshift.server import PAUSED
 from penstock.model.datasets import ColumnType, Dataset, Table
@@ -50,6 +50,7 @@ class RedshiftKit:
         self._store: ObjectStore = FakeObjectStore(BUCKET)
         self._stack = ExitStack()
         self._is_real = bool(REAL["workgroup"] or REAL["cluster"])
+        self._loader = "" if self._is_real else "penstock_loader"
         if self._is_real:
             self._client: Any = boto3.client("redshift-data")
         else:
@@ -58,6 +59,16 @@ class RedshiftKit:
         self.warehouse: Warehouse = self.another()
 
     def another(self) -> Warehouse:
+        return self._warehouse("penstock_loader")
+
+    def owning(self) -> Warehouse:
+        """As the tables' owner, who loads what is rebuilt."""
+        return self._warehouse("penstock_owner")
+
+    def rebuild(self) -> RedshiftRebuild:
+        return RedshiftRebuild(self._api("penstock_owner"), self._loader)
+
+    def _warehouse(self, user: str) -> Warehouse:
         kit = self
 
         class Loading(RedshiftWarehouse):
@@ -66,10 +77,10 @@ class RedshiftKit:
                 return super().begin(batch, dataset, self._store)
 
         role = os.environ.get("PENSTOCK_REDSHIFT_COPY_ROLE", "default")
-        return Loading(self._api("penstock_loader"), role, self._store)
+        return Loading(self._api(user), role, self._store)
 
     def apply(self, dataset: Dataset) -> None:
-        RedshiftSchema(self._api("penstock_owner"), "" if self._is_real else "penstock_loader").apply([dataset])
+        RedshiftSchema(self._api("penstock_owner"), self._loader).apply([dataset])
 
     def rows(self, dataset: Dataset) -> list[tuple[Any, ...]]:
         table = dataset.table or Table(name="none")

@@ -1,4 +1,4 @@
-"""What a replay asks of a warehouse's second table: held against the fake and the real PostgreSQL."""
+"""What a replay asks of a warehouse's second table: held against the fake, the real PostgreSQL and Redshift."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from tests.conftest import Postgres
+from tests.contract.redshift import BUCKET, RedshiftKit
 from tests.contract.warehouses import PostgresKit, dataset_of, load
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.rebuild import FakeRebuild
@@ -55,7 +56,7 @@ class Kit:
         return cast("Verdict", found.verdict) if found else None
 
 
-@pytest.fixture(params=["fake", "postgres"])
+@pytest.fixture(params=["fake", "postgres", "redshift"])
 def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
     live = dataset_of(max_reject_ratio=0.0)
     if request.param == "fake":
@@ -63,6 +64,12 @@ def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
         yield Kit(warehouse, FakeRebuild(warehouse), live)
         return
     postgres: Postgres = request.getfixturevalue("postgres")
+    if request.param == "redshift":
+        redshift = RedshiftKit(lambda: postgres.superuser)
+        redshift.apply(live)
+        yield Kit(redshift.owning(), redshift.rebuild(), live, FakeObjectStore(BUCKET))
+        redshift.close()
+        return
     applied = PostgresKit(postgres.owner, postgres.loader)
     applied.apply(live)
     applied.close()

@@ -67,7 +67,6 @@ def replay(
     $ penstock replay -d flights --since 2026-01-01 --until 2026-02-01 --into flights_january[/dim]
     """
     from penstock.adapters.clock import SystemClock
-    from penstock.adapters.postgres import PostgresRebuild, PostgresWarehouse
     from penstock.flows import replay_dataset as flow
     from penstock.model.dataset_files import load_datasets
 
@@ -83,12 +82,8 @@ def replay(
         return
     rebuilt = flow.rebuilt_dataset(live, into, known.values())
     window = flow.Window(_time("--since", since), _time("--until", until))
-    target = deployment(stack, aws=aws)
-    conninfo = target.conninfo("owner")
-    if not conninfo:
-        raise PermanentError(f"stack {stack} has no PostgreSQL, and tables are rebuilt nowhere else as yet")
-    rebuild, warehouse, clock = PostgresRebuild(conninfo), PostgresWarehouse(conninfo), SystemClock()
-    try:
+    target, clock = deployment(stack, aws=aws), SystemClock()
+    with target.rebuilding() as (rebuild, warehouse):
         with margin().status("looking through processed/ …"):
             arrivals = flow.replayed(target.store, rebuild.known(live), live, window)
         batches = flow.batches_of(live, arrivals)
@@ -105,9 +100,6 @@ def replay(
         if not as_json:
             _show(live, rebuilt, loaded, found)
         kept = flow.swap(rebuild, clock, live, rebuilt, found, accept_differences=accept_differences) if swap else ""
-    finally:
-        rebuild.close()
-        warehouse.close()
     if as_json:
         emit(
             {

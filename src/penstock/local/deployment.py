@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from penstock.adapters.opensearch import OpenSearchIndex
     from penstock.adapters.redshift import DataApi
     from penstock.local.stack import LocalStack
-    from penstock.ports import Warehouse
+    from penstock.ports import Rebuild, Warehouse
 
 Role = Literal["owner", "loader"]
 _SECRETS: Mapping[Role, str] = {"owner": "WarehouseOwnerSecretArn", "loader": "WarehouseSecretArn"}
@@ -83,6 +84,23 @@ class Deployment:
         from penstock.adapters.postgres import PostgresWarehouse
 
         return PostgresWarehouse(conninfo)
+
+    @contextmanager
+    def rebuilding(self) -> Iterator[tuple[Rebuild, Warehouse]]:
+        """As the tables' owner: what makes and compares a second table, and what loads it. PermanentError without."""
+        if api := self.redshift("owner"):
+            from penstock.adapters.redshift import RedshiftRebuild, RedshiftWarehouse
+
+            role, loader = (self.parameters.get(name, "") for name in ("RedshiftCopyRoleArn", "RedshiftLoader"))
+            yield RedshiftRebuild(api, loader), RedshiftWarehouse(api, role or "default", self.store, wait=30)
+            return
+        conninfo = self.conninfo("owner")
+        if not conninfo:
+            raise PermanentError(f"stack {self.name} has no warehouse, so it has no tables to build anew")
+        from penstock.adapters.postgres import PostgresRebuild, PostgresWarehouse
+
+        with closing(PostgresRebuild(conninfo)) as rebuild, closing(PostgresWarehouse(conninfo)) as warehouse:
+            yield rebuild, warehouse
 
     def redshift(self, role: Role) -> DataApi | None:
         """Where the warehouse is Redshift: with the role's secret, or else as whoever calls."""

@@ -5,8 +5,17 @@
 """
 
 from penstock.adapters.redshift.data_api import DataApi, Endpoint
+from penstock.adapters.redshift.rebuild import RedshiftRebuild
 from penstock.adapters.redshift.schema import RedshiftSchema
 from penstock.adapters.redshift.views import RedshiftViews, RedshiftViewSchema
 from penstock.adapters.redshift.warehouse import RedshiftWarehouse
 
-__all__ = ["DataApi", "Endpoint", "RedshiftSchema", "RedshiftViewSchema", "RedshiftViews", "RedshiftWarehouse"]
+__all__ = [
+    "DataApi",
+    "Endpoint",
+    "RedshiftRebuild",
+    "RedshiftSchema",
+    "RedshiftViewSchema",
+    "RedshiftViews",
+    "RedshiftWarehouse",
+]

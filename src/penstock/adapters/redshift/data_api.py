@@ -128,10 +128,10 @@ class DataApi:
             error = parts[failed].get("Error", "") or error
         return Statement(statement, found["Status"], error, failed)
 
-    def run(self, statements: Sequence[str], doing: str) -> Statement:
+    def run(self, statements: Sequence[str], doing: str, seconds: float = _WAIT) -> Statement:
         """As one transaction, to its end; for what takes seconds. TransientError when it takes longer, undone."""
         check(statements, doing)
-        return self._wait(self._submit(statements, str(uuid4()), doing), doing)
+        return self._wait(self._submit(statements, str(uuid4()), doing), doing, seconds)
 
     def execute(self, statement: str, doing: str, seconds: float = _WAIT) -> Statement:
         """One statement, to its end."""
@@ -140,13 +140,15 @@ class DataApi:
             found = self._client.execute_statement(Sql=statement, **self._endpoint.parameters())
         return self._wait(found["Id"], doing, seconds)
 
-    def query(self, statement: str, doing: str, dataset: str = "") -> Iterator[tuple[Any, ...]]:
+    def query(self, statement: str, doing: str, dataset: str = "", seconds: float = _WAIT) -> Iterator[tuple[Any, ...]]:
         """The rows of one SELECT, a page at a time. `dataset` is whose tables it reads."""
-        yield from self.table(statement, doing, dataset)[1]
+        yield from self.table(statement, doing, dataset, seconds)[1]
 
-    def table(self, statement: str, doing: str, dataset: str = "") -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    def table(
+        self, statement: str, doing: str, dataset: str = "", seconds: float = _WAIT
+    ) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
         """As `query`, with the names of the columns."""
-        ended = self.execute(statement, doing)
+        ended = self.execute(statement, doing, seconds)
         if ended.status != "FINISHED":
             raise ended.to_raise(doing, dataset)
         first = self._page(ended, doing)

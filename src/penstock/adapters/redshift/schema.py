@@ -9,7 +9,7 @@ from psycopg import sql
 from penstock.adapters.redshift.data_api import DataApi
 from penstock.adapters.redshift.outage import MAX_STATEMENTS
 from penstock.adapters.redshift.sql_text import SQL_TYPES, format_sql, gate_of, identifier, pages, table_of
-from penstock.model.datasets import LINEAGE, Dataset
+from penstock.model.datasets import LINEAGE, Dataset, Table
 from penstock.model.errors import PermanentError
 
 OWN = (
@@ -73,10 +73,32 @@ _GRANTS = (
 )
 
 
+_NOT_ITS_OWN = sql.SQL("table_schema NOT IN ('pg_catalog', 'information_schema')")
+
+
 def grantee(loader: str) -> sql.Composable | None:
     """Behind GRANT's TO: a user, or after `ROLE ` a role. None for an empty one."""
     name = sql.Identifier(loader.removeprefix("ROLE "))
     return (sql.SQL("ROLE {}").format(name) if loader.startswith("ROLE ") else name) if loader else None
+
+
+def columns_of(api: DataApi, table: Table) -> dict[str, str]:
+    """The types of the table's columns; nothing where it isn't there."""
+    where = sql.SQL("table_schema = {} AND table_name = {}")
+    of_it = where.format(sql.Literal(table.schema_name), sql.Literal(table.name))
+    return {column: kind for _, column, kind in _columns(api, of_it)}
+
+
+def _columns(api: DataApi, where: sql.Composable) -> Iterator[tuple[str, str, str]]:
+    """Each one's table, as `schema.name`, its name, and its type as SQL_TYPES writes it."""
+    statement = format_sql(
+        "SELECT table_schema, table_name, column_name, data_type, character_maximum_length, numeric_precision,"
+        " numeric_scale FROM svv_columns WHERE {where}",
+        where=where,
+    )
+    for schema, table, column, kind, length, precision, scale in api.query(statement, "read the warehouse's catalogue"):
+        size = f"({length})" if length else f"({precision},{scale})" if kind == "numeric" else ""
+        yield f"{schema}.{table}", column, f"{kind}{size}"
 
 
 class RedshiftSchema:
@@ -94,7 +116,9 @@ class RedshiftSchema:
         Raises PermanentError where a table that is there conflicts with its dataset: nothing is dropped or retyped.
         """
         wanted = datasets.values() if isinstance(datasets, Mapping) else datasets
-        there = self._there()
+        there: dict[str, dict[str, str]] = {}
+        for name, column, kind in _columns(self._api, _NOT_ITS_OWN):
+            there.setdefault(name, {})[column] = kind
         done = [] if "penstock.load" in there else ["created the load ledger penstock.load"]
         statements = [*OWN, *self._granted(_GRANTS)]
         for dataset in wanted:
@@ -105,18 +129,6 @@ class RedshiftSchema:
             if ended.status != "FINISHED":
                 raise ended.to_raise("apply the datasets")
         return done
-
-    def _there(self) -> dict[str, dict[str, str]]:
-        """The types of each table's columns, by `schema.name`."""
-        tables: dict[str, dict[str, str]] = {}
-        for schema, table, column, kind, length, precision, scale in self._api.query(
-            "SELECT table_schema, table_name, column_name, data_type, character_maximum_length, numeric_precision,"
-            " numeric_scale FROM svv_columns WHERE table_schema NOT IN ('pg_catalog', 'information_schema')",
-            "read the warehouse's catalogue",
-        ):
-            size = f"({length})" if length else f"({precision},{scale})" if kind == "numeric" else ""
-            tables.setdefault(f"{schema}.{table}", {})[column] = f"{kind}{size}"
-        return tables
 
     def _table(self, dataset: Dataset, there: dict[str, str] | None, done: list[str]) -> Iterator[str]:
         table = table_of(dataset)

@@ -45,13 +45,15 @@ _AT_ONCE = 100
 
 class RedshiftWarehouse:
     """`role` is the ARN of the IAM role that COPY reads the bucket with, or `default`: the cluster's own. `store` is
-    that bucket, for the rounds that `poll` submits.
+    that bucket, for the rounds that `poll` submits. `wait` is how many seconds a poll may wait for its load: none in a
+    function, which would be paid for it.
     """
 
-    def __init__(self, api: DataApi, role: str, store: ObjectStore) -> None:
+    def __init__(self, api: DataApi, role: str, store: ObjectStore, wait: int = 0) -> None:
         self._api = api
         self._role = role
         self._store = store
+        self._wait = wait
 
     # ── loading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -62,7 +64,7 @@ class RedshiftWarehouse:
         attempt, _, rest = handle.partition(" ")
         copy, _, statement = rest.partition(" ")
         doing = _doing(batch, dataset)
-        found = self._api.describe(statement, doing)
+        found = self._api.describe(statement, doing, self._wait)
         if found.running:
             return LoadProgress(running=True, handle=handle)
         if found.status == "FINISHED" or found.failed == GUARD or found.broken_off:

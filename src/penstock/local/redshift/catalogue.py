@@ -19,6 +19,12 @@ CATALOGUE = """
     CREATE OR REPLACE FUNCTION redshift_standin.json_serialize(value redshift_standin.super) RETURNS text
         LANGUAGE sql IMMUTABLE
         AS $$ SELECT value::text $$;
+    CREATE OR REPLACE FUNCTION redshift_standin.fnv_hash(value text, seed bigint) RETURNS bigint
+        LANGUAGE sql IMMUTABLE
+        AS $$ SELECT hashtextextended(value, seed) $$;
+    CREATE OR REPLACE FUNCTION redshift_standin.fnv_hash(value integer, seed bigint) RETURNS bigint
+        LANGUAGE sql IMMUTABLE
+        AS $$ SELECT hashint8extended(value, seed) $$;
     CREATE SEQUENCE IF NOT EXISTS redshift_standin.query_ids;
     CREATE TABLE IF NOT EXISTS redshift_standin.sys_load_detail (
         query_id bigint, file_name character(256), lines_scanned bigint, record_time timestamp
@@ -33,5 +39,11 @@ CATALOGUE = """
             coalesce(domain_name, data_type) AS data_type, character_maximum_length, numeric_precision,
             numeric_scale
         FROM information_schema.columns;
+    CREATE OR REPLACE VIEW redshift_standin.svv_relation_privileges AS
+        SELECT n.nspname AS namespace_name, c.relname AS relation_name, a.privilege_type, a.grantee AS identity_id,
+            r.rolname AS identity_name, CASE WHEN a.grantee = 0 THEN 'public' ELSE 'user' END AS identity_type,
+            a.is_grantable AS admin_option
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace CROSS JOIN aclexplode(c.relacl) AS a
+        LEFT JOIN pg_roles AS r ON r.oid = a.grantee WHERE a.grantee <> c.relowner;
     GRANT SELECT ON ALL TABLES IN SCHEMA redshift_standin TO PUBLIC;
 """
