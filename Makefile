@@ -37,6 +37,9 @@ format: $(VENV)/.dev ## Format the code, and fix what ruff can fix
 .PHONY: sam-deploy
 sam-deploy: $(VENV)/.dev ## sam deploy, an update, a roll-back and sam delete, on the laptop's engines
 	@$(BIN)/pytest tests/sam/test_sam_deploy.py --sam-deploy $(ARGS)
+.PHONY: package
+package: $(VENV)/.dev ## What sam build makes: bytes, imports, cold starts; writes docs/package.md, fails beyond the budget
+	@$(BIN)/python -m tests.package
 .PHONY: faults
 faults: $(VENV)/.dev ## Break it at every point where it waits, one at a time; writes docs/faults.md
 	@$(BIN)/python -m tests.faults.schedules

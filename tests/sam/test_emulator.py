@@ -7,18 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import awslambdaric  # type: ignore[import-untyped] # No types.
 import pytest
 from tests.sam.answers import AFTER_A_FILE_ARRIVED, BEFORE_ANYTHING_ARRIVED, play
 from tests.sam.emulator import Emulated, emulated
+from tests.sam.runtime import runtime
 from tests.sam.world import World, quiet_world
 
 pytestmark = pytest.mark.xdist_group("sam build")
-
-_OF_THE_RUNTIME = (
-    *("awslambdaric", "runtime_client*", "simplejson", "snapshot_restore_py"),
-    *("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -27,25 +22,16 @@ def world() -> Iterator[World]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Lambda's Python runtime has without the function's doing."""
-    folder, installed = tmp_path_factory.mktemp("runtime"), Path(awslambdaric.__file__).parents[1]
-    for pattern in _OF_THE_RUNTIME:
-        for found in installed.glob(pattern):
-            (folder / found.name).symlink_to(found)
-    return folder
-
-
-def test_every_function_answers_its_events_within_its_memory(world: World, built: Path, runtime: Path) -> None:
+def test_every_function_answers_its_events_within_its_memory(world: World, built: Path, tmp_path: Path) -> None:
     functions: dict[str, Emulated] = {}
+    lambdas_own = runtime(tmp_path)
     with ExitStack() as running:
 
         def invoke(name: str, event: dict[str, Any]) -> dict[str, Any]:
             if name not in functions:
                 functions[name] = running.enter_context(
                     emulated(
-                        [built / name, built / "PenstockLayer" / "python", runtime],
+                        [built / name, built / "PenstockLayer" / "python", lambdas_own],
                         world.environment(name, str(built / "DatasetsLayer" / "datasets")),
                         world.memory(name),
                         world.timeout(name),

@@ -10,10 +10,10 @@ from importlib.metadata import Distribution, distributions
 from importlib.util import cache_from_source
 from pathlib import Path
 
-import boto3
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from tests.sam.runtime import sdk
 from tests.template.deployment import REPOSITORY
 
 pytestmark = pytest.mark.xdist_group("sam build")
@@ -37,15 +37,6 @@ READS_PARQUET = "penstock.model.parquet_types"
 @pytest.fixture(scope="session")
 def layer(built: Path) -> Path:
     return built / "PenstockLayer" / "python"
-
-
-@pytest.fixture(scope="session")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a function finds in Lambda's runtime without bringing it: the SDK, and nothing else of this environment."""
-    folder = tmp_path_factory.mktemp("runtime")
-    for package in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3"):
-        (folder / package).symlink_to(Path(boto3.__file__).parents[1] / package)
-    return folder
 
 
 def brought(layer: Path) -> dict[str, Distribution]:
@@ -133,7 +124,7 @@ def test_every_function_with_its_layers_is_within_the_budget(
 
 
 def test_every_function_starts_with_the_layer_and_the_runtimes_own_sdk_alone(
-    built: Path, layer: Path, runtime: Path
+    built: Path, layer: Path, tmp_path: Path
 ) -> None:
     """All of penstock is imported too: adapters are otherwise imported where they are first used."""
     script = f"""
@@ -149,11 +140,12 @@ assert callable(app.handler)
 assert penstock.__file__.startswith(sys.argv[2])
 """
     functions = sorted(path.parent for path in built.glob("*/app.py"))
+    lambdas_own = sdk(tmp_path)
 
     assert len(functions) == len(list((REPOSITORY / "functions").glob("*/app.py")))
     for function in functions:
         subprocess.run(
-            [sys.executable, "-I", "-S", "-c", script, function, layer, runtime],
+            [sys.executable, "-I", "-S", "-c", script, function, layer, lambdas_own],
             check=True,
             capture_output=True,
             env={"AWS_REGION": "eu-west-1", "POWERTOOLS_TRACE_DISABLED": "1"},
