@@ -17,13 +17,20 @@ if TYPE_CHECKING:
     from penstock.local.dead_letters import DeadLetter
 
 
+_SHOWN, _LONGEST = 5, 2_000
+"""Records of a letter that are shown, and characters of one; --json has all."""
+
+
 class Action(StrEnum):
     LIST = "list"
+    SHOW = "show"
     REDRIVE = "redrive"
 
 
 def dead_letters(
-    action: Annotated[Action, typer.Argument(help="list shows them; redrive sends them again.")] = Action.LIST,
+    action: Annotated[
+        Action, typer.Argument(help="list names them; show adds what they hold; redrive sends them again.")
+    ] = Action.LIST,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Say what redrive would do with each, and do nothing.")
     ] = False,
@@ -35,19 +42,23 @@ def dead_letters(
     """Show what a queue, a rule, a topic or a function could not deliver, and why; or send it again.
 
     No file is ever lost by it: what is in incoming/ is listed every minute. First mend what the letters name.
+    Of a stream they are lines that are no events, and records that were given up: show reads those back.
 
     [dim]$ penstock dead-letters
+    $ penstock dead-letters show
     $ penstock dead-letters redrive --dry-run[/dim]
     """
     from penstock.local import dead_letters as queues
 
     target = deployment(stack, aws=aws)
-    if action is Action.LIST or dry_run:
+    if action is not Action.REDRIVE or dry_run:
         letters = queues.read(target, limit)
+        texts = {letter.id: letter.texts() for letter in letters} if action is Action.SHOW else {}
         if as_json:
-            emit({"waiting": queues.waiting(target), "dead_letters": [letter.to_json() for letter in letters]})
+            told = [letter.to_json() | ({"holds": texts[letter.id]} if texts else {}) for letter in letters]
+            emit({"waiting": queues.waiting(target), "dead_letters": told})
         else:
-            _show(letters, queues.waiting(target), would=action is Action.REDRIVE)
+            _show(letters, queues.waiting(target), texts, would=action is Action.REDRIVE)
         return
     moved = queues.move_arrivals(target)
     done, left = queues.redrive(target, limit)
@@ -67,17 +78,19 @@ def dead_letters(
         console.print(f"{letter.source}: {letter.then}", markup=False)
     if left:
         console.print("\nleft where they are:")
-        _letters(left, would=False)
+        _letters(left, {}, would=False)
     if not (moved or done or left):
         console.print("There are no dead letters.")
 
 
-def _show(letters: Sequence[DeadLetter], waiting: Mapping[str, int], *, would: bool) -> None:
+def _show(
+    letters: Sequence[DeadLetter], waiting: Mapping[str, int], texts: Mapping[str, Sequence[str]], *, would: bool
+) -> None:
     console = screen()
     if not letters:
         console.print("There are no dead letters.")
         return
-    _letters(letters, would=would)
+    _letters(letters, texts, would=would)
     total = max(sum(waiting.values()), len(letters))
     more = f", the first {count(len(letters))} shown (--limit)" if total > len(letters) else ""
     console.print(f"[dim]{count(total)} dead letter{'s' if total != 1 else ''}{more}[/]")
@@ -85,12 +98,16 @@ def _show(letters: Sequence[DeadLetter], waiting: Mapping[str, int], *, would: b
         console.print("Mend what they name, then: penstock dead-letters redrive")
 
 
-def _letters(letters: Sequence[DeadLetter], *, would: bool) -> None:
+def _letters(letters: Sequence[DeadLetter], texts: Mapping[str, Sequence[str]], *, would: bool) -> None:
     console = screen()
     for letter in letters:
         console.print(f"[bold]{clock_time(letter.sent)}[/]  {escape(letter.source)}", soft_wrap=True)
         if letter.why:
             console.print(indented(escape(letter.why), by=2))
+        for text in texts.get(letter.id, [])[:_SHOWN]:
+            console.print(indented(escape(text[:_LONGEST]), by=4), style="dim", soft_wrap=True)
+        if len(texts.get(letter.id, [])) > _SHOWN:
+            console.print(indented(f"and {count(len(texts[letter.id]) - _SHOWN)} more records: --json has them", by=4))
         if letter.redrive is None:
             console.print(indented(f"[yellow]{escape(letter.then)}[/]", by=2))
         elif would:

@@ -1,25 +1,31 @@
-"""What an asynchronous edge could not deliver: reading the two dead-letter queues of a stack, and sending it again.
+"""What an asynchronous edge could not deliver: reading the dead-letter queues of a stack, and sending it again.
 
 A message is sent again before it is deleted, so a death in between doubles it and loses nothing. All that Penstock is
-asked by messages (list, reconcile, tell) may be asked twice.
+asked by messages (list, reconcile, tell) may be asked twice, and events are known by their ids.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import code_of
+from penstock.local import stream_letters
 from penstock.local.deployment import Deployment
+from penstock.model.errors import PermanentError
 from penstock.triggers import triggers_of
 
-QUEUES = {"arrivals": "ArrivalsDeadLetterQueueUrl", "undelivered": "UndeliveredQueueUrl"}
+QUEUES = {
+    "arrivals": "ArrivalsDeadLetterQueueUrl",
+    "undelivered": "UndeliveredQueueUrl",
+    stream_letters.QUEUE: "StreamDeadLetterQueueUrl",
+}
 """By name, the stack's output that has the queue's URL."""
 
 _HIDDEN = 120
@@ -47,6 +53,15 @@ class DeadLetter:
     then: str
     redrive: Callable[[], Any] | None
     receipt: str
+    held: Callable[[], Sequence[stream_letters.Held]] | None = None
+    """What of a stream it is about, read back where need be; None for letters of anything else."""
+
+    def texts(self) -> list[str]:
+        """What it holds, record by record, for a person to read; or why that is not there any more."""
+        try:
+            return [held.data.decode(errors="backslashreplace").rstrip("\n") for held in (self.held or list)()]
+        except PermanentError as gone:
+            return [str(gone)]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -87,7 +102,11 @@ def redrive(deployment: Deployment, most: int) -> tuple[list[DeadLetter], list[D
         if letter.redrive is None:
             left.append(letter)
             continue
-        letter.redrive()
+        try:
+            letter.redrive()
+        except PermanentError as gone:
+            left.append(replace(letter, then=str(gone), redrive=None))
+            continue
         deployment.client("sqs").delete_message(QueueUrl=_url(deployment, letter), ReceiptHandle=letter.receipt)
         done.append(letter)
     for letter in left:
@@ -158,10 +177,14 @@ def _letter(deployment: Deployment, queue: str, message: Mapping[str, Any]) -> D
     except ValueError:
         document = None
     document = document if isinstance(document, dict) else {}
+    held = None
     if queue == "arrivals":
         source, why, then, again = _of_arrivals(deployment, body)
     elif "RULE_ARN" in told:
         source, why, then, again = _of_rule(deployment, body, told)
+    elif stream_letters.is_of_stream(document):
+        found = stream_letters.read_letter(deployment, document)
+        source, why, then, again, held = found.source, found.why, found.then, found.redrive, found.held
     elif "functionArn" in document.get("requestContext", {}):
         source, why, then, again = _of_function(deployment, document)
     elif document.get("Type") == "Notification":
@@ -178,6 +201,7 @@ def _letter(deployment: Deployment, queue: str, message: Mapping[str, Any]) -> D
         then=then,
         redrive=again,
         receipt=message["ReceiptHandle"],
+        held=held,
     )
 
 
