@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from penstock.model.datasets import Dataset
-from penstock.model.errors import WAREHOUSE, DatasetError, DestinationDownError, PermanentError
+from penstock.model.errors import WAREHOUSE, DestinationDownError, PermanentError
 from penstock.model.huge import Bound
 
 if TYPE_CHECKING:
@@ -223,11 +223,6 @@ def schema() -> Schema | None:
     if settings().warehouse == "redshift":
         from penstock.adapters.redshift import RedshiftSchema
 
-        if parquet := [name for name, one in datasets().items() if one.format == "parquet" and one.table]:
-            raise DatasetError(
-                f"datasets {', '.join(parquet)}: Parquet is not loaded into Redshift yet. Take out `table`, or send "
-                "another format. Nothing was changed"
-            )
         return RedshiftSchema(_redshift(), settings().redshift_loader)
     from penstock.adapters.postgres import PostgresSchema
 

@@ -33,6 +33,11 @@ def parquet(more: dict[str, Any] | None = None, without: str = "", **write: Any)
         **(more or {}),
     }
     columns.pop(without, None)
+    return written(columns, **write)
+
+
+def written(columns: dict[str, Any], **write: Any) -> bytes:
+    """`write` is as pyarrow's `write_table` has it."""
     file = io.BytesIO()
     pq.write_table(pa.table(columns), file, **write)
     return file.getvalue()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import pyarrow as pa
 import pytest
+from tests.corpus.parquet_files import written
 from tests.integration.processes import eventually
 from tests.integration.test_operators_commands import HALF_BAD, ask, describe, keys, run
 from typer.testing import CliRunner
@@ -22,6 +24,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     (home / "datasets" / "views").mkdir(parents=True)
     describe(home / "datasets", "things", kick_off={"rebuild_views": True})
     describe(home / "datasets", "books", on_overwrite="replace")
+    describe(home / "datasets", "pieces", format="parquet", max_reject_ratio=0.5)
     (home / "datasets" / "views" / "ages.yaml").write_text(VIEW)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PENSTOCK_HOME", str(home))
@@ -77,6 +80,21 @@ def test_another_content_replaces_and_the_same_content_adds_nothing(stack: Local
         ("duplicate",),
         ("loaded",),
         ("loaded",),
+    ]
+    assert run(stack, "reconcile")["ok"]
+
+
+def test_parquet_is_loaded_each_row_once_and_its_bad_rows_are_told(stack: LocalStack) -> None:
+    for number, ids in enumerate(([1, 2], [3], [4, 2**40])):
+        file = written({"id": pa.array(ids, pa.int64()), "name": ["a"] * len(ids)}, write_statistics=False)
+        put(stack, f"pieces/{number}.parquet", file)
+    put(stack, "pieces/again.parquet", b"id,name\n1,a\n")
+
+    assert eventually(lambda: at_rest(stack) and len(keys(stack, "failed/pieces/")) > 1)
+
+    assert sorted(ask(stack, "SELECT id FROM pieces")) == [(1,), (2,), (3,), (4,)]
+    assert sorted(ask(stack, "SELECT \"rows\", rejects FROM penstock.load WHERE dataset = 'pieces'")) == [
+        *((0, 0), (1, 0), (1, 1), (2, 0)),
     ]
     assert run(stack, "reconcile")["ok"]
 

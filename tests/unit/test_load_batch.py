@@ -12,7 +12,7 @@ from penstock.flows.apply_datasets import apply_datasets
 from penstock.flows.load_batch import begin_load, poll_load
 from penstock.model.arrivals import UNCLAIMED, Arrival
 from penstock.model.datasets import Dataset
-from penstock.model.errors import PermanentError
+from penstock.model.errors import PermanentError, ReaderMissingError
 from penstock.model.plans import Batch, Plan, plan_key
 from penstock.ports import LoadProgress, ObjectStore
 
@@ -45,6 +45,18 @@ def test_a_batch_is_loaded_once_however_often_it_is_begun(store: FakeObjectStore
 
     assert answers == [{"status": "done", "handle": ""}] * 2
     assert warehouse.rows(TABLE["things"]) == [("1",), ("2",)]
+
+
+def test_a_next_round_that_the_function_cannot_read_is_left_to_the_one_that_can(store: FakeObjectStore) -> None:
+    class Unread(FakeWarehouse):
+        def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress:
+            raise ReaderMissingError(f"{handle} of {dataset.name}, batch {batch.number}")
+
+    planned(store)
+
+    answer = poll_load(store, Unread(), TABLE, "p", 0, "1 copy statement")
+
+    assert answer == {"status": "parquet", "handle": "1 copy statement"}
 
 
 def test_a_load_that_goes_on_is_polled_by_its_handle(store: FakeObjectStore) -> None:

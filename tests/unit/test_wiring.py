@@ -19,7 +19,7 @@ from penstock.flows.decide_batch import Destinations
 from penstock.flows.settle_batch import settle_batch
 from penstock.model.dataset_files import load_datasets
 from penstock.model.datasets import Dataset, KickOff
-from penstock.model.errors import DatasetError, DestinationDownError, PermanentError
+from penstock.model.errors import DestinationDownError, PermanentError
 from penstock.model.plans import Batch, Plan, plan_key
 from penstock.wiring import Settings
 
@@ -209,13 +209,3 @@ def test_after_an_error_the_warehouse_is_connected_to_anew(monkeypatch: pytest.M
     wiring.forget_connections()
 
     assert wiring.warehouse() is not first
-
-
-def test_a_deployment_on_redshift_refuses_a_table_of_parquet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    dataset = "name: p\nprefix: p/\nformat: parquet\ncolumns: [{name: a, type: text}]\ntable: p\n"
-    (tmp_path / "p.yaml").write_text(dataset)
-    monkeypatch.setenv("PENSTOCK_WAREHOUSE", "redshift")
-    monkeypatch.setenv("PENSTOCK_DATASETS", str(tmp_path))
-
-    with pytest.raises(DatasetError, match="datasets p: Parquet is not loaded into Redshift yet"):
-        wiring.schema()

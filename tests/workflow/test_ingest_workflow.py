@@ -149,14 +149,23 @@ def test_a_batch_of_parquet_is_loaded_and_then_indexed_by_the_function_that_read
     run = machine.run("Parquet", batches=[0, 1])
 
     assert run.status == "SUCCEEDED"
-    for step, name in ((LOAD_PARQUET, "load"), (INDEX_PARQUET, "index")):
+    for step, more in ((LOAD_PARQUET, {"step": "load", "handle": ""}), (INDEX_PARQUET, {"step": "index"})):
         assert sorted(run.given(step), key=lambda given: given["batch"]) == [
-            {"plan": "p-1", "batch": batch, "step": name} for batch in range(2)
+            {"plan": "p-1", "batch": batch, **more} for batch in range(2)
         ]
     assert run.attempts(INDEX_AFTER) == 0
     assert sorted(run.given(SETTLE), key=lambda given: given["batch"]) == [
         {"plan": "p-1", "batch": batch, "warehouse": DONE, "search": INDEXED} for batch in range(2)
     ]
+
+
+def test_a_load_of_parquet_is_asked_after_and_its_next_round_is_read_by_the_function_that_can(machine: Machine) -> None:
+    run = machine.run("ParquetGoesOn")
+
+    assert run.status == "SUCCEEDED"
+    assert [given["handle"] for given in run.given(LOAD_PARQUET)] == ["", "query-7"]
+    assert run.given(POLL) == [{"plan": "p-1", "batch": 0, "handle": "query-7"}]
+    assert run.given(SETTLE)[0]["warehouse"] == DONE
 
 
 def test_what_fails_of_a_batch_of_parquet_is_an_outcome_of_its_branch(machine: Machine) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from penstock.flows.plan_of import read_batch
 from penstock.model.arrivals import UNCLAIMED
 from penstock.model.datasets import Dataset, Format
-from penstock.model.errors import PermanentError
+from penstock.model.errors import PermanentError, ReaderMissingError
 from penstock.model.huge import Bound, refused_as_huge
 from penstock.model.plans import Batch
 from penstock.ports import LoadProgress, ObjectStore, Warehouse
@@ -57,12 +57,17 @@ def poll_load(
     number: int,
     handle: str,
 ) -> dict[str, str]:
-    """As `begin_load`, of the load that it gave `handle` for."""
+    """As `begin_load`, of the load that it gave `handle` for. `{"status": "parquet", …}` with the same handle where the
+    load's next round wants files read that whoever asks can't read: nothing was done.
+    """
     batch = read_batch(store, plan, number)
     dataset = _with_table(batch, datasets)
     if dataset is None:
         return _answer(_DONE)
-    return _answer(_require(warehouse, dataset).poll(batch, dataset, handle))
+    try:
+        return _answer(_require(warehouse, dataset).poll(batch, dataset, handle))
+    except ReaderMissingError:
+        return {"status": "parquet", "handle": handle}
 
 
 def _with_table(batch: Batch, datasets: Mapping[str, Dataset]) -> Dataset | None:

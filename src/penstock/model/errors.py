@@ -57,5 +57,9 @@ class BadFileError(PermanentError):
     """One file can't be worked, and it is the file's fault; the reason is the text. Its neighbours are not touched."""
 
 
+class ReaderMissingError(PermanentError):
+    """What reads a file's format is not in this function: no file's fault, and another function's work."""
+
+
 class DatasetError(PermanentError):
     """A dataset's definition is refused; the text begins with file and line."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from penstock.model.datasets import Dataset
-from penstock.model.errors import BadFileError, PermanentError
+from penstock.model.errors import BadFileError, PermanentError, ReaderMissingError
 from penstock.model.rows import Row, column_faults
 from penstock.model.streams import ByteStream, SeekableStream
 
@@ -47,7 +47,7 @@ class _Piece:
 def parquet_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
     """A file's rows, each value a text or None; `line` is the row's number, `raw` the row as JSON.
 
-    Raises BadFileError when the file as a whole can't be read, and PermanentError where pyarrow is not installed.
+    Raises BadFileError when the file as a whole can't be read, and ReaderMissingError where pyarrow is not installed.
     """
     file = _ParquetFile(stream, dataset)
     names = [column.in_file for column in dataset.columns]
@@ -73,6 +73,11 @@ def parquet_csv(stream: ByteStream, dataset: Dataset) -> Iterator[bytes]:
         sink = pa.BufferOutputStream()
         csv.write_csv(piece.batch, sink, options)
         yield sink.getvalue().to_pybytes()
+
+
+def parquet_footer(stream: ByteStream, dataset: Dataset) -> tuple[pa.Schema, pq.FileMetaData]:
+    """Its schema, which is the dataset's, and what it says of itself. Raises as `parquet_rows` does before a row."""
+    return _ParquetFile(stream, dataset).footer
 
 
 def parquet_schema(stream: ByteStream) -> dict[str, Any]:
@@ -108,6 +113,7 @@ class _ParquetFile:
         self._dataset = dataset
         self._source = _Source(stream)
         first = _opened(self._source)
+        self.footer = first.schema_arrow, first.metadata
         repeated = _check_schema(first.schema_arrow, dataset)
         self._check_claims(first.metadata)
         # A text that is written once and repeated a million times is a dictionary here too, and no bomb.
@@ -221,7 +227,7 @@ def _opened(source: _Source, **more: Any) -> pq.ParquetFile:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise PermanentError(
+        raise ReaderMissingError(
             "Parquet is read by pyarrow, which is not installed: pip install 'penstock[parquet]'. On AWS the function "
             "WorkParquet brings it"
         ) from None

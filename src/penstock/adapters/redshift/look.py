@@ -7,7 +7,7 @@ one long header, and checks neither a uuid nor JSON. What is not plainly in its 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from penstock.model.arrivals import Arrival
 from penstock.model.compression import decompressed
@@ -20,7 +20,7 @@ _BLOCK = 2**16
 _OPTIONS = {"none": "", "gzip": "GZIP", "zstd": "ZSTD", "bzip2": "BZIP2"}
 """COPY's words for a compression."""
 
-_UNCHECKED = {ColumnType.UUID, ColumnType.JSON}
+UNCHECKED = {ColumnType.UUID, ColumnType.JSON}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,18 @@ class Shape:
 
     columns: tuple[Column, ...]
     compression: str
+    types: tuple[str, ...] = ()
+    """Of Parquet alone: the SQL type that COPY takes each column as."""
+    rows: int = field(default=-1, compare=False)
+    """Of Parquet alone: how many its footer says that the file has."""
 
 
 def look(arrival: Arrival, dataset: Dataset, store: ObjectStore) -> Shape | None:
     """None for a file that Penstock has to read. Raises BadFileError for one that no one can."""
+    if dataset.format is Format.PARQUET:
+        from penstock.adapters.redshift.look_parquet import look_parquet  # It reads on from here.
+
+        return look_parquet(arrival, dataset, store)
     packed = dataset.compression_of(arrival.key)
     with store.open(arrival) as stream:
         block = bytearray()
@@ -53,7 +61,7 @@ def look(arrival: Arrival, dataset: Dataset, store: ObjectStore) -> Shape | None
 
 def _takes(dataset: Dataset) -> bool:
     """Whether COPY can be told this dataset's format, and checks all of its types."""
-    if any(column.type in _UNCHECKED for column in dataset.columns):
+    if any(column.type in UNCHECKED for column in dataset.columns):
         return False
     if dataset.format is Format.JSONL:
         return True

@@ -25,6 +25,9 @@ from penstock.model.outcomes import LoadOutcome, Reject, Verdict, too_many_rejec
 from penstock.model.rows import Row, rows
 from penstock.ports import ObjectStore
 
+_TEXTS = (Format.CSV, Format.PARQUET)
+"""Formats of whose rows each value is a text."""
+
 KEPT = 1000
 """Rejects of a quarantined file that are kept."""
 
@@ -91,7 +94,7 @@ class FileReader:
         for column, value in zip(self.dataset.columns, row.values, strict=True):
             if isinstance(value, str) and "\0" in value:
                 return Reject(row.line, "", "it holds \\u0000, a character that Redshift's text can't", raw)
-            as_value = column.type is ColumnType.JSON and self.dataset.format is not Format.CSV
+            as_value = column.type is ColumnType.JSON and self.dataset.format not in _TEXTS
             fault = None if as_value and value is not None else fault_of(column, value)
             if fault and (fault.certain or self.strict):
                 return Reject(row.line, column.name, fault.reason, raw)
@@ -110,11 +113,11 @@ class FileReader:
 
     def _record(self, row: Row) -> dict[str, str | None]:
         exact: dict[str, Any] = {}
-        if self.dataset.format is not Format.CSV and any(isinstance(value, int | float) for value in row.values):
+        if self.dataset.format not in _TEXTS and any(isinstance(value, int | float) for value in row.values):
             exact = json.loads(row.raw, parse_float=str, parse_int=str)
         record: dict[str, str | None] = {}
         for column, value in zip(self.dataset.columns, row.values, strict=True):
-            if value is None or (isinstance(value, str) and self.dataset.format is Format.CSV):
+            if value is None or (isinstance(value, str) and self.dataset.format in _TEXTS):
                 record[column.name] = value
             else:
                 record[column.name] = _as_text(column, value, exact.get(column.in_file))

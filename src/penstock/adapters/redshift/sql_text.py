@@ -128,6 +128,16 @@ def copy_files(
     return _copy(into, names(columns), manifest, role, sql.SQL(" ").join(options))
 
 
+def copy_parquet(into: sql.Identifier, manifest: str, role: str) -> str:
+    """One COPY of Parquet files of the table's very columns: it takes no list of them, and hardly an option."""
+    return format_sql(
+        "COPY {into} FROM {manifest} IAM_ROLE {role} FORMAT AS PARQUET MANIFEST STATUPDATE OFF",
+        into=into,
+        manifest=sql.Literal(manifest),
+        role=_role(role),
+    )
+
+
 def copy_lines(into: sql.Identifier, columns: Sequence[str], uri: str, role: str, *, manifest: bool) -> str:
     """One COPY of JSON Lines that Penstock has written, whose keys are the columns' names."""
     how = "TIMEFORMAT 'auto' DATEFORMAT 'auto' FORMAT AS JSON 'auto'" + (" MANIFEST" if manifest else "")
@@ -146,6 +156,10 @@ def _copy(into: sql.Identifier, columns: sql.Composable, uri: str, role: str, op
         into=into,
         columns=columns,
         uri=sql.Literal(uri),
-        role=sql.SQL("default") if role == "default" else sql.Literal(role),
+        role=_role(role),
         options=options,
     )
+
+
+def _role(role: str) -> sql.Composable:
+    return sql.SQL("default") if role == "default" else sql.Literal(role)

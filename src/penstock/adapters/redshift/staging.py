@@ -7,20 +7,23 @@ version is copied, by S3 itself, to a key of its own; the bucket's rule for plan
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from penstock.adapters.redshift.look import Shape, look
 from penstock.adapters.redshift.read_file import FileReader
 from penstock.model.arrivals import PLANS, Arrival
-from penstock.model.datasets import Dataset, OnOverwrite
-from penstock.model.errors import BadFileError, PermanentError
+from penstock.model.datasets import Dataset, Format, OnOverwrite
+from penstock.model.errors import BadFileError, PermanentError, ReaderMissingError
 from penstock.model.outcomes import LoadOutcome, Verdict
 from penstock.ports import Move, ObjectStore
 
 COPIES = 12
 """COPYs of producers' files in one transaction, at two statements each; forty statements are all it may have."""
+
+PARQUET_COPIES = 7
+"""The same of Parquet files, at three statements each, and two more."""
 
 
 def copies_prefix(copy: str) -> str:
@@ -29,12 +32,15 @@ def copies_prefix(copy: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileCopy:
-    """One COPY of producers' files. `lineage` is what its rows carry: the arrival's id, where it is but one."""
+    """One COPY of producers' files. `lineage` is what its rows carry: the arrival's id, where it is but one. `rows` are
+    those of each Parquet file, by arrival id.
+    """
 
     shape: Shape
     manifest: str
     arrivals: tuple[Arrival, ...]
     lineage: str
+    rows: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -64,10 +70,13 @@ class Staging:
         groups: dict[str | Shape, list[Arrival]] = defaultdict(list)
         shapes: dict[str | Shape, Shape] = {}
         by_hand: list[Arrival] = []
+        rows: dict[str, int] = {}
         alone = self.dataset.on_overwrite is OnOverwrite.REPLACE
         for arrival in arrivals:
             try:
                 shape = look(arrival, self.dataset, self.store)
+            except ReaderMissingError:
+                raise
             except PermanentError as error:
                 staged.outcomes[arrival.id] = LoadOutcome(Verdict.QUARANTINED, reason=str(error))
                 if not isinstance(error, BadFileError):
@@ -79,14 +88,16 @@ class Staging:
                 group: str | Shape = arrival.id if alone else shape
                 groups[group].append(arrival)
                 shapes[group] = shape
+                rows[arrival.id] = shape.rows
         largest = sorted(groups, key=lambda group: -sum(arrival.size for arrival in groups[group]))
-        for group in largest[COPIES:]:
+        most = PARQUET_COPIES if self.dataset.format is Format.PARQUET else COPIES
+        for group in largest[most:]:
             by_hand += groups[group]
-        self._copy(staged, [(shapes[group], groups[group]) for group in largest[:COPIES]])
+        self._copy(staged, [(shapes[group], groups[group]) for group in largest[:most]], rows)
         self._read(staged, by_hand)
         return staged
 
-    def _copy(self, staged: Staged, groups: Sequence[tuple[Shape, list[Arrival]]]) -> None:
+    def _copy(self, staged: Staged, groups: Sequence[tuple[Shape, list[Arrival]]], rows: Mapping[str, int]) -> None:
         to = {arrival.id: self._key(arrival) for _, arrivals in groups for arrival in arrivals}
         self.store.copy([Move(arrival, to[arrival.id]) for _, arrivals in groups for arrival in arrivals])
         one = len(to) == 1 or self.dataset.on_overwrite is OnOverwrite.REPLACE
@@ -94,8 +105,9 @@ class Staging:
             manifest = f"{copies_prefix(self.copy)}manifest-{number}.json"
             self._manifest(manifest, [(arrival, to[arrival.id], arrival.size) for arrival in arrivals])
             lineage = arrivals[0].id if one else self.copy
-            staged.copies.append(FileCopy(shape, manifest, tuple(arrivals), lineage))
-        if groups and any(column.source for column in self.dataset.columns):
+            counts = {arrival.id: rows[arrival.id] for arrival in arrivals if shape.types}
+            staged.copies.append(FileCopy(shape, manifest, tuple(arrivals), lineage, counts))
+        if groups and self.dataset.format is Format.JSONL and any(column.source for column in self.dataset.columns):
             paths = [f"$[{_quoted(column.in_file)}]" for column in self.dataset.columns]
             staged.json_paths = f"{copies_prefix(self.copy)}jsonpaths.json"
             self.store.put_json(staged.json_paths, {"jsonpaths": paths})

@@ -13,13 +13,14 @@ from penstock.adapters.redshift.sql_text import (
     SQL_TYPES,
     copy_files,
     copy_lines,
+    copy_parquet,
     format_sql,
     identifier,
     literals,
     names,
     table_of,
 )
-from penstock.adapters.redshift.staging import Staged
+from penstock.adapters.redshift.staging import FileCopy, Staged
 from penstock.adapters.redshift.upsert import PLACE, merge
 from penstock.model.datasets import Column, ColumnType, Dataset, OnOverwrite
 
@@ -43,6 +44,7 @@ class Load:
             *(self._rows(staged, decisions, copy) if copied and not self.dataset.upsert else []),
             *self.ledger.decide(decisions),
             *([self.ledger.count_rows(_STAGE, self._shared(staged, copy))] if copied else []),
+            *self._counts(staged),
             *(merge(self.dataset, self.dataset.upsert, _STAGE) if copied and self.dataset.upsert else []),
             *(self._rejects(staged) if staged.rejects else []),
         ]
@@ -66,7 +68,20 @@ class Load:
             )
         ]
         json_paths = staged.json_paths if staged.json_paths == "auto" else self._uri(staged.json_paths)
-        for one in staged.copies:
+        parquet = [one for one in staged.copies if one.shape.types]
+        for number, one in enumerate(parquet):
+            statements += self._parquet(one, sql.Identifier(f"penstock_parquet_{number}"))
+        if parquet:
+            rows = sum(sum(one.rows.values()) for one in parquet)
+            # A footer that is wrong: the load fails, and Penstock reads the files.
+            statements.append(
+                format_sql(
+                    "SELECT 1 / CASE WHEN (SELECT COUNT(*) FROM {stage}) = {rows} THEN 1 ELSE 0 END",
+                    stage=_STAGE,
+                    rows=sql.Literal(rows),
+                )
+            )
+        for one in staged.copies[len(parquet) :]:
             shape, manifest = one.shape, self._uri(one.manifest)
             statements.append(
                 copy_files(_STAGE, shape.columns, self.dataset, manifest, self.role, shape.compression, json_paths)
@@ -85,6 +100,40 @@ class Load:
             uri = self._uri(staged.read_manifest)
             statements.append(copy_lines(_STAGE, columns_read, uri, self.role, manifest=True))
         return statements
+
+    def _parquet(self, one: FileCopy, into: sql.Identifier) -> list[str]:
+        """COPY into a table of the files' own types; from there into the stage, as the dataset's."""
+        columns, types = one.shape.columns, one.shape.types
+        defined = [
+            sql.SQL("{} {}{}").format(
+                sql.Identifier(column.name), sql.SQL(type_), sql.SQL(" NOT NULL" if column.required else "")
+            )
+            for column, type_ in zip(columns, types, strict=True)
+        ]
+        in_utc = sql.SQL("{} AT TIME ZONE 'UTC'")
+        plain = sql.SQL("{}")
+        values = [
+            (in_utc if column.type is ColumnType.TIMESTAMPTZ else plain).format(sql.Identifier(column.name))
+            for column in columns
+        ]
+        return [
+            format_sql("CREATE TEMPORARY TABLE {into} ({of})", into=into, of=sql.SQL(", ").join(defined)),
+            copy_parquet(into, self._uri(one.manifest), self.role),
+            format_sql(
+                "INSERT INTO {stage} ({names}, penstock_arrival) SELECT {values}, {lineage} FROM {of}",
+                stage=_STAGE,
+                names=names(columns),
+                values=sql.SQL(", ").join(values),
+                lineage=sql.Literal(one.lineage),
+                of=into,
+            ),
+        ]
+
+    def _counts(self, staged: Staged) -> list[str]:
+        """How many rows each of many Parquet files has brought: what the footers say, and that sum was looked at."""
+        counts = {arrival: rows for one in staged.copies for arrival, rows in one.rows.items()}
+        lineage = self._shared(staged, "")
+        return [self.ledger.set_rows(lineage, counts)] if counts and lineage not in counts else []
 
     def _rows(self, staged: Staged, decisions: Sequence[Decision], copy: str) -> list[str]:
         table = identifier(table_of(self.dataset))

@@ -76,7 +76,7 @@ class Copy:
                 value = next(rest)
                 if name == "FORMAT" and value.upper() == "JSON":
                     value, name = next(rest), "FORMAT AS JSON"
-                options["FORMAT"] = "CSV" if name == "FORMAT" else "JSON"
+                options["FORMAT"] = value.upper() if name == "FORMAT" else "JSON"
                 options["PATHS"] = value
             elif name == "NULL AS":
                 options["NULL"] = next(rest)
@@ -107,6 +107,8 @@ def _files(copy: Copy, objects: Objects) -> Iterator[tuple[str, bytes]]:
             if entry.get("mandatory", False):
                 raise
             continue
+        if copy.options["FORMAT"] == "PARQUET" and entry.get("meta", {}).get("content_length") != len(data):
+            raise CopyError(f"File has content_length missing or wrong in the manifest: {entry['url']}")
         yield entry["url"], data
 
 
@@ -121,15 +123,25 @@ def _get(objects: Objects, uri: str) -> bytes:
 
 
 def _copy_file(connection: psycopg.Connection[Any], copy: Copy, uri: str, data: bytes, objects: Objects) -> int:
+    if copy.options["FORMAT"] == "PARQUET":
+        from penstock.local.redshift.copy_parquet import parquet_rows  # pyarrow takes its time, and few ask for it.
+
+        return _take(connection, copy, uri, parquet_rows(connection, copy, uri, data))
     try:
         text = _unpacked(copy, data).decode()
     except (BadFileError, ValueError) as error:
         raise LoadError(BadRow(uri, 0, "", 1216, f"Invalid input: {type(error).__name__}")) from None
+    rows: Iterator[tuple[int, list[Any]]]
     rows = _csv(copy, uri, text) if copy.options["FORMAT"] == "CSV" else _json(copy, uri, text, objects)
+    _take(connection, copy, uri, rows)
+    return text.count("\n") + bool(text and not text.endswith("\n"))
+
+
+def _take(connection: psycopg.Connection[Any], copy: Copy, uri: str, rows: Iterator[tuple[int, list[Any]]]) -> int:
+    """How many there were; each comes with its line."""
     places: list[int] = []
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.SQL(copy.table), sql.SQL(", ").join(map(sql.Identifier, copy.columns))
-    )
+    columns = sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Identifier, copy.columns)))
+    statement = sql.SQL("COPY {} {} FROM STDIN").format(sql.SQL(copy.table), columns if copy.columns else sql.SQL(""))
     try:
         with connection.cursor() as cursor, cursor.copy(statement) as into:
             for line, values in rows:
@@ -137,7 +149,7 @@ def _copy_file(connection: psycopg.Connection[Any], copy: Copy, uri: str, data: 
                 into.write_row(values)
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise LoadError(_bad_row(uri, places, error)) from None
-    return text.count("\n") + bool(text and not text.endswith("\n"))
+    return len(places)
 
 
 def _unpacked(copy: Copy, data: bytes) -> bytes:
