@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,6 +38,14 @@ class Ledger:
     def __init__(self, connection: Connection, target: str) -> None:
         self._connection = connection
         self._target = target
+
+    def _targets(self, of: Collection[object]) -> list[str]:
+        """The target once for each, so that a statement looks each up by its key.
+
+        Said once, as `target = %s`, it reads as a condition of its own. Before the table has been analysed, and a
+        growing one never is in time, PostgreSQL takes it to leave few rows, and reads the target's whole ledger.
+        """
+        return [self._target] * len(of)
 
     def claim(self, dataset: str, arrivals: Sequence[Arrival], reason: str = NOT_WORKED) -> list[Arrival]:
         """Inserts a row, `quarantined` for now, for each that has none; those are returned, in the order given.
@@ -89,11 +97,12 @@ class Ledger:
             """
             INSERT INTO penstock.load_history (target, arrival, retry, dataset, key, rejects, reason, decided_at)
             SELECT l.target, l.arrival, l.retry, l.dataset, l.key, l.rejects, l.reason, l.decided_at
-            FROM penstock.load AS l JOIN unnest(%s::uuid[], %s::integer[]) AS a (arrival, retry) USING (arrival)
-            WHERE l.target = %s AND l.verdict = 'quarantined' AND l.retry < a.retry
+            FROM penstock.load AS l
+            JOIN unnest(%s::text[], %s::uuid[], %s::integer[]) AS a (target, arrival, retry) USING (target, arrival)
+            WHERE l.verdict = 'quarantined' AND l.retry < a.retry
             ORDER BY l.arrival FOR UPDATE OF l
             """,
-            ([arrival.id for arrival in retried], [arrival.retry for arrival in retried], self._target),
+            (self._targets(retried), [arrival.id for arrival in retried], [arrival.retry for arrival in retried]),
         )
 
     def loaded_before(self, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], list[Earlier]]:
@@ -101,13 +110,13 @@ class Ledger:
         found = self._connection.execute(
             """
             SELECT bucket, key, arrival, etag, size, modified FROM penstock.load
-            WHERE target = %s AND verdict = %s AND replaced_by IS NULL
-                AND (bucket, key) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+            WHERE verdict = %s AND replaced_by IS NULL
+                AND (target, bucket, key) IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))
             ORDER BY decided_at, arrival
             """,
             (
-                self._target,
                 Verdict.LOADED,
+                self._targets(arrivals),
                 [_text(arrival.bucket) for arrival in arrivals],
                 [_text(arrival.key) for arrival in arrivals],
             ),
@@ -124,17 +133,17 @@ class Ledger:
             UPDATE penstock.load AS l
             SET verdict = o.verdict, rows = o.rows, rejects = o.rejects, reason = o.reason,
                 decided_at = clock_timestamp()
-            FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])
-                AS o (arrival, verdict, rows, rejects, reason)
-            WHERE l.target = %s AND l.arrival = o.arrival
+            FROM unnest(%s::text[], %s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])
+                AS o (target, arrival, verdict, rows, rejects, reason)
+            WHERE l.target = o.target AND l.arrival = o.arrival
             """,
             (
+                self._targets(outcomes),
                 list(outcomes),
                 [str(outcome.verdict) for outcome in outcomes.values()],
                 [outcome.rows for outcome in outcomes.values()],
                 [outcome.rejects for outcome in outcomes.values()],
                 [_text(outcome.reason) for outcome in outcomes.values()],
-                self._target,
             ),
         )
         replaced = [(old, new) for new, outcome in outcomes.items() for old in outcome.replaced]
@@ -142,10 +151,10 @@ class Ledger:
             self._connection.execute(
                 """
                 UPDATE penstock.load AS l SET replaced_by = r.new
-                FROM unnest(%s::uuid[], %s::uuid[]) AS r (old, new)
-                WHERE l.target = %s AND l.arrival = r.old
+                FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS r (target, old, new)
+                WHERE l.target = r.target AND l.arrival = r.old
                 """,
-                ([old for old, _ in replaced], [new for _, new in replaced], self._target),
+                (self._targets(replaced), [old for old, _ in replaced], [new for _, new in replaced]),
             )
 
     def outcomes(self, arrivals: Sequence[Arrival]) -> dict[str, LoadOutcome]:
@@ -156,10 +165,11 @@ class Ledger:
                 SELECT r.arrival FROM penstock.load AS r
                 WHERE r.target = l.target AND r.replaced_by = l.arrival ORDER BY r.decided_at, r.arrival
             ), l.replaced_by IS NOT NULL
-            FROM penstock.load AS l JOIN unnest(%s::uuid[], %s::integer[]) AS a (arrival, retry) USING (arrival)
-            WHERE l.target = %s AND (l.verdict <> 'quarantined' OR l.retry >= a.retry)
+            FROM penstock.load AS l
+            JOIN unnest(%s::text[], %s::uuid[], %s::integer[]) AS a (target, arrival, retry) USING (target, arrival)
+            WHERE l.verdict <> 'quarantined' OR l.retry >= a.retry
             """,
-            ([arrival.id for arrival in arrivals], [arrival.retry for arrival in arrivals], self._target),
+            (self._targets(arrivals), [arrival.id for arrival in arrivals], [arrival.retry for arrival in arrivals]),
         )
         return {
             arrival.hex: LoadOutcome(
