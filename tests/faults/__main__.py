@@ -56,7 +56,12 @@ def _reference(only: str, warehouse: Warehouse) -> tuple[dict[str, Any], list[Ca
     """What is to be broken: every call of a run of each scenario in which nothing is."""
     with faulty_stack(warehouse=warehouse) as faulty:
         runs = Campaign(faulty)
-        points = {scenario: runs.points(scenario) for scenario in SCENARIOS if scenario.startswith(only)}
+        # What is in both of two: in the first, and where a step timed out on a busy machine, there is more.
+        points = {
+            scenario: sorted({*runs.points(scenario)} & {*runs.points(scenario)})
+            for scenario in SCENARIOS
+            if scenario.startswith(only)
+        }
     cases = cases_of(points)
     totals = {name: len(found) for name, found in points.items()}
     return {"revision": revision(), "points": totals, "cases": len(cases)}, cases

@@ -24,8 +24,8 @@ ROUNDS = 10
 """Listings in which a case has to come to its end: five attempts and some."""
 BACKFILL_FROM = 4
 """More files than this, as no other scenario has, start a backfill."""
-HELD_AFTER = 30.0
-"""Seconds until a run has come to the point where it is held; a busy machine needs some."""
+HELD_AFTER = 10.0
+"""Seconds until a run has come to the point where it is held; then a listing is asked for once more."""
 TRIES = 4
 """To come to a case's point."""
 LONGEST_WAIT = 3700.0
@@ -103,9 +103,12 @@ class Campaign:
     def _do_meanwhile(self, name: str, case: Case) -> list[Put]:
         """Has the run begin, and does what is to be done while it is held at the case's point; what was put."""
         faulty, more = self._faulty, list[Put]()
-        faulty.list_incoming(wait=False)
-        faulty.await_made(name, HELD_AFTER)
-        if not faulty.made(name):
+        for _ in range(TRIES):  # Another listing may have been at it, or the machine too busy for a step's timeout.
+            faulty.list_incoming(wait=False)
+            faulty.await_made(name, HELD_AFTER)
+            if faulty.made(name):
+                break
+        else:
             return more
         if case.fault is Fault.MEANWHILE:
             more.append(self._put(late(name)))

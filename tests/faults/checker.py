@@ -17,8 +17,8 @@ import psycopg
 from tests.faults.deployment import PASSWORD, FaultyStack
 from tests.faults.scenarios import MARK, Put
 
-TABLES = ("readings", "people", "strict", "bulk")
-INDEXES = ("readings", "people", "notes", "bulk")
+TABLES = ("readings", "people", "strict", "bulk", "states", "columnar")
+INDEXES = ("readings", "people", "notes", "bulk", "states", "columnar")
 KICKED_OFF = {"readings", "bulk"}
 _SETTLED = re.compile(r"(-\d{5}-\d{2})?/settled/")
 """Behind a run's id: its batches', or those of the parts' plans, if it is a backfill."""
@@ -64,7 +64,18 @@ def _versions(faulty: FaultyStack, case: str) -> dict[str, list[Mapping[str, Any
     found = defaultdict(list)
     s3 = faulty.client("s3")
     for root in ("incoming", "processed", "failed"):
-        for name in ("readings", "people", "notes", "strict", "bulk", "nobodys", "_unclaimed", "_unclaimed/nobodys"):
+        for name in (
+            "readings",
+            "people",
+            "notes",
+            "strict",
+            "bulk",
+            "states",
+            "columnar",
+            "nobodys",
+            "_unclaimed",
+            "_unclaimed/nobodys",
+        ):
             pages = s3.get_paginator("list_object_versions").paginate(
                 Bucket=faulty.deployment.bucket, Prefix=f"{root}/{name}/{case}/"
             )
@@ -120,7 +131,9 @@ def _rejects(faulty: FaultyStack, put: Put, keys: Sequence[str]) -> Iterator[str
 def _loaded(put: Put) -> list[tuple[str, str, int]]:
     """The rows that have to be in the destination."""
     file = put.file
-    return [] if file.failed or file.replaced or file.duplicate else file.rows()[0]
+    if file.failed or file.replaced or file.duplicate:
+        return []
+    return [row for row in file.rows()[0] if row[0] not in file.beaten]
 
 
 def _rows(faulty: FaultyStack, case: str, puts: Sequence[Put]) -> Iterator[str]:

@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tests.corpus.parquet_files import written
 from tests.faults.kinds import Point
 
 MARK = "zq7content"
@@ -20,7 +23,10 @@ MARK = "zq7content"
 
 @dataclass(frozen=True)
 class File:
-    """A PUT. `replaced` are those whose rows a later PUT takes the place of; a `duplicate` adds nothing."""
+    """A PUT. `replaced` are those whose rows a later PUT takes the place of; a `duplicate` adds nothing.
+
+    `beaten` are the ids of rows whose place another file's rows take.
+    """
 
     key: str
     body: bytes
@@ -28,13 +34,14 @@ class File:
     failed: bool = False
     replaced: bool = False
     duplicate: bool = False
+    beaten: frozenset[str] = frozenset()
 
     def rows(self) -> tuple[list[tuple[str, str, int]], int]:
         """The valid rows, and how many there are that are not."""
         body = gzip.decompress(self.body) if self.key.endswith(".gz") else self.body
         valid: list[tuple[str, str, int]] = []
         invalid = 0
-        for row in _read(self.key, body.decode()):
+        for row in _read(self.key, body):
             try:
                 valid.append((row["id"], row["sensor"], int(row["value"])))
             except (ValueError, KeyError, TypeError):
@@ -42,10 +49,12 @@ class File:
         return valid, invalid
 
 
-def _read(key: str, text: str) -> list[dict[str, Any]]:
+def _read(key: str, body: bytes) -> list[dict[str, Any]]:
     if ".csv" in key:
-        return list(csv.DictReader(io.StringIO(text)))
-    return [json.loads(line) for line in text.splitlines()]
+        return list(csv.DictReader(io.StringIO(body.decode())))
+    if ".parquet" in key:
+        return list(pq.read_table(io.BytesIO(body)).to_pylist())
+    return [json.loads(line) for line in body.splitlines()]
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,12 @@ def jsonl_of(case: str, name: str, rows: int, *, bad: int = 0) -> bytes:
     ]
     found += [{"id": f"{case}-{name}-bad{n}", "sensor": MARK, "value": "many"} for n in range(bad)]
     return "".join(json.dumps(row) + "\n" for row in found).encode()
+
+
+def parquet_of(case: str, name: str, rows: int, *, bad: int = 0) -> bytes:
+    ids = [f"{case}-{name}-{n}" for n in range(rows)] + [f"{case}-{name}-bad{n}" for n in range(bad)]
+    values = [*range(rows), *[None] * bad]
+    return written({"id": ids, "sensor": [f"{MARK} {name}"] * len(ids), "value": pa.array(values, pa.int64())})
 
 
 def overwritten(case: str) -> list[File]:
@@ -134,17 +149,44 @@ def late(case: str) -> File:
     return File(f"incoming/bulk/{case}/late.csv", csv_of(case, "late", 2), "bulk")
 
 
+def merged(case: str) -> list[File]:
+    """Two files of the same keys, in batches of their own: each has rows that are newer than the other's."""
+    at = f"incoming/states/{case}"
+    ids = [f"{case}-k-{n}" for n in range(3)]
+    newer = f"id,sensor,value\n{ids[0]},{MARK},7\n{ids[1]},{MARK},0\n{ids[2]},{MARK},8\n"
+    return [
+        File(f"{at}/a.csv", csv_of(case, "k", 3), "states", beaten=frozenset((ids[0], ids[2]))),
+        File(f"{at}/b.csv", newer.encode(), "states", beaten=frozenset((ids[1],))),
+    ]
+
+
+def columnar(case: str) -> list[File]:
+    """Parquet, which a function of its own loads and indexes."""
+    at = f"incoming/columnar/{case}"
+    return [
+        File(f"{at}/a.parquet", parquet_of(case, "a", 3), "columnar"),
+        File(f"{at}/b.parquet", parquet_of(case, "b", 2, bad=1), "columnar"),
+    ]
+
+
 BACKFILLS = ("backfilled",)
 """The scenarios whose files a backfill works."""
 
 
 def is_played(scenario: str, point: Point) -> bool:
-    """Of a backfill's batches, whose steps are ingest's and broken there at each call: what changes something."""
-    if scenario not in BACKFILLS or point.function not in ("begin_load", "index_batch", "settle_batch"):
-        return True
-    return point.call in ("invocation", "postgres commit transaction") or bool(_CHANGES.match(point.call))
+    """Steps that are as in the first scenarios are broken there, at each call; here is what differs from them.
+
+    Of a backfill's batches, whose steps are ingest's, that is what changes something.
+    """
+    if scenario in BACKFILLS and point.function in ("begin_load", "index_batch", "settle_batch"):
+        return point.call in ("invocation", "postgres commit transaction") or bool(_CHANGES.match(point.call))
+    if scenario == "columnar" and point.call in ("s3 GetObject incoming/", "s3 body"):
+        return point.nth % 3 == 0  # A footer, then each column of each row group: they are alike.
+    return scenario not in _ONLY or (point.function in _ONLY[scenario] and not _SAME.match(point.call))
 
 
+_ONLY = {"merged": ("begin_load", "index_batch"), "columnar": ("work_parquet",)}
+_SAME = re.compile(r"(secretsmanager|postgres (BEGIN|connect|SET CONSTRAINTS|SELECT (1|set_config|has_database)))")
 _CHANGES = re.compile(r"(s3 (Put|Copy|Delete)|search POST _bulk|redshift-data Batch|dynamodb (Put|Update|Transact))")
 
 SCENARIOS: dict[str, Callable[[str], Sequence[File]]] = {
@@ -153,4 +195,6 @@ SCENARIOS: dict[str, Callable[[str], Sequence[File]]] = {
     "indexed": indexed,
     "refused": refused,
     "backfilled": backfilled,
+    "merged": merged,
+    "columnar": columnar,
 }

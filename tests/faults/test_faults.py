@@ -13,6 +13,9 @@ from tests.faults.deployment import FaultyStack
 from tests.faults.kinds import Fault, Point
 from tests.faults.scenarios import SCENARIOS
 
+from penstock.model.backfills import is_backfill
+from penstock.model.plans import Plan
+
 pytestmark = pytest.mark.xdist_group("faults")
 
 SEED = 20131001
@@ -24,6 +27,7 @@ FUNCTIONS = {
     "plan_backfill",
     "begin_load",
     "index_batch",
+    "work_parquet",
     "settle_batch",
     "summarise_run",
     "kick_off",
@@ -43,6 +47,38 @@ def test_a_slice_of_all_faults_at_all_points_loses_nothing_and_doubles_nothing(c
     again = "python -m tests.faults --only"
     assert not [f"{found.wrong}; {again} '{found.case.name}'" for found in results if found.wrong]
     assert all(found.made for found in results)
+
+
+def test_a_backfill_that_somebody_stopped_goes_on_where_it_was_when_it_is_started_again(
+    faulty: FaultyStack, campaign: Campaign
+) -> None:
+    where = Point("plan_backfill", "s3 PutObject plans/sums/n.json", 0)  # The first part, of four files, is settled.
+
+    played = campaign.play("backfilled", Case("backfilled", where, Fault.STOP))
+
+    assert faulty.made(played.name), played
+    backfills = sorted(one for one in played.executions if is_backfill(one))
+    later = {one for one in played.executions if one != backfills[0]}
+    assert wrong(faulty, played.name, played.puts, played.executions) == []
+    assert len(backfills) >= 2
+    planned = {key for execution in later for key in planned_by(faulty, execution.rpartition(":")[2])}
+    assert planned == {put.file.key for put in played.puts[4:]}
+
+
+def planned_by(faulty: FaultyStack, run: str) -> set[str]:
+    """The keys of the files in a run's plan, or in those of a backfill's parts."""
+    store = faulty.deployment.store
+    plans = [key for key in store.keys(f"plans/{run}") if key.endswith("/plan.json")]
+    return {arrival.key for key in plans for arrival in Plan.from_json(store.get_json(key)).arrivals}
+
+
+@pytest.mark.parametrize("function", ["list_incoming", "plan_backfill", "settle_batch"])
+def test_a_file_that_is_put_below_the_prefix_and_a_listing_while_a_backfill_is_at_work_lose_and_double_nothing(
+    campaign: Campaign, function: str
+) -> None:
+    result = campaign.run(Case("backfilled", Point(function, "invocation", 0), Fault.MEANWHILE))
+
+    assert (result.made, result.wrong) == (True, [])
 
 
 def test_a_run_that_failed_before_its_kickoff_is_closed_again_and_its_closing_ended_by_the_next_listing(
