@@ -46,6 +46,15 @@ def test_shards_are_added_up_minute_by_minute_and_until_is_out(counts: Counts) -
     assert counts.read("DL", TEN, TEN + MINUTE) == {}
 
 
+def test_the_types_that_are_counted_are_told_each_once(counts: Counts) -> None:
+    assert counts.types() == []
+
+    counts.add("shard-1", BEGINNING, FIRST, {("UA", TEN): 3, ("AA", TEN): 1}, [], None)
+    counts.add("shard-2", BEGINNING, FIRST, {("UA", TEN + MINUTE): 1}, [], None)
+
+    assert counts.types() == ["AA", "UA"]
+
+
 def test_a_worker_that_was_overtaken_counts_nothing(counts: Counts) -> None:
     counts.add("shard-1", BEGINNING, FIRST, {("UA", TEN): 3}, [], None)
 

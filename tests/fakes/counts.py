@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from penstock.model.errors import TransientError
@@ -39,6 +39,9 @@ class FakeCounts:
         for (kind, minute), more in tallies.items():
             self.tallies[kind, minute, shard] += more
         return frozenset()
+
+    def types(self) -> Sequence[str]:
+        return sorted({kind for kind, _, _ in self.tallies})
 
     def read(self, kind: str, since: datetime, until: datetime) -> Mapping[datetime, int]:
         found: Counter[datetime] = Counter()

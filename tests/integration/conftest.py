@@ -11,5 +11,5 @@ from penstock.local.stack import LocalStack
 
 @pytest.fixture(scope="session")
 def local_stack() -> Iterator[LocalStack]:
-    with LocalStack.temporary("tests") as stack:
+    with LocalStack.temporary("tests", parameters={"Stream": "provisioned", "StreamShards": "2"}) as stack:
         yield stack

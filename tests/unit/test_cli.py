@@ -28,6 +28,7 @@ COMMANDS = (
     "run",
     "backfill",
     "produce",
+    "counts",
     "query",
     "search",
     "reconcile",

@@ -4,6 +4,7 @@
 |--------------|---------------|-------------------------------------------------------------------|
 | watermark    | shard         | up to where the shard is counted                                  |
 | count#type   | minute#shard  | how many events of the type the shard had in the minute           |
+| type         | type          | that there are counts of the type                                 |
 | seen#id      | seen          | that an event was counted, until `expires_at`                     |
 
 `expires_at` is DynamoDB's TTL, which deletes late: an id that is over its time counts as new all the same.
@@ -12,7 +13,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ class DynamoCounts:
         self._table = table
         self._clock = clock
         self._kept = kept
+        self._known: dict[str, datetime] = {}
+        """Types that this worker has written, and when."""
 
     def watermark(self, shard: str) -> Position:
         with translated(f"read how far shard {shard} is counted"):
@@ -56,6 +59,7 @@ class DynamoCounts:
         ids: Collection[str],
         remembered: datetime | None,
     ) -> frozenset[str]:
+        self._write_types({kind for kind, _ in tallies})
         names = list(ids)
         actions = [self._move(shard, after, upto), *(self._remember(name, remembered) for name in names)]
         actions += [self._tally(shard, kind, minute, more) for (kind, minute), more in tallies.items()]
@@ -67,6 +71,15 @@ class DynamoCounts:
                     raise
                 return self._refused(error, shard, after, names)
         return frozenset()
+
+    def types(self) -> Sequence[str]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=packed({":pk": "type"}),
+        )
+        with translated("read the types of events"):
+            return [item["sk"]["S"] for page in pages for item in page["Items"]]
 
     def read(self, kind: str, since: datetime, until: datetime) -> Mapping[datetime, int]:
         found: Counter[datetime] = Counter()
@@ -84,6 +97,18 @@ class DynamoCounts:
                     minute = datetime.strptime(item["sk"]["S"].partition("#")[0], _MINUTE).replace(tzinfo=UTC)
                     found[minute] += int(item["events"]["N"])
         return dict(sorted(found.items()))
+
+    def _write_types(self, kinds: Collection[str]) -> None:
+        """Before anything of them is counted, and again now and then, so that they stay as long as their counts."""
+        now = self._clock.now()
+        for kind in kinds:
+            if now - self._known.get(kind, datetime.min.replace(tzinfo=UTC)) > self._kept / 10:
+                expires = int((now + 2 * self._kept).timestamp())
+                with translated(f"note that there are events of type {kind}"):
+                    self._client.put_item(
+                        TableName=self._table, Item=packed({"pk": "type", "sk": kind, "expires_at": expires})
+                    )
+                self._known[kind] = now
 
     def _move(self, shard: str, after: Position, upto: Position) -> Any:
         """The condition is what makes counting twice impossible, by a replay and by two workers alike."""

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from penstock.cli import (
     ask,
     backfill,
+    counts,
     dead_letters,
     describe,
     explain,
@@ -85,6 +86,7 @@ _add(follow.runs, _FILES)
 _add(follow.run, _FILES)
 _add(backfill.backfill, _FILES)
 _add(produce.produce, _FILES)
+_add(counts.counts, _ANSWERS)
 _add(ask.query, _ANSWERS)
 _add(ask.search, _ANSWERS)
 _add(reconcile.reconcile, _MENDING)

@@ -27,7 +27,10 @@ _LOOK = 0.2
 
 def produce(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines or CSV, plain or .gz.")],
-    stream: Annotated[str, typer.Option("--stream", "-s", metavar="NAME", help="The Kinesis stream, by name or ARN.")],
+    stream: Annotated[
+        str,
+        typer.Option("--stream", "-s", metavar="NAME", help="Another Kinesis stream than the stack's: name or ARN."),
+    ] = "",
     key: Annotated[
         str, typer.Option("--key", metavar="FIELD", help="The field whose value orders events; none: they are spread.")
     ] = "",
@@ -50,8 +53,8 @@ def produce(
     What has no event_id gets one from its place in the file, so that sending a file again can be told. With --spill
     what can't be sent waits on disk, and a file that is followed is gone on with where it was.
 
-    [dim]$ penstock produce clicks.jsonl --stream clicks --key user
-    $ penstock produce --follow /var/log/app.jsonl -s clicks --spill /var/spool/clicks[/dim]
+    [dim]$ penstock produce clicks.jsonl --key user
+    $ penstock produce --follow /var/log/app.jsonl --stream clicks --spill /var/spool/clicks[/dim]
     """
     from penstock.local.clients import session
     from penstock.producer import Producer
@@ -59,10 +62,13 @@ def produce(
 
     if not file.is_file():
         raise PermanentError(f"{file} is no file that can be read")
+    target = None if aws and stream else deployment(stack, aws=aws)
+    if target is not None and not (stream := stream or target.outputs.get("StreamName", "")):
+        raise PermanentError(f"stack {stack} has no stream. Name one (--stream), or deploy with Stream=on-demand")
     client = (
         make_client(4)
-        if aws
-        else make_client(4, session(), deployment(stack, aws=False).client("kinesis").meta.endpoint_url)
+        if target is None or aws
+        else make_client(4, session(), target.client("kinesis").meta.endpoint_url)
     )
     producer = Producer(stream, client=client, spill=spill, aggregate=aggregate)
     faults: list[str] = []

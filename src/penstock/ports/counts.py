@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -36,6 +36,10 @@ class Counts(Protocol):
         Empty when it is done. Else nothing was written, and these ids were counted before. Raises TransientError when
         the watermark is not at `after` any more: another worker has counted meanwhile.
         """
+        ...
+
+    def types(self) -> Sequence[str]:
+        """Of which there are counts, in their order."""
         ...
 
     def read(self, kind: str, since: datetime, until: datetime) -> Mapping[datetime, int]:
