@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.fakes.clock import FakeClock
 from tests.faults.schedules.choices import Choices
-from tests.streams.test_counts_equal_the_truth import process_stream
+from tests.streams.handling import handled, process_stream
 from tests.streams.world import World
 
 from penstock.adapters.dynamodb_counts import DynamoCounts
@@ -17,4 +17,5 @@ from penstock.adapters.dynamodb_counts import DynamoCounts
 def test_counts_in_dynamodb_equal_the_truth(dynamodb: Any, table: str, seed: int) -> None:
     counts = DynamoCounts(dynamodb, table, FakeClock())
 
-    World(Choices(seed), process_stream, counts).run()
+    with handled(World(Choices(seed), process_stream, counts)) as world:
+        world.run()

@@ -7,6 +7,7 @@ from tests.faults.mutation_kinds import Mutation, Patch
 _SCHEDULES = "tests/streams/test_counts_equal_the_truth.py"
 _CONTRACT = "tests/contract/test_counts_contract.py"
 _FLOW = "penstock.flows.count_events"
+_ANSWER = "penstock.flows.process_stream"
 _TABLE = "penstock.adapters.dynamodb_counts"
 _ADD = "more = counts.add(shard, after, upto, tallies, [event.id for event in new] if remembered else [], remembered)"
 
@@ -92,5 +93,23 @@ STREAMS = {
         _FLOW,
         "        if not more:\n            return len(new)\n        known |= more",
         "        return len(new)",
+    ),
+    "again-from-the-last": _one(
+        "the mapping is told the highest of the records that are not counted",
+        _ANSWER,
+        'return next((record.sequence for record in records if end_of(record) > upto), "")',
+        "return records[-1].sequence",
+    ),
+    "again-after-half-a-record": _one(
+        "a record of which some lines are counted does not come again",
+        _ANSWER,
+        "if end_of(record) > upto",
+        "if int(record.sequence) > upto.sequence",
+    ),
+    "trouble-is-done": _one(
+        "a batch that was stopped by trouble is answered as done",
+        _ANSWER,
+        "return Processed(None, first, ",
+        'return Processed(None, "", ',
     ),
 }

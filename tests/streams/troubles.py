@@ -39,7 +39,7 @@ class TroubledCounts:
 
     def watermark(self, shard: str) -> Position:
         found = self._counts.watermark(shard)
-        self._before(self._draw())
+        self.before(self._draw())
         return found
 
     def add(
@@ -57,7 +57,7 @@ class TroubledCounts:
         trouble = self._draw()
         if trouble is Trouble.LANDS_LATE:
             self.late.append(write)
-        self._before(trouble)
+        self.before(trouble)
         known = write()
         if trouble is Trouble.KILLED_AFTER:
             raise KilledError
@@ -74,7 +74,8 @@ class TroubledCounts:
         with suppress(TransientError):
             write()
 
-    def _before(self, trouble: Trouble) -> None:
+    def before(self, trouble: Trouble) -> None:
+        """What happens before a call is made, of whatever."""
         if trouble in (Trouble.LANDS_LATE, Trouble.KILLED_BEFORE):
             raise KilledError
         if trouble is Trouble.THROTTLED:

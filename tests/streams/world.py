@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,7 +37,8 @@ class Sent:
 
 
 class World:
-    def __init__(self, choices: Choices, function: Function, counts: Counts | None = None, lanes: int = 1) -> None:
+    def __init__(self, choices: Choices, function: Function, counts: Counts | None = None, **fixed: Any) -> None:
+        """`fixed` are settings of the mapping that the template makes otherwise."""
         self.choices = choices
         self.clock = FakeClock()
         self.window = timedelta(days=1) if choices.draw(3) else timedelta(0)
@@ -49,7 +50,7 @@ class World:
         self.discarded: set[tuple[str, int]] = set()
         self.story: list[str] = []
         self._function = function
-        self._settings = self._choose(lanes)
+        self._settings = replace(self._choose(), **fixed)
         self._troubled = True
         self._flying: list[Lane] = []
         self._mappings = [self._mapping()]
@@ -61,6 +62,7 @@ class World:
         self.check()
 
     def put_aside(self, shard: str, poison: Sequence[Poison]) -> None:
+        self.counts.before(self._trouble())
         self.aside.update((shard, int(one.sequence), one.line) for one in poison)
 
     def heal(self) -> None:
@@ -99,18 +101,17 @@ class World:
         read = {kind: self.counts.read(kind, since, until) for kind in _KINDS}
         return Counter({(kind, minute): events for kind, found in read.items() for minute, events in found.items()})
 
-    def _choose(self, lanes: int) -> Settings:
+    def _choose(self) -> Settings:
         draw = self.choices.draw
         endless = draw(3) > 0
         return Settings(
             batch_size=1 + draw(12),
-            parallelization=lanes,
             batch_bytes=(6 * 2**20, 400)[draw(2)],
             window=draw(2) * timedelta(seconds=5),
             retries=None if endless else draw(4),
             age=None if endless or draw(2) else timedelta(seconds=60),
             bisect=bool(draw(2)),
-            report_failures=bool(draw(2)),
+            report_failures=True,
         )
 
     def _mapping(self) -> EventSourceMapping:
