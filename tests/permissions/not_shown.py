@@ -33,6 +33,7 @@ BY_GRANT = {
         "ListIncoming",
         "dynamodb:GetItem",
     ): "Only of a run that ended badly and owes a kickoff: tests/unit/test_close_again.py.",
+    ("ProcessStream", "sqs:SendMessage"): "The emulator asks for SendMessageBatch, which AWS does not know.",
     ("SettleBatch", "s3:DeleteObject"): "Not in template.yaml: the emulator asks for it beside DeleteObjectVersion.",
 }
 BY_RESOURCE = {
@@ -54,6 +55,13 @@ BY_RESOURCE = {
     ): "A file that is indexed where it failed has a table and an index: `penstock retry`; the scenario's has a table.",
 }
 BY_ACTION = {
+    **dict.fromkeys(
+        [
+            f"kinesis:{one}"
+            for one in ["DescribeStream", "DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords"]
+        ],
+        "The emulator reads the stream with rights of its own.",
+    ),
     "s3:ListBucket": MISSING,
     "s3:AbortMultipartUpload": BIG,
     "s3:GetObjectVersionTagging": TAGS,

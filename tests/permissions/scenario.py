@@ -28,7 +28,8 @@ from penstock.model.dataset_files import load_datasets
 from penstock.model.plans import summary_key
 from penstock.ports import Runs, RunStatus
 
-DATASETS = Path(__file__).parents[2] / "datasets"
+REPOSITORY = Path(__file__).parents[2]
+DATASETS = REPOSITORY / "datasets"
 CHAINED = """\
 name: chained
 prefix: chained/
@@ -53,7 +54,7 @@ table: public.lenient
 index: lenient
 max_reject_ratio: 0.6
 """
-PARAMETERS = {"KickOffStateMachines": "after-load"}
+PARAMETERS = {"KickOffStateMachines": "after-load", "Stream": "provisioned"}
 PATIENCE = 60
 LISTED = timedelta(minutes=2)
 
@@ -238,6 +239,16 @@ class Scenario:
         report = self._invoke("Reconcile", {})["report"]
         self._target.store.get_json(report)
 
+    def count_events(self) -> None:
+        batch = json.loads((REPOSITORY / "events" / "stream-batch.json").read_text())
+        for place, record in enumerate(batch["Records"]):
+            record["kinesis"]["sequenceNumber"] = str(10 * self._number + place)
+        if again := self._invoke("ProcessStream", batch)["batchItemFailures"]:
+            raise ValueError(f"not counted: {again}")
+        where = {"QueueUrl": self._target.outputs["StreamDeadLetterQueueUrl"]}
+        [letter] = self._stack.client("sqs").receive_message(**where)["Messages"]
+        self._stack.client("sqs").delete_message(**where, ReceiptHandle=letter["ReceiptHandle"])
+
     # ── how ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _hush(self) -> None:
@@ -333,4 +344,5 @@ STEPS: dict[str, Callable[[Scenario], None]] = {
     "a backfill loads what is below a prefix": Scenario.backfill,
     "the next listing ends the backfill": Scenario.close_backfill,
     "a reconcile leaves its report": Scenario.reconcile,
+    "a stream's events are counted, and what is none is put aside": Scenario.count_events,
 }
