@@ -99,6 +99,20 @@ def test_parquet_is_loaded_each_row_once_and_its_bad_rows_are_told(stack: LocalS
     assert run(stack, "reconcile")["ok"]
 
 
+def test_a_table_is_rebuilt_from_what_was_processed_and_takes_its_place(stack: LocalStack) -> None:
+    before = ask(stack, "SELECT id, name FROM things ORDER BY id, name")
+
+    replayed = run(stack, "replay", "--dataset", "things", "--swap")
+
+    assert (replayed["files"], replayed["refused"]) == (5, [])
+    assert replayed["comparison"]["equal"], replayed
+    assert ask(stack, "SELECT id, name FROM things ORDER BY id, name") == before
+    assert ask(stack, f"SELECT count(*) FROM {replayed['kept_as']}") == [(len(before),)]
+    assert run(stack, "reconcile")["ok"]
+    put(stack, "things/after.csv", b"id,name\n8,after\n")
+    assert eventually(lambda: (8,) in ask(stack, "SELECT id FROM things"))
+
+
 def test_a_query_reads_and_writes_nothing(stack: LocalStack) -> None:
     asked = CliRunner().invoke(app, ["query", "SELECT 7 AS n", "--stack", stack.name, "--json"])
     answer = CliRunner().invoke(app, ["query", "DELETE FROM penstock.load", "--stack", stack.name])

@@ -1,8 +1,9 @@
-"""A table is built anew from `processed/`, compared with the live one, and put in its place: on the real PostgreSQL."""
+"""A table is built anew from `processed/`, compared with the live one, and put in its place, on either warehouse."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from tests.conftest import Postgres
+from tests.contract.redshift import BUCKET, RedshiftKit
 from tests.contract.warehouses import PostgresKit, dataset_of, load
 from tests.fakes.clock import FakeClock
 from tests.fakes.object_store import FakeObjectStore
@@ -27,12 +30,13 @@ from penstock.flows.replay_dataset import (
     replayed,
     swap,
 )
+from penstock.local.redshift.statements import DATABASE
 from penstock.model.arrivals import FAILED, PROCESSED, Arrival, Location, settled_key
 from penstock.model.datasets import ColumnType, Dataset
 from penstock.model.errors import PermanentError
 from penstock.model.outcomes import Verdict
 from penstock.model.replays import Comparison
-from penstock.ports import Move
+from penstock.ports import Move, Rebuild, Warehouse
 
 GOOD = b"id,name,delay\n1,one,-5\n2,,\n"
 BAD = b"id,name,delay\nx,one,-5\n"
@@ -40,16 +44,19 @@ BAD = b"id,name,delay\nx,one,-5\n"
 
 @dataclass
 class World:
-    postgres: Postgres
-    kit: PostgresKit
+    """`owner` is a connection string to the database that the tables are in, and `loading` loads as their owner."""
+
+    superuser: str
+    owner: str
+    kit: PostgresKit | RedshiftKit
+    rebuild: Rebuild
+    loading: Warehouse
     live: Dataset
-    store: FakeObjectStore = field(default_factory=FakeObjectStore)
+    store: FakeObjectStore = field(default_factory=lambda: FakeObjectStore(BUCKET))
     clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
         self.kit.apply(self.live)
-        self.rebuild = PostgresRebuild(self.postgres.owner)
-        self.owner = PostgresWarehouse(self.postgres.owner)
         self.rebuilt = rebuilt_dataset(self.live, "", [self.live])
 
     def ingest(self, name: str, content: bytes) -> Arrival:
@@ -63,7 +70,7 @@ class World:
         rebuilt = dataset or self.rebuilt
         arrivals = replayed(self.store, self.rebuild.known(self.live), self.live, window)
         self.rebuild.prepare(rebuilt)
-        done = load_again(self.store, self.owner, rebuilt, batches_of(self.live, arrivals))
+        done = load_again(self.store, self.loading, rebuilt, batches_of(self.live, arrivals))
         return done, self.rebuild.compare(self.live, rebuilt)
 
     def swap(self, found: Comparison, *, accept: bool = False) -> str:
@@ -72,7 +79,7 @@ class World:
     def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         table = self.live.table
         assert table
-        with psycopg.connect(self.postgres.owner) as connection:
+        with psycopg.connect(self.owner) as connection:
             statement = sql.SQL(query).format(live=sql.Identifier(table.schema_name, table.name))
             answer = connection.execute(statement, values)
             return answer.fetchall() if answer.description else []
@@ -80,28 +87,41 @@ class World:
     def target(self, of: Arrival) -> list[tuple[Any, ...]]:
         return self.ask("SELECT target, verdict FROM penstock.load WHERE arrival = %s ORDER BY target", of.id)
 
-    def close(self) -> None:
-        self.rebuild.close()
-        self.owner.close()
-        self.kit.close()
+
+@contextmanager
+def world_of(warehouse: str, postgres: Postgres, live: Dataset) -> Iterator[World]:
+    if warehouse == "redshift":
+        with closing(RedshiftKit(lambda: postgres.superuser)) as on_redshift:
+            owner = make_conninfo(postgres.owner, dbname=DATABASE)
+            yield World(postgres.superuser, owner, on_redshift, on_redshift.rebuild(), on_redshift.owning(), live)
+        return
+    with (
+        closing(PostgresKit(postgres.owner, postgres.loader)) as kit,
+        closing(PostgresRebuild(postgres.owner)) as rebuild,
+        closing(PostgresWarehouse(postgres.owner)) as loading,
+    ):
+        yield World(postgres.superuser, postgres.owner, kit, rebuild, loading, live)
+
+
+@pytest.fixture(params=["postgres", "redshift"])
+def warehouse(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-def world(postgres: Postgres) -> Iterator[World]:
-    made = World(postgres, PostgresKit(postgres.owner, postgres.loader), dataset_of(max_reject_ratio=0.0))
-    yield made
-    made.close()
+def world(warehouse: str, postgres: Postgres) -> Iterator[World]:
+    with world_of(warehouse, postgres, dataset_of(max_reject_ratio=0.0)) as made:
+        yield made
 
 
 @pytest.fixture
-def replacing(postgres: Postgres) -> Iterator[World]:
-    made = World(postgres, PostgresKit(postgres.owner, postgres.loader), dataset_of(on_overwrite="replace"))
-    yield made
-    made.close()
+def replacing(warehouse: str, postgres: Postgres) -> Iterator[World]:
+    with world_of(warehouse, postgres, dataset_of(on_overwrite="replace")) as made:
+        yield made
 
 
 @pytest.fixture
-def merging(postgres: Postgres) -> Iterator[World]:
+def merging(warehouse: str, postgres: Postgres) -> Iterator[World]:
     columns: list[dict[str, Any]] = [
         {"name": "id", "type": "integer", "required": True},
         {"name": "name", "type": "text"},
@@ -109,9 +129,8 @@ def merging(postgres: Postgres) -> Iterator[World]:
     ]
     upsert = {"key": ["id"], "order_by": "delay"}
     dataset = dataset_of(columns, upsert=upsert, index={"name": "merged", "id_columns": ["id"]})
-    made = World(postgres, PostgresKit(postgres.owner, postgres.loader), dataset)
-    yield made
-    made.close()
+    with world_of(warehouse, postgres, dataset) as made:
+        yield made
 
 
 def test_merged_files_become_the_same_table_in_whatever_order_they_are_replayed(merging: World) -> None:
@@ -121,7 +140,7 @@ def test_merged_files_become_the_same_table_in_whatever_order_they_are_replayed(
     arrivals = replayed(merging.store, merging.rebuild.known(merging.live), merging.live, Window())
     merging.rebuild.prepare(merging.rebuilt)
 
-    done = load_again(merging.store, merging.owner, merging.rebuilt, batches_of(merging.live, arrivals[::-1]))
+    done = load_again(merging.store, merging.loading, merging.rebuilt, batches_of(merging.live, arrivals[::-1]))
 
     found = merging.rebuild.compare(merging.live, merging.rebuilt)
     assert done.files == len(bodies)
@@ -133,7 +152,7 @@ def test_a_swapped_table_is_merged_into_and_its_rows_have_greater_versions(mergi
     first = merging.ingest("1.csv", b"id,name,delay\n1,a,5\n2,a,5\n")
     search = FakeSearchIndex()
     (before, _) = merging.kit.warehouse.merged_rows(merging.live, first)
-    Indexing(merging.live, "merged", merging.store, search, merging.clock.now()).index_merged(first, merging.owner)
+    Indexing(merging.live, "merged", merging.store, search, merging.clock.now()).index_merged(first, merging.loading)
     merging.swap(merging.replay()[1])
     (after, _) = merging.kit.warehouse.merged_rows(merging.live, first)
 
@@ -171,7 +190,7 @@ def test_a_replay_that_was_stopped_goes_on_where_it_was(world: World) -> None:
     one_each = world.live.model_copy(update={"batch": world.live.batch.model_copy(update={"max_files": 1})})
     batches = batches_of(one_each, replayed(world.store, world.rebuild.known(world.live), world.live, Window()))
     world.rebuild.prepare(world.rebuilt)
-    load_again(world.store, world.owner, world.rebuilt, batches[:2])
+    load_again(world.store, world.loading, world.rebuilt, batches[:2])
 
     done, found = world.replay()
 
@@ -190,6 +209,8 @@ def test_of_two_versions_of_a_key_the_later_one_is_left(replacing: World) -> Non
 
 
 def test_rows_that_differ_are_counted_and_their_files_named(world: World) -> None:
+    # On Redshift files of one COPY are not told apart.
+    world.live = world.live.model_copy(update={"batch": world.live.batch.model_copy(update={"max_files": 1})})
     arrival = world.ingest("a.csv", GOOD)
     world.ingest("b.csv", GOOD)
     world.ask("UPDATE {live} SET name = 'changed' WHERE id = 1 AND penstock_arrival = %s", arrival.id)
@@ -219,7 +240,7 @@ def test_a_window_replays_a_part_and_can_take_no_place(world: World) -> None:
 def test_the_swapped_table_takes_the_place_of_the_old_one_with_its_ledger(world: World) -> None:
     arrival, bad = world.ingest("a.csv", GOOD), world.ingest("bad.csv", BAD)
     role = f"reader_{world.live.name}"
-    with psycopg.connect(world.postgres.superuser) as connection:
+    with psycopg.connect(world.superuser) as connection:
         connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
     world.ask(f"GRANT SELECT ON {{live}} TO {role}")
     world.ask(f"CREATE VIEW public.{world.live.name}_view AS SELECT id FROM {{live}}")

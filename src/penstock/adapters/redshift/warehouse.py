@@ -68,7 +68,7 @@ class RedshiftWarehouse:
         if found.running:
             return LoadProgress(running=True, handle=handle)
         if found.status == "FINISHED" or found.failed == GUARD or found.broken_off:
-            return self._next(batch, dataset, self._store, 1, frozenset())
+            return self._next(batch, dataset, self._store, 1, frozenset(), (copy, statement))
         error = found.to_raise(doing, dataset.name)
         if isinstance(error, TransientError) or int(attempt) == _ATTEMPTS:
             raise error
@@ -78,9 +78,19 @@ class RedshiftWarehouse:
         return self._next(batch, dataset, self._store, int(attempt) + 1 if culprits else _ATTEMPTS, culprits)
 
     def _next(
-        self, batch: Batch, dataset: Dataset, store: ObjectStore, attempt: int, culprits: AbstractSet[str]
+        self,
+        batch: Batch,
+        dataset: Dataset,
+        store: ObjectStore,
+        attempt: int,
+        culprits: AbstractSet[str],
+        ended: tuple[str, str] = ("", ""),
     ) -> LoadProgress:
-        """Submits what the ledger has not decided: one version of a key at a time, for its fate decides the next's."""
+        """Submits what the ledger has not decided: one version of a key at a time, for its fate decides the next's.
+
+        `ended` are a COPY's id and its statement. Should the same be begun once more, the ledger has nothing of it, or
+        nothing any more: by the same token it would not run again.
+        """
         ledger = Ledger(self._api, dataset)
         seen = ledger.look(batch.arrivals, gate=True)
         undecided = [arrival for arrival in batch.arrivals if seen.decided(arrival) is None]
@@ -97,6 +107,8 @@ class RedshiftWarehouse:
             return _DONE
         read = culprits if attempt < _ATTEMPTS else None
         copy = _copy_id(dataset, seen, list(wanted.values()), attempt, culprits)
+        if copy == ended[0]:
+            copy = hashlib.blake2b(" ".join(ended).encode(), digest_size=16).hexdigest()
         at_once = {arrival.id: outcome for arrival in wanted.values() if (outcome := _at_once(dataset, seen, arrival))}
         to_load = [arrival for arrival in wanted.values() if arrival.id not in at_once]
         staged = Staging(dataset, store, copy, read).stage(to_load) if to_load else Staged()
