@@ -2,7 +2,8 @@
 
 For each number of files: the time, also of each tenth of them, the planner's memory, transitions for a file, and what a
 million such files would cost on AWS by the calls that were counted. Every row is counted in the table at the end.
-`ARGS="1000 10000"` names the numbers. They are written to `benchmarks/results/backfill-<date>.json` as they are done.
+`ARGS="1000 10000"` names the numbers. They are written to `benchmarks/results/backfill-<date>.json` as they are done,
+and when all are, without ARGS, to docs/costs.md.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.backfill_results import Measured, console, save, show
+from benchmarks.backfill_results import Measured, console, publish, save, show
 from benchmarks.functions import spent_by_function
 from penstock.adapters.clock import SystemClock
 from penstock.flows.measure_backfill import measure_backfill
@@ -54,6 +55,8 @@ def main(numbers: list[int]) -> None:
             measured.append(measure(stack, files))
         show(measured)
         save(measured, AT_ONCE)
+    if numbers == list(FILES):
+        publish(measured, AT_ONCE)
 
 
 def measure(stack: LocalStack, files: int) -> Measured:

@@ -16,6 +16,8 @@ from benchmarks.machine import measured_here
 from penstock.local.cost import Line, total
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "costs.md"
+BEGIN, END = "<!-- begin: written by `make bench-backfill` -->\n", "<!-- end -->\n"
 console = Console()
 
 
@@ -82,3 +84,36 @@ def save(measured: Sequence[Measured], at_once: int) -> None:
     path = RESULTS / f"backfill-{datetime.now(UTC):%Y-%m-%d}.json"
     path.write_text(json.dumps(document, indent=2) + "\n")
     console.print(f"Written to {path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else str(path))
+
+
+def publish(measured: Sequence[Measured], at_once: int) -> None:
+    """The table in docs/costs.md."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(before + BEGIN + _table(measured, at_once) + END + after)
+    console.print(f"Written to {PAGE.name}")
+
+
+def _table(measured: Sequence[Measured], at_once: int) -> str:
+    last = measured[-1]
+    rows = [
+        "| files | seconds | files/s | planner's peak, MiB | paging, MiB | transitions a file | $ a million files |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {one.files:,} | {one.seconds:.0f} | {one.files / one.seconds:.0f} | {one.planner_mib} "
+            f"| {one.paging_mib:.1f} | {one.transitions / one.files:.3f} | {one.per_million:.2f} |"
+            for one in measured
+        ),
+        "",
+        f"Each tenth of the {last.files:,}, in seconds: {', '.join(f'{tenth:.0f}' for tenth in last.tenths)}.",
+        "",
+        f"| function, in the run of {last.files:,} | calls | processor time of one, ms | billed, ms | peak, MiB |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {each.function} | {each.calls:,} | {each.cpu_ms:.0f} | {each.wall_ms:.0f} | {each.peak_mib} |"
+            for each in last.functions
+        ),
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, {at_once} batches at once.",
+    ]
+    return "\n".join(rows) + "\n"
