@@ -37,6 +37,9 @@ format: $(VENV)/.dev ## Format the code, and fix what ruff can fix
 .PHONY: sam-deploy
 sam-deploy: $(VENV)/.dev ## sam deploy, an update, a roll-back and sam delete, on the laptop's engines
 	@$(BIN)/pytest tests/sam/test_sam_deploy.py --sam-deploy $(ARGS)
+.PHONY: sam-local
+sam-local: $(VENV)/.dev ## Every function in a container by sam local; writes what it took into docs/testing.md
+	@$(BIN)/pytest tests/sam_local --sam-local $(ARGS)
 .PHONY: package
 package: $(VENV)/.dev ## What sam build makes: bytes, imports, cold starts; writes docs/package.md, fails beyond the budget
 	@$(BIN)/python -m tests.package
@@ -45,6 +48,9 @@ faults: $(VENV)/.dev ## Break it at every point where it waits, one at a time; w
 	@$(BIN)/python -m tests.faults.schedules
 	@$(BIN)/python -m tests.faults.mutations
 	@$(BIN)/python -m tests.faults $(ARGS)
+.PHONY: faults-redshift
+faults-redshift: $(VENV)/.dev ## The same with Redshift, where it asks that; writes docs/faults-redshift.md
+	@$(BIN)/python -m tests.faults --warehouse redshift $(ARGS)
 .PHONY: soak
 soak: $(VENV)/.dev ## 5,000 files from three producers while workers are killed; writes docs/soak.md
 	@$(BIN)/python -m tests.faults.soak $(ARGS)

@@ -1,6 +1,7 @@
 """A fault at every point, one at a time, on several stacks at once: `python -m tests.faults` (`make faults`).
 
-The whole campaign writes docs/faults.md; `--only` and `--count` play a part of it, and write nothing.
+The whole campaign writes docs/faults.md, or docs/faults-redshift.md; `--only` and `--count` play a part of it, and
+write nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from tests.faults.campaign import Campaign
 from tests.faults.cases import Case, Result, cases_of
 from tests.faults.deployment import Warehouse, faulty_stack, revision
-from tests.faults.report import PAGE, page_of
+from tests.faults.report import PAGES, page_of
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.side_by_side import side_by_side
 
@@ -46,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"{len(broken)} broke, and are played again alone")
         _play(broken, 1, until, told, given.warehouse, alone=True)
     told.add({"seconds": round(time.monotonic() - began), "stacks": given.stacks})
-    if not given.only and given.count is None and given.warehouse == "postgres":
-        PAGE.write_text(page_of(told.lines))
-        _say(f"{PAGE} is written")
+    if not given.only and given.count is None:
+        PAGES[given.warehouse].write_text(page_of(told.lines))
+        _say(f"{PAGES[given.warehouse]} is written")
     return 1 if told.wrong else 0
 
 
@@ -64,7 +65,7 @@ def _reference(only: str, warehouse: Warehouse) -> tuple[dict[str, Any], list[Ca
         }
     cases = cases_of(points)
     totals = {name: len(found) for name, found in points.items()}
-    return {"revision": revision(), "points": totals, "cases": len(cases)}, cases
+    return {"warehouse": warehouse, "revision": revision(), "points": totals, "cases": len(cases)}, cases
 
 
 class _Told:

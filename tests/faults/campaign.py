@@ -57,7 +57,8 @@ class Campaign:
             found = self._run(scenario, None)
         if found.wrong:
             raise AssertionError(f"{scenario} without any fault: {found.wrong}")
-        return sorted(point for point in points if is_played(scenario, point))
+        warehouse = self._faulty.stack.parameters["Warehouse"]
+        return sorted(point for point in points if is_played(scenario, point, warehouse))
 
     def run(self, case: Case) -> Result:
         """Some points are not in every run, as which of two branches waits for the other: then it is tried again."""

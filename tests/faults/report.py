@@ -1,4 +1,4 @@
-"""docs/faults.md, from the results of one campaign: `python -m tests.faults.report RESULTS.jsonl`."""
+"""A campaign's page, from its results: `python -m tests.faults.report RESULTS.jsonl`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 from tests.faults.kinds import Fault, Point
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+_DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {"postgres": _DOCS / "faults.md", "redshift": _DOCS / "faults-redshift.md"}
 
 _HEAD = """# Faults that were injected
 
@@ -40,14 +41,32 @@ with one case at a time; one on which a case broke is not used again, and that c
 | do twice | the call is made twice; not a statement of a transaction or a read of a stream, which are made once |
 | delay | past the Task's timeout: the step is repeated while the first try goes on to its end; past a listing's lease |
 | lose reply | the call is made, and fails as when its answer got lost |
+| stop run | a backfill is stopped while a function waits there, and another started; the function goes on |
+| put and list | a file is put below a backfill's prefix while a function waits there, and a listing runs |
 
 Scenarios: *overwritten* (a CSV that is overwritten, one with gzip, one with a rejected row; table, index and kickoff),
 *keyed* (JSON Lines with declared ids, and the same bytes put again), *indexed* (an index and no table), *refused* (a
-quarantined file beside a good one, and one that no dataset claims).
+quarantined file beside a good one, and one that no dataset claims), *backfilled* (six files in three batches of two
+parts, one of them quarantined; of the batches' steps, which are ingest's, what changes something), *merged* (`upsert`:
+two files of the same keys, loaded side by side; what loads and indexes them), *columnar* (Parquet; what loads and
+indexes it).
 
 Beside this, random schedules of several faults run in one process ([schedules.md](schedules.md)), and each protection
 is taken out to see who notices ([mutations.md](mutations.md)). Thousands of files, while workers are killed at random,
 are the soak ([soak.md](soak.md)).
+"""
+
+
+_HEAD_OF_REDSHIFT = """# Faults that were injected, with Redshift
+
+*Written by `make faults-redshift` (`tests/faults/report.py`); don't edit it. It tells of one campaign, and claims no
+case that was not run.*
+
+As [faults.md](faults.md), where the faults and the scenarios are described, with a stack whose warehouse is Redshift:
+its stand-in for the Data API ([redshift.md](redshift.md) says what that does not imitate), really running statements
+and COPY. Tasks time out after 12 s here, and functions after 36. What was broken is each call of the Data API, each
+write of what COPY reads, and the steps that submit a load and look after it; everything else is the same code with
+either warehouse.
 """
 
 
@@ -59,8 +78,9 @@ def page_of(found: Sequence[Mapping[str, Any]]) -> str:
     leaked = [text for line in found for text in line.get("leaked", [])]
     [reference] = [line for line in found if "cases" in line]
     [end] = [line for line in found if "stacks" in line]
+    head = _HEAD_OF_REDSHIFT if reference.get("warehouse") == "redshift" else _HEAD
     told = [*_summary(cases, reference, end), *_table(cases), *_broken(cases, alone), *_leaked(leaked)]
-    return "\n".join([_HEAD, *told]) + "\n"
+    return "\n".join([head, *told]) + "\n"
 
 
 def _summary(cases: Sequence[Mapping[str, Any]], reference: Mapping[str, Any], end: Mapping[str, Any]) -> Iterator[str]:
@@ -144,7 +164,8 @@ def _line(text: str) -> str:
 
 
 def main(results: str) -> int:
-    PAGE.write_text(page_of([json.loads(line) for line in Path(results).read_text().splitlines()]))
+    lines = [json.loads(line) for line in Path(results).read_text().splitlines()]
+    PAGES[lines[0].get("warehouse", "postgres")].write_text(page_of(lines))
     return 0
 
 

@@ -71,11 +71,16 @@ class Put:
         return hashlib.blake2b(name, digest_size=16).hexdigest()
 
 
-def csv_of(case: str, name: str, rows: int, *, bad: int = 0) -> bytes:
+def csv_of(case: str, name: str, rows: int, *, bad: int = 0, between: str = "\n") -> bytes:
+    """`between` is what stands in the middle of a value."""
     lines = ["id,sensor,value"]
-    lines += [f'{case}-{name}-{n},"{MARK}, {name}\n{n}",{n}' for n in range(rows)]
+    lines += [f'{case}-{name}-{n},"{MARK}, {name}{between}{n}",{n}' for n in range(rows)]
     lines += [f"{case}-{name}-bad{n},{MARK},many" for n in range(bad)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def lines_of(case: str, name: str, rows: int, *, bad: int = 0) -> bytes:
+    return csv_of(case, name, rows, bad=bad, between=" ")
 
 
 def jsonl_of(case: str, name: str, rows: int, *, bad: int = 0) -> bytes:
@@ -132,21 +137,24 @@ def refused(case: str) -> list[File]:
 
 
 def backfilled(case: str) -> list[File]:
-    """So many that a listing starts a backfill for them: three batches, in two parts."""
+    """So many that a listing starts a backfill for them: three batches, in two parts.
+
+    A row is a line: of a COPY of many files Redshift tells no more than each one's lines (docs/redshift.md).
+    """
     at = f"incoming/bulk/{case}"
     return [
-        File(f"{at}/a.csv", csv_of(case, "a", 2), "bulk"),
-        File(f"{at}/b.csv.gz", gzip.compress(csv_of(case, "b", 2), mtime=0), "bulk"),
-        File(f"{at}/c.csv", csv_of(case, "c", 3, bad=1), "bulk"),
-        File(f"{at}/d.csv", csv_of(case, "d", 1), "bulk"),
-        File(f"{at}/e.csv", csv_of(case, "e", 1, bad=2), "bulk", failed=True),
-        File(f"{at}/f.csv", csv_of(case, "f", 2), "bulk"),
+        File(f"{at}/a.csv", lines_of(case, "a", 2), "bulk"),
+        File(f"{at}/b.csv.gz", gzip.compress(lines_of(case, "b", 2), mtime=0), "bulk"),
+        File(f"{at}/c.csv", lines_of(case, "c", 3, bad=1), "bulk"),
+        File(f"{at}/d.csv", lines_of(case, "d", 1), "bulk"),
+        File(f"{at}/e.csv", lines_of(case, "e", 1, bad=2), "bulk", failed=True),
+        File(f"{at}/f.csv", lines_of(case, "f", 2), "bulk"),
     ]
 
 
 def late(case: str) -> File:
     """One that is put below a backfill's prefix while that goes on, behind what it has planned."""
-    return File(f"incoming/bulk/{case}/late.csv", csv_of(case, "late", 2), "bulk")
+    return File(f"incoming/bulk/{case}/late.csv", lines_of(case, "late", 2), "bulk")
 
 
 def merged(case: str) -> list[File]:
@@ -173,21 +181,29 @@ BACKFILLS = ("backfilled",)
 """The scenarios whose files a backfill works."""
 
 
-def is_played(scenario: str, point: Point) -> bool:
+def is_played(scenario: str, point: Point, warehouse: str = "postgres") -> bool:
     """Steps that are as in the first scenarios are broken there, at each call; here is what differs from them.
 
-    Of a backfill's batches, whose steps are ingest's, that is what changes something.
+    Of a backfill's batches, whose steps are ingest's, that is what changes something. On Redshift it is what asks that,
+    and what is written for it to read: everything else does not know which warehouse there is.
     """
-    if scenario in BACKFILLS and point.function in ("begin_load", "index_batch", "settle_batch"):
+    if warehouse == "redshift" and not _REDSHIFTS.match(f"{point.function} {point.call}"):
+        return False
+    if scenario in BACKFILLS and point.function in STEPS:
         return point.call in ("invocation", "postgres commit transaction") or bool(_CHANGES.match(point.call))
-    if scenario == "columnar" and point.call in ("s3 GetObject incoming/", "s3 body"):
-        return point.nth % 3 == 0  # A footer, then each column of each row group: they are alike.
-    return scenario not in _ONLY or (point.function in _ONLY[scenario] and not _SAME.match(point.call))
+    if scenario in _ONLY:
+        # A footer, then each column of each row group: reads of Parquet are alike.
+        alike = scenario == "columnar" and point.call in ("s3 GetObject incoming/", "s3 body") and point.nth % 3
+        return point.function in _ONLY[scenario] and not _SAME.match(point.call) and not alike
+    return True
 
 
-_ONLY = {"merged": ("begin_load", "index_batch"), "columnar": ("work_parquet",)}
+STEPS = ("begin_load", "poll_load", "index_batch", "work_parquet", "settle_batch")
+"""Of a batch."""
+_ONLY = {"merged": ("begin_load", "poll_load", "index_batch"), "columnar": ("work_parquet", "poll_load")}
 _SAME = re.compile(r"(secretsmanager|postgres (BEGIN|connect|SET CONSTRAINTS|SELECT (1|set_config|has_database)))")
 _CHANGES = re.compile(r"(s3 (Put|Copy|Delete)|search POST _bulk|redshift-data Batch|dynamodb (Put|Update|Transact))")
+_REDSHIFTS = re.compile(r"[a-z_]+ (redshift-data|s3 (Put|Copy)Object plans/copies)|(poll_load|begin_load) invocation")
 
 SCENARIOS: dict[str, Callable[[str], Sequence[File]]] = {
     "overwritten": overwritten,

@@ -28,6 +28,13 @@ def test_a_case_that_broke_among_others_and_held_alone_is_told_with_both_results
     assert told == [f"- `{broke['case']}`", "  - 2: 1 rows are missing", "  - again alone: all invariants held"]
 
 
+def test_a_campaign_on_redshift_is_told_as_one() -> None:
+    page = page_of([REFERENCE | {"warehouse": "redshift"}, line(Fault.DELAY), END])
+
+    assert page.startswith("# Faults that were injected, with Redshift\n")
+    assert "| cases that were run | 1 |" in page
+
+
 def test_a_case_that_was_not_played_again_is_not_said_to_have_held() -> None:
     page = page_of([REFERENCE, line(Fault.KILL_BEFORE, "2: 1 rows are missing"), END])
 

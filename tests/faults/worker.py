@@ -218,7 +218,9 @@ def _wrap_boto(tape: _Tape) -> None:
 
 def _aws_call(service: str, operation: str, parameters: dict[str, Any]) -> str:
     key = str(parameters.get("Key", "")) if service == "s3" else ""
-    if key.startswith("plans/"):
+    if key.startswith("plans/copies/"):  # What Redshift's COPY reads, by arrival and by id.
+        key = re.sub(r"[0-9]+", "n", re.sub(r"[0-9a-f]{32}", "id", key))
+    elif key.startswith("plans/"):
         key = "plans/" + re.sub(r"[0-9]+", "n", key.split("/", 2)[-1])
     elif key:
         key = key.partition("/")[0] + "/" + (".rejects.jsonl" if key.endswith(".rejects.jsonl") else "")
