@@ -107,3 +107,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     # Here and not in tests/workflow: pytest reads options from the conftest of the folder that it is called for.
     parser.addoption("--sfn-endpoint", help="run tests/workflow against this Step Functions endpoint")
     parser.addoption("--sam-deploy", action="store_true", help="run sam deploy and sam delete, over a minute")
+    parser.addoption("--sam-local", action="store_true", help="run every function in a container by sam local, minutes")

@@ -30,6 +30,7 @@ ENGINES = (
     Engine("Lambda's Runtime Interface Emulator and awslambdaric", True, r"test_emulator|test_error_names"),
     Engine("SAM CLI: build", True, r"test_layer|test_emulator"),
     Engine("SAM CLI: deploy and delete", True, r"test_sam_deploy"),
+    Engine("SAM CLI: local invoke and start-lambda, in containers", True, r"test_sam_local"),
     Engine(
         "AWS (S3, SQS, DynamoDB, Lambda, Step Functions, CloudFormation, IAM): MiniStack",
         False,
