@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from penstock.flows.list_incoming import Listing
 from penstock.model.breakers import DESTINATIONS
 from penstock.model.reconciliation import Reconciliation
+
+if TYPE_CHECKING:  # It is imported for its type alone, and brings `statistics` into every cold start.
+    from penstock.flows.watch_rate import Watched
 
 NAMESPACE = "Penstock"
 
@@ -50,6 +54,14 @@ def publish_breakers(stack: str, down: Iterable[str]) -> None:
         metrics.add_dimension(name="Destination", value=destination)
         metrics.add_metric(name="BreakerOpen", unit=MetricUnit.Count, value=int(destination in shut))
         metrics.flush_metrics()
+
+
+def publish_rates(stack: str, rates: int, watched: Watched) -> None:
+    """`RatesWatched`, which is missing when nobody watches, and `RateEpisodes` that go on."""
+    _publish(
+        {"Stack": stack},
+        {"RatesWatched": (MetricUnit.Count, rates), "RateEpisodes": (MetricUnit.Count, watched.episodes)},
+    )
 
 
 def publish_disagreements(stack: str, found: Reconciliation) -> None:

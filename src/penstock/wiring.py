@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from penstock.flows.apply_datasets import Schema, ViewSchema
     from penstock.flows.list_incoming import Limits
     from penstock.flows.rebuild_views import Views
+    from penstock.model.rates import Rate
     from penstock.model.stream_events import EventFields
     from penstock.model.views import View
     from penstock.ports import Clock, Leases, ObjectStore, Pipeline, Runs, SearchIndex, Warehouse
     from penstock.ports.counts import Counts
+    from penstock.ports.watches import Notices, Watches
 
 
 class Settings(BaseModel):
@@ -180,6 +182,28 @@ def counts() -> Counts:
     if not settings().counts_table:
         raise PermanentError("PENSTOCK_COUNTS_TABLE is not set: deploy with Stream, which makes the table")
     return DynamoCounts(_client("dynamodb"), settings().counts_table, clock())
+
+
+@cache
+def rates() -> Mapping[str, Rate]:
+    from penstock.model.rates import load_rates
+
+    return load_rates(settings().datasets)
+
+
+@cache
+def watches() -> Watches:
+    """In the counts' table, which `counts` has looked for."""
+    from penstock.adapters.dynamodb_watches import DynamoWatches
+
+    return DynamoWatches(_client("dynamodb"), settings().counts_table)
+
+
+@cache
+def notices() -> Notices:
+    from penstock.adapters.sns import SnsNotices
+
+    return SnsNotices(_client("sns"), settings().topic_arn)
 
 
 @cache

@@ -72,6 +72,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
         "Stream": "provisioned",
         "StreamShards": "4",
         "StreamFilter": '{"data": {"type": ["click"]}}',
+        "StreamSilentMinutes": "0",
     },
     "all of it": {
         "Warehouse": "postgres",

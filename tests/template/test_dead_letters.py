@@ -92,11 +92,13 @@ def test_the_edges_that_there_are_are_found() -> None:
         "rule FailedRuns to topic",
         "rule FailedRebuilds to topic",
         "rule ReconcileRule to reconcile",
+        "rule WatchRateRule to watch_rate",
         "subscription NotificationSubscription",
         "event source mapping ListIncomingArrivals",
         "event source mapping ProcessStreamEvents",
         "function ApplyDatasets",
         "function Reconcile",
+        "function WatchRate",
     }
 
 

@@ -115,6 +115,13 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         *((f"dynamodb:{action}Item", "CountsTable.Arn") for action in ("Get", "Update", "Put")),
         ("sqs:SendMessage", "StreamDeadLetterQueue.Arn"),
     },
+    "WatchRateRole": {
+        ("dynamodb:Query", "CountsTable.Arn"),
+        ("dynamodb:GetItem", "CountsTable.Arn"),
+        ("dynamodb:PutItem", "CountsTable.Arn"),
+        ("sns:Publish", "RunTopic"),
+        ("sqs:SendMessage", "UndeliveredQueue.Arn"),
+    },
     "RebuildViewsStateMachineRole": {
         ("lambda:InvokeFunction", "RebuildViews.Arn"),
         LISTS_MISSING,
@@ -183,6 +190,7 @@ MANAGED_BY_ROLE = {
     "ReconcileRole": MANAGED | IN_A_NETWORK,
     "RebuildViewsRole": MANAGED | IN_A_NETWORK,
     "ProcessStreamRole": MANAGED,
+    "WatchRateRole": MANAGED,
     "RebuildViewsStateMachineRole": {"AWSXrayWriteOnlyAccess"},
     "IngestStateMachineRole": {"AWSXrayWriteOnlyAccess"},
     "PlanBackfillRole": MANAGED,

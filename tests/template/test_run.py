@@ -25,8 +25,17 @@ FUNCTIONS = {
     "PlanBackfill",
     "RebuildViews",
     "ProcessStream",
+    "WatchRate",
 }
-CALLED_FROM_ELSEWHERE = {"ListIncoming", "PlanBackfill", "ApplyDatasets", "Reconcile", "RebuildViews", "ProcessStream"}
+CALLED_FROM_ELSEWHERE = {
+    "ListIncoming",
+    "PlanBackfill",
+    "ApplyDatasets",
+    "Reconcile",
+    "RebuildViews",
+    "ProcessStream",
+    "WatchRate",
+}
 DEFINITION = REPOSITORY / "statemachines" / "ingest.asl.yaml"
 
 
@@ -123,6 +132,7 @@ def test_only_the_deployment_is_given_the_owners_secret_and_only_what_needs_a_wa
         "Reconcile": loader,
         "RebuildViews": loader,
         "ProcessStream": "",
+        "WatchRate": "",
     }
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.template.deployment import deployed, of_type
+
+from penstock.flows.watch_rate import TELLING, Watched
+from penstock.metrics import publish_rates
 
 VARIANTS = {"all of it": "ON_DEMAND", "provisioned stream": "PROVISIONED"}
 OF_THE_STREAM = {
@@ -18,6 +23,7 @@ OF_THE_STREAM = {
         "StreamBehindAlarm",
         "StreamFailsAlarm",
         "StreamDeadLetterAlarm",
+        "RatesUnwatchedAlarm",
     },
 }
 
@@ -26,10 +32,40 @@ def mapping(variant: str) -> dict[str, Any]:
     return of_type(deployed(variant), "AWS::Lambda::EventSourceMapping")["ProcessStreamEvents"]
 
 
+def test_silence_rings_by_missing_data_unless_nobody_wants_to_know() -> None:
+    alarms = of_type(deployed("all of it"), "AWS::CloudWatch::Alarm")
+
+    silent = alarms["StreamSilentAlarm"]
+    assert (silent["Namespace"], silent["MetricName"]) == ("AWS/Kinesis", "IncomingRecords")
+    assert silent["Dimensions"] == [{"Name": "StreamName", "Value": "EventStream"}]
+    assert (silent["Statistic"], silent["ComparisonOperator"]) == ("Sum", "LessThanThreshold")
+    assert (silent["Threshold"], silent["TreatMissingData"]) == (1, "breaching")
+    assert int(silent["EvaluationPeriods"]) * silent["Period"] == 3600
+    assert "StreamSilentAlarm" not in deployed("provisioned stream")
+
+
+def test_rates_are_looked_at_every_minute_and_it_rings_when_they_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    resources = deployed("all of it")
+    alarm = of_type(resources, "AWS::CloudWatch::Alarm")["RatesUnwatchedAlarm"]
+
+    publish_rates("penstock", 3, Watched())
+
+    published = json.loads(capsys.readouterr().out)
+    assert published["RatesWatched"] == [3.0]
+    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {"Stack": published["Stack"]}
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("RatesWatched", "SampleCount", 1)
+    assert (alarm["ComparisonOperator"], alarm["TreatMissingData"]) == ("LessThanThreshold", "breaching")
+    rule = of_type(resources, "AWS::Events::Rule")["WatchRateRule"]
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert [target["Arn"] for target in rule["Targets"]] == ["WatchRate.Arn"]
+    function = of_type(resources, "AWS::Lambda::Function")["WatchRate"]
+    assert timedelta(seconds=function["Timeout"]) < TELLING, "or two would tell of the same"
+
+
 def test_without_a_stream_nothing_of_it_is_there() -> None:
     resources = deployed("as it comes")
 
-    assert not [name for name in resources if "Stream" in name or "Shard" in name or name == "CountsTable"]
+    assert not [name for name in resources if any(part in name for part in ("Stream", "Shard", "CountsTable", "Rate"))]
 
 
 @pytest.mark.parametrize(("variant", "mode"), VARIANTS.items())
@@ -66,7 +102,7 @@ def test_a_filter_is_set_only_when_one_is_given() -> None:
     }
 
 
-@pytest.mark.parametrize("name", sorted(OF_THE_STREAM["AWS::CloudWatch::Alarm"]))
+@pytest.mark.parametrize("name", sorted(OF_THE_STREAM["AWS::CloudWatch::Alarm"] | {"StreamSilentAlarm"}))
 def test_each_of_its_alarms_says_what_to_do_and_tells_the_topic(name: str) -> None:
     alarm = of_type(deployed("all of it"), "AWS::CloudWatch::Alarm")[name]
 
