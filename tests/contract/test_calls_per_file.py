@@ -25,6 +25,8 @@ from penstock.flows.list_incoming import Limits, list_incoming
 from penstock.flows.load_batch import begin_load
 from penstock.flows.settle_batch import settle_batch
 from penstock.flows.summarise_run import summarise_run
+from penstock.local.cost import Work, requests
+from penstock.local.forecast import documents_of
 from penstock.model.datasets import Dataset
 
 THINGS = Dataset.model_validate(
@@ -35,6 +37,7 @@ THINGS = Dataset.model_validate(
         "columns": [{"name": "id", "type": "integer"}],
         "table": "things",
         "index": "things",
+        "batch": {"max_files": 30},
     }
 )
 DATASETS = {"things": THINGS}
@@ -72,16 +75,20 @@ class Counted:
         listed = list_incoming(self.store, self.leases, self.runs, self.clock, DATASETS, LIMITS, "a listing")
         return listed.plans
 
-    def run(self) -> None:
+    def run(self) -> int:
+        """Until all of a run's files are settled and it is known to be over; its batches."""
         (plan,) = self.look()
         warehouse, search = FakeWarehouse(), FakeSearchIndex()
-        begin_load(self.store, warehouse, DATASETS, plan, 0)
-        index_batch(plan, 0, self.store, warehouse, search, DATASETS, self.clock)
         to = Destinations(warehouse, search)
-        settle_batch(self.store, self.leases, to, self.clock, DATASETS, plan, 0, DONE, DONE, 5)
+        batches = dict(self.runs.started)[plan]
+        for batch in range(batches):
+            begin_load(self.store, warehouse, DATASETS, plan, batch)
+            index_batch(plan, batch, self.store, warehouse, search, DATASETS, self.clock)
+            settle_batch(self.store, self.leases, to, self.clock, DATASETS, plan, batch, DONE, DONE, 5)
         summarise_run(self.store, DATASETS, plan)
         self.runs.finish(plan)
         self.look()
+        return batches
 
 
 @pytest.fixture
@@ -100,6 +107,43 @@ def test_a_file_costs_two_reads_and_a_copy_and_nothing_in_dynamodb(counted: Coun
     per_file = {call: (many[call] - few[call]) / 20 for call in many if many[call] != few[call]}
     assert per_file == {"s3 GetObject": 2, "s3 CopyObject": 1}
     print({call: few[call] - 10 * per_file.get(call, 0) for call in few})  # noqa: T201 - what a run costs beside
+
+
+@pytest.mark.parametrize("files", [7, 65])
+def test_what_costs_are_computed_from_is_what_is_called(counted: Counted, files: int) -> None:
+    counted.put([f"incoming/things/{number}.csv" for number in range(files)])
+
+    batches = counted.run()
+
+    calls = counted.calls
+    told = requests(
+        Work(
+            files=0,  # Whoever puts them pays for that.
+            moved=files,
+            opened=2 * files,
+            runs=1,
+            batches=batches,
+            listings=2,
+            documents_written=documents_of(runs=1, batches=batches),
+            invocations=0,
+            gb_seconds=0,
+            transitions=0,
+        )
+    )
+    assert batches == -(-files // THINGS.batch.max_files)
+    # What the run is recorded by is in an index while it is live: put into it and taken out, two writes more.
+    writes = calls["dynamodb UpdateItem"] + calls["dynamodb PutItem"] + 2 * 2 * calls["dynamodb TransactWriteItems"] + 2
+    assert told == {
+        **dict.fromkeys(told, 0),
+        "s3_put": calls["s3 PutObject"],
+        "s3_copy": calls["s3 CopyObject"],
+        "s3_get": calls["s3 GetObject"],
+        "s3_list": calls["s3 ListObjectVersions"],
+        "dynamodb_write": writes,
+        "dynamodb_read": calls["dynamodb Query"] + calls["dynamodb GetItem"],
+        "sqs_request": 2 * 2,
+        "sns_publish": 1,
+    }
 
 
 def test_a_listing_asks_s3_for_nothing_but_what_is_incoming(counted: Counted) -> None:

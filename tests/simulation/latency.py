@@ -6,34 +6,19 @@ Counted is one run after the other for a month, each with one batch of a table: 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import yaml
 from tests.template.deployment import REPOSITORY
 
 from penstock.local.cost import PRICES
+from penstock.local.history import happy_transitions
 
 MONTH = 30 * 24 * 3600
 
 
-def transitions(machine: Mapping[str, Any], batches: int) -> int:
-    """States that a run of `batches` enters when all goes well and each Choice defaults: what Step Functions bills."""
-    name, entered = machine["StartAt"], 0
-    while name:
-        state = machine["States"][name]
-        entered += 1
-        if state["Type"] == "Map":
-            entered += batches * transitions(state["ItemProcessor"], batches)
-        for branch in state.get("Branches", ()):
-            entered += transitions(branch, batches)
-        name = state.get("Default") or state.get("Next")
-    return entered
-
-
 def table() -> str:
     machine = yaml.safe_load((REPOSITORY / "statemachines" / "ingest.asl.yaml").read_text())
-    one, two = transitions(machine, 1), transitions(machine, 2)
+    one, two = happy_transitions(machine, 1), happy_transitions(machine, 2)
     lines = [
         f"A run enters {one - (two - one)} states, and {two - one} more for each batch.",
         "",
@@ -42,7 +27,7 @@ def table() -> str:
     ]
     for seconds in (10, 30, 60, 120, 300, 600, 900):
         runs = MONTH // seconds
-        dollars = runs * one * PRICES["transition"]
+        dollars = runs * one * PRICES.dollars["transition"]
         lines.append(f"| {seconds} | {runs:,} | {runs * one:,} | ${dollars:,.2f} | {seconds} s, and 60 s |")
     return "\n".join(lines) + "\n"
 

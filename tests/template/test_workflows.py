@@ -61,3 +61,12 @@ def test_every_step_runs_a_command_that_the_makefile_has_or_sam() -> None:
     for job in ("check", "test"):
         [command] = [step["run"] for step in workflow("deploy.yml")["jobs"][job]["steps"] if "run" in step]
         assert f"\n{command.removeprefix('make ')}:" in targets
+
+
+def test_each_environment_of_samconfig_tags_what_it_costs() -> None:
+    known = tomllib.loads((REPOSITORY / "samconfig.toml").read_text())
+    deployed = {name: one["deploy"]["parameters"] for name, one in known.items() if isinstance(one, dict)}
+
+    assert {name: one["tags"] for name, one in deployed.items()} == {
+        name: ["project=penstock", f"stage={name}"] for name in deployed
+    }

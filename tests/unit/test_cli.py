@@ -22,6 +22,7 @@ COMMANDS = (
     "demo",
     "up",
     "down",
+    "cost",
     "put",
     "status",
     "runs",

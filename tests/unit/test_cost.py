@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from penstock.local.cost import Work, cost, total
+from penstock.local import cost as module
+from penstock.local.cost import Prices, Work, cost, total
+from penstock.model.errors import PermanentError
 
 NOTHING = Work(
     files=0,
@@ -21,6 +24,7 @@ NOTHING = Work(
     transitions=0,
 )
 MILLION = 1_000_000
+TABLE = Path(module.__file__).with_name("prices.yaml")
 
 
 def dollars(work: Work) -> dict[str, float]:
@@ -45,7 +49,11 @@ def test_a_million_files_cost_ten_dollars_to_put_and_move() -> None:
         (replace(NOTHING, invocations=MILLION), "Lambda", 0.20),
         (replace(NOTHING, files=MILLION), "SQS", 0.40),
         (replace(NOTHING, runs=MILLION), "SNS", 0.50),
-        (replace(NOTHING, runs=MILLION), "DynamoDB", 5 * 0.625),
+        (replace(NOTHING, runs=MILLION), "DynamoDB", 9 * 0.625),
+        (replace(NOTHING, kick_offs=MILLION), "DynamoDB", 2 * 0.625),
+        (replace(NOTHING, gb_seconds=MILLION, arm=True), "Lambda", 13.3334),
+        (replace(NOTHING, log_bytes=2 * 10**9), "Logs", 1.00),
+        (replace(NOTHING, traces=MILLION), "X-Ray", 5.00),
     ],
 )
 def test_each_service_is_priced_by_what_it_bills(work: Work, service: str, expected: float) -> None:
@@ -65,3 +73,29 @@ def test_every_line_says_what_was_counted() -> None:
 
     assert lines["S3"] == "383 PUT, 383 COPY, 0 GET, 0 LIST"
     assert lines["Step Functions"] == "240 transitions"
+
+
+def test_a_table_of_ones_own_replaces_the_prices(tmp_path: Path) -> None:
+    own = tmp_path / "prices.yaml"
+    own.write_text(TABLE.read_text().replace("transition: {dollars: 0.025", "transition: {dollars: 0.05"))
+
+    lines = cost(replace(NOTHING, transitions=MILLION), Prices.read(own))
+
+    assert total(lines) == pytest.approx(50)
+
+
+@pytest.mark.parametrize("wrong", ["no table", "region: x\nas_of: y\nprices: {s3_put: {dollars: much, for: 1}}"])
+def test_what_is_no_table_of_prices_is_refused_and_says_what_one_looks_like(tmp_path: Path, wrong: str) -> None:
+    own = tmp_path / "prices.yaml"
+    own.write_text(wrong)
+
+    with pytest.raises(PermanentError, match=r"no table of prices.*prices.yaml"):
+        Prices.read(own)
+
+
+def test_a_table_that_lacks_a_price_names_it(tmp_path: Path) -> None:
+    own = tmp_path / "prices.yaml"
+    own.write_text("\n".join(line for line in TABLE.read_text().splitlines() if "sns_publish" not in line))
+
+    with pytest.raises(PermanentError, match="says nothing of sns_publish"):
+        Prices.read(own)

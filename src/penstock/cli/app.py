@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from penstock.cli import (
     ask,
     backfill,
+    cost,
     counts,
     dead_letters,
     describe,
@@ -80,6 +81,7 @@ _MENDING = "When something is wrong"
 _add(tour.demo, _LAPTOP)
 _add(stack.up, _LAPTOP)
 _add(stack.down, _LAPTOP)
+_add(cost.cost, _LAPTOP)
 _add(follow.put, _FILES)
 _add(follow.status, _FILES)
 _add(follow.runs, _FILES)

@@ -1,37 +1,61 @@
 """What a run of files would cost on AWS: counted requests times list prices, service by service.
 
-Not in it: the warehouse, the search domain, NAT or VPC endpoints, storage by the month, logs and metrics. They
-depend on what you have, not on how many files come.
+Not in it: the warehouse, the search domain, streams, NAT or VPC endpoints, and storage by the month. They depend on
+what you have, not on how many files come.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-PRICES_AS_OF = "2025-11"
-REGION = "us-east-1"
+import yaml
 
-_MILLION = 1_000_000
-PRICES: Mapping[str, float] = {
-    # https://aws.amazon.com/s3/pricing/ (Standard)
-    "s3_put": 5.00 / _MILLION,
-    "s3_copy": 5.00 / _MILLION,
-    "s3_list": 5.00 / _MILLION,
-    "s3_get": 0.40 / _MILLION,
-    # https://aws.amazon.com/lambda/pricing/ (x86, first tier)
-    "lambda_request": 0.20 / _MILLION,
-    "lambda_gb_second": 0.0000166667,
-    # https://aws.amazon.com/step-functions/pricing/ (Standard)
-    "transition": 25.00 / _MILLION,
-    # https://aws.amazon.com/dynamodb/pricing/on-demand/
-    "dynamodb_write": 0.625 / _MILLION,
-    "dynamodb_read": 0.125 / _MILLION,
-    # https://aws.amazon.com/sqs/pricing/ and https://aws.amazon.com/sns/pricing/
-    "sqs_request": 0.40 / _MILLION,
-    "sns_publish": 0.50 / _MILLION,
-}
-"""Dollars for one, without the free tier: the one place where prices stand."""
+from penstock.model.errors import PermanentError
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Seconds of a function: of each call, of each file in it, and of each megabyte of them."""
+
+    call: float
+    file: float
+    megabyte: float
+
+    def seconds(self, calls: float, files: float, megabytes: float) -> float:
+        return self.call * calls + self.file * files + self.megabyte * megabytes
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Dollars for one of each, without the free tier, by the names that prices.yaml gives them."""
+
+    region: str
+    as_of: str
+    dollars: Mapping[str, float]
+    rates: Mapping[str, Rate]
+    """Not prices, but what is multiplied with Lambda's: by function."""
+
+    @classmethod
+    def read(cls, path: Path) -> Prices:
+        """Raises PermanentError for a file that does not say all that prices.yaml says."""
+        try:
+            told = yaml.safe_load(path.read_text())
+            dollars = {name: float(price["dollars"]) / float(price["for"]) for name, price in told["prices"].items()}
+            rates = {name: Rate(**rate) for name, rate in told["seconds"].items()}
+            made = cls(str(told["region"]), str(told["as_of"]), dollars, rates)
+        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, ZeroDivisionError) as wrong:
+            raise PermanentError(f"{path} is no table of prices: {wrong!r}. Copy {_TABLE} and change that") from None
+        if path != _TABLE and (missing := (PRICES.dollars.keys() - dollars) | (PRICES.rates.keys() - rates)):
+            raise PermanentError(f"{path} says nothing of {', '.join(sorted(missing))}. {_TABLE} has all")
+        return made
+
+
+_TABLE = Path(__file__).with_name("prices.yaml")
+PRICES = Prices.read(_TABLE)
+"""The one place where prices stand."""
+PRICES_AS_OF, REGION = PRICES.as_of, PRICES.region
 
 
 @dataclass(frozen=True)
@@ -52,6 +76,12 @@ class Work:
     """Calls of Lambda functions, listings among them."""
     gb_seconds: float
     transitions: int
+    kick_offs: int = 0
+    log_bytes: int = 0
+    traces: int = 0
+    arm: bool = False
+    waiting: int | None = None
+    """Files that a listing finds, when that is not all of them."""
 
 
 @dataclass(frozen=True)
@@ -61,41 +91,56 @@ class Line:
     dollars: float
 
 
-def cost(work: Work) -> Sequence[Line]:
+def requests(work: Work) -> Mapping[str, int]:
+    """How many of what has a price, by its name. tests/contract/test_calls_per_file.py counts the same calls."""
+    waiting = work.files if work.waiting is None else work.waiting
+    return {
+        "s3_put": work.files + work.documents_written,
+        "s3_copy": work.moved,
+        # Of a batch: the plan for each of three functions, what the index left twice, and what was settled.
+        "s3_get": work.opened + 6 * work.batches + work.runs,
+        "s3_list": work.listings * _pages(waiting),
+        # A run is recorded with the listing lease, a transaction, which bills both twice; then it ends. Both times what
+        # is live changes, an index that bills a write, and the memo of the backlog.
+        "dynamodb_write": work.runs * (2 * 2 + 1 + 2 + 2) + work.listings * 2 + work.kick_offs * 2,
+        "dynamodb_read": work.listings * 4 + work.batches * 3,
+        # S3 sends a message a file; Lambda receives and deletes them by the batch.
+        "sqs_request": work.files + 2 * work.listings,
+        "sns_publish": work.runs,
+        "transition": work.transitions,
+        "lambda_request": work.invocations,
+        "trace": work.traces,
+    }
+
+
+def cost(work: Work, prices: Prices = PRICES) -> Sequence[Line]:
     """A line per service. Its text says what was counted."""
-    lists = work.listings * _pages(work.files)
-    # Every function reads its plan; settle reads the index's outcomes too, and the summary each settled batch.
-    gets = work.opened + work.invocations + 2 * work.batches
-    # A run is recorded in a transaction with the listing lease, which bills both writes twice, and ended once.
-    writes = work.runs * (2 * 2 + 1) + work.listings * 2
-    reads = work.listings * 2 + work.batches
-    # S3 sends a message a file; Lambda receives and deletes them by the batch.
-    messages = work.files + 2 * work.listings
-    return (
-        _line(
-            "S3",
-            {"PUT": work.files + work.documents_written, "COPY": work.moved, "GET": gets, "LIST": lists},
-            {"PUT": "s3_put", "COPY": "s3_copy", "GET": "s3_get", "LIST": "s3_list"},
-        ),
-        Line(
-            "Lambda",
-            f"{work.invocations:,} calls, {work.gb_seconds:,.1f} GB-s",
-            work.invocations * PRICES["lambda_request"] + work.gb_seconds * PRICES["lambda_gb_second"],
-        ),
-        _line("Step Functions", {"transitions": work.transitions}, {"transitions": "transition"}),
-        _line("DynamoDB", {"writes": writes, "reads": reads}, {"writes": "dynamodb_write", "reads": "dynamodb_read"}),
-        _line("SQS", {"requests": messages}, {"requests": "sqs_request"}),
-        _line("SNS", {"messages": work.runs}, {"messages": "sns_publish"}),
-    )
+    counted = requests(work)
+
+    def line(service: str, **names: str) -> Line:
+        what = ", ".join(f"{counted[name]:,} {shown}" for name, shown in names.items())
+        return Line(service, what, sum(counted[name] * prices.dollars[name] for name in names))
+
+    second = prices.dollars["lambda_gb_second_arm" if work.arm else "lambda_gb_second"]
+    calls = line("Lambda", lambda_request="calls")
+    lines = [
+        line("S3", s3_put="PUT", s3_copy="COPY", s3_get="GET", s3_list="LIST"),
+        Line("Lambda", f"{calls.what}, {work.gb_seconds:,.1f} GB-s", calls.dollars + work.gb_seconds * second),
+        line("Step Functions", transition="transitions"),
+        line("DynamoDB", dynamodb_write="writes", dynamodb_read="reads"),
+        line("SQS", sqs_request="requests"),
+        line("SNS", sns_publish="messages"),
+    ]
+    if work.log_bytes:
+        gigabytes = work.log_bytes / 1e9
+        lines.append(Line("Logs", f"{gigabytes:,.3f} GB", gigabytes * prices.dollars["log_gb"]))
+    if work.traces:
+        lines.append(line("X-Ray", trace="traces"))
+    return lines
 
 
 def total(lines: Iterable[Line]) -> float:
     return sum(line.dollars for line in lines)
-
-
-def _line(service: str, amounts: Mapping[str, int], prices: Mapping[str, str]) -> Line:
-    what = ", ".join(f"{number:,} {name}" for name, number in amounts.items())
-    return Line(service, what, sum(number * PRICES[prices[name]] for name, number in amounts.items()))
 
 
 def _pages(keys: int) -> int:

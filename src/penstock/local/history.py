@@ -21,6 +21,20 @@ class History:
     retries: int
 
 
+def happy_transitions(machine: Mapping[str, Any], batches: int) -> int:
+    """States that a run of `batches` enters when all goes well and each Choice defaults: what Step Functions bills."""
+    name, entered = machine["StartAt"], 0
+    while name:
+        state = machine["States"][name]
+        entered += 1
+        if state["Type"] == "Map":
+            entered += batches * happy_transitions(state["ItemProcessor"], batches)
+        for branch in state.get("Branches", ()):
+            entered += happy_transitions(branch, batches)
+        name = state.get("Default") or state.get("Next")
+    return entered
+
+
 def history_of(events: Sequence[Mapping[str, Any]], definition: Mapping[str, Any]) -> History:
     """Counts GetExecutionHistory's events of an execution of the machine `definition`."""
     kinds = Counter(event["type"] for event in events)
