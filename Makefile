@@ -63,6 +63,9 @@ bench: $(VENV)/.dev .venv-dlt/.installed ## Measure Penstock beside its floor an
 .PHONY: bench-producer
 bench-producer: $(VENV)/.dev ## A million events through the producer under trouble, and its rate beside a naive loop
 	@$(BIN)/python -m benchmarks.producer $(ARGS)
+.PHONY: bench-stream
+bench-stream: $(VENV)/.dev ## process_stream's records a second, beside Powertools' batch processor doing nothing
+	@$(BIN)/python -m benchmarks.process_stream $(ARGS)
 .PHONY: bench-huge
 bench-huge: $(VENV)/.dev ## One CSV of 5 GB, its loader killed in the middle: memory and rows
 	@$(BIN)/python -m benchmarks.huge $(ARGS)
