@@ -4,7 +4,7 @@ FROM python:3.13-slim
 
 COPY src/requirements.txt constraints.txt /tmp/
 RUN pip install --no-cache-dir --no-deps --requirement /tmp/requirements.txt \
-    && pip install --no-cache-dir --constraint /tmp/constraints.txt boto3
+    && pip install --no-cache-dir --constraint /tmp/constraints.txt boto3 pyarrow
 
 COPY src/penstock /opt/penstock/penstock
 RUN rm -rf /opt/penstock/penstock/local /opt/penstock/penstock/cli

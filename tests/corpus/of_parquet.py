@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 from tests.corpus.case import Case, Outcome, loads, quarantines
-from tests.corpus.parquet_files import TYPES, parquet
+from tests.corpus.parquet_files import TYPES, encrypted, lying, parquet, unpacks_to
 
 DAMAGED = "it is damaged, or not all of it has arrived; send the file again"
+KEPT_QUIET = (
+    "the pages of row group 0 say that they unpack to {} bytes: its footer says less, and limits: max_row_group of the dataset is 1 MiB. Nothing of them was unpacked. "
+    "The file is damaged, or made to fill a worker's memory: ask its producer, and send it again"
+)
 MEND = "Mend the file, or change dataset tables"
 
 
@@ -55,6 +60,18 @@ def _repeated() -> bytes:
         | {"id": pa.array(range(rows), pa.int32()), "name": texts},
         compression="zstd",
     )
+
+
+def _miscounting() -> bytes:
+    """The row group's own number, which stands behind its columns'."""
+    rows = {name: pa.nulls(1000, type_) for name, type_ in TYPES.items()}
+    return lying(parquet({**rows, "id": pa.array(range(1000), pa.int32())}), 1000, 1001, last=True)
+
+
+def _bomb(**write: Any) -> bytes:
+    """Two MiB of one letter, in a page of some hundred bytes."""
+    file = parquet({"name": ["A" * 2**21, None]}, compression="zstd", write_statistics=False, **write)
+    return unpacks_to(file, 1000)
 
 
 def _larger_than_a_row_may_be() -> bytes:
@@ -134,6 +151,38 @@ CASES = (
         "a list for a text",
         lambda: parquet({"name": [["a"], []]}),
         not_the_datasets("column name is list, and no text"),
+    ),
+    of(
+        "a struct for a text",
+        lambda: parquet({"name": [{"first": "Ada"}, None]}),
+        not_the_datasets("column name is struct, and no text"),
+    ),
+    of(
+        "encrypted",
+        lambda: encrypted(footer=True),
+        quarantines("the Parquet file is encrypted; send it without encryption of its own"),
+    ),
+    of(
+        "columns encrypted, and the footer not",
+        lambda: encrypted(footer=False),
+        quarantines("columns of the Parquet file are encrypted; send it without encryption of its own"),
+    ),
+    of(
+        "a footer that counts more rows than there are",
+        _miscounting,
+        quarantines(f"row group 0 holds 1000 rows and says 1001: {DAMAGED}"),
+    ),
+    of(
+        "a page that unpacks to more than its footer says",
+        lambda: _bomb(use_dictionary=False),
+        quarantines(KEPT_QUIET.format("2,097,230")),
+        "narrow",
+    ),
+    of(
+        "a dictionary that unpacks to more than its footer says",
+        _bomb,
+        quarantines(KEPT_QUIET.format("2,097,248")),
+        "narrow",
     ),
     of("an empty file", lambda: b"", quarantines("the file is empty: there is not even a footer; send it again")),
     of(

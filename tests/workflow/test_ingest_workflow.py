@@ -208,8 +208,9 @@ def test_a_load_that_never_ends_is_given_up_after_ten_polls(machine: Machine) ->
     assert settled["search"] == INDEXED
 
 
-def test_what_a_function_has_no_time_for_is_loaded_and_then_indexed_as_a_task(machine: Machine) -> None:
-    run = machine.run("Huge")
+@pytest.mark.parametrize("test_case", ["Huge", "ParquetIsHuge"])
+def test_what_a_function_has_no_time_for_is_loaded_and_then_indexed_as_a_task(machine: Machine, test_case: str) -> None:
+    run = machine.run(test_case)
 
     assert run.status == "SUCCEEDED"
     for step, command in ((LOAD_TASK, "begin_load"), (INDEX_TASK, "index_batch")):

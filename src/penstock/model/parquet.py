@@ -8,6 +8,9 @@ limits on what a file may claim, and an operator's words for what is wrong.
 from __future__ import annotations
 
 import os
+import sys
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ import orjson
 
 from penstock.model.datasets import Dataset
 from penstock.model.errors import BadFileError, PermanentError, ReaderMissingError
+from penstock.model.parquet_thrift import Chunk, Footer, Group, ThriftError, read_footer, unpacked_pages
 from penstock.model.rows import Row, column_faults
 from penstock.model.streams import ByteStream, SeekableStream
 
@@ -75,9 +79,13 @@ def parquet_csv(stream: ByteStream, dataset: Dataset) -> Iterator[bytes]:
         yield sink.getvalue().to_pybytes()
 
 
-def parquet_footer(stream: ByteStream, dataset: Dataset) -> tuple[pa.Schema, pq.FileMetaData]:
-    """Its schema, which is the dataset's, and what it says of itself. Raises as `parquet_rows` does before a row."""
-    return _ParquetFile(stream, dataset).footer
+def parquet_footer(stream: ByteStream, dataset: Dataset) -> tuple[pa.Schema, pq.ParquetSchema, Footer]:
+    """Its schema, which is the dataset's, as pyarrow has it and as Parquet does, and what it says of itself.
+
+    Raises as `parquet_rows` does before a row.
+    """
+    file = _ParquetFile(stream, dataset)
+    return file.schema, file.metadata.schema, file.footer
 
 
 def parquet_schema(stream: ByteStream) -> dict[str, Any]:
@@ -113,12 +121,14 @@ class _ParquetFile:
         self._dataset = dataset
         self._source = _Source(stream)
         first = _opened(self._source)
-        self.footer = first.schema_arrow, first.metadata
+        self.footer = self._source.footer
+        self.schema = first.schema_arrow
+        self.metadata = first.metadata
         repeated = _check_schema(first.schema_arrow, dataset)
-        self._check_claims(first.metadata)
+        self._check_claims()
+        self._source.max_row_group = dataset.limits.max_row_group
         # A text that is written once and repeated a million times is a dictionary here too, and no bomb.
         self._file = _opened(self._source, metadata=first.metadata, read_dictionary=repeated)
-        self._metadata = first.metadata
 
     def pieces(self, *, texts: bool = True) -> Iterator[_Piece]:
         """The rows, of the dataset's columns in its order; `texts` as in `parquet_types.values_of`."""
@@ -126,8 +136,7 @@ class _ParquetFile:
 
         read = unpacked = 0
         columns = self._dataset.columns
-        for number in range(self._metadata.num_row_groups):
-            group = self._metadata.row_group(number)
+        for number, group in enumerate(self.footer.groups):
             batches = self._file.iter_batches(
                 _rows_at_once(group), [number], [column.in_file for column in columns], use_threads=False
             )
@@ -146,8 +155,8 @@ class _ParquetFile:
                     self._check_total(unpacked)
                     yield _Piece(read + seen + 1, piece)
                     seen += part.num_rows
-            if seen != group.num_rows:
-                raise BadFileError(f"row group {number} holds {seen} rows and says {group.num_rows}: {_DAMAGED}")
+            if seen != group.rows:
+                raise BadFileError(f"row group {number} holds {seen} rows and says {group.rows}: {_DAMAGED}")
             read += seen
 
     def _parts(self, batch: pa.RecordBatch, group: int) -> Iterator[pa.RecordBatch]:
@@ -169,15 +178,18 @@ class _ParquetFile:
         for start in range(0, batch.num_rows, step):
             yield batch.slice(start, step)
 
-    def _check_claims(self, metadata: pq.FileMetaData) -> None:
+    def _check_claims(self) -> None:
         limits = self._dataset.limits
         total = 0
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            chunks = [group.column(column) for column in range(group.num_columns)]
-            size = max(group.total_byte_size, sum(chunk.total_uncompressed_size for chunk in chunks))
-            packed = sum(chunk.total_compressed_size for chunk in chunks)
-            if group.num_rows < 0 or min((size, packed, *(chunk.total_compressed_size for chunk in chunks))) < 0:
+        if len(self.footer.groups) != self.metadata.num_row_groups:
+            raise BadFileError(f"its footer can't be read: {_DAMAGED}")
+        for number, group in enumerate(self.footer.groups):
+            if len(group.chunks) != self.metadata.num_columns:
+                raise BadFileError(f"row group {number} has not the columns of the file's schema: {_DAMAGED}")
+            size = max(group.size, sum(chunk.unpacked for chunk in group.chunks))
+            packed = sum(chunk.packed for chunk in group.chunks)
+            least = min((0, *(min(chunk.start, chunk.packed, chunk.unpacked) for chunk in group.chunks)))
+            if min(group.rows, size, packed, least) < 0:
                 raise BadFileError(f"row group {number} says that it is smaller than nothing: {_DAMAGED}")
             if packed > self._source.size:
                 raise BadFileError(f"row group {number} says that it is larger than the file: {_DAMAGED}")
@@ -249,8 +261,8 @@ def _record_batch(arrays: list[Any], names: list[str]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
-def _rows_at_once(group: pq.RowGroupMetaData) -> int:
-    row = max(1, group.total_byte_size // max(1, group.num_rows))
+def _rows_at_once(group: Group) -> int:
+    row = max(1, group.size // max(1, group.rows))
     return int(min(_MAX_ROWS, max(1, _MAX_PIECE // row)))
 
 
@@ -270,9 +282,16 @@ class _Source:
             raise PermanentError("a Parquet file is read from its end, and this stream can't be")
         self._stream = stream
         self.size = stream.seek(0, os.SEEK_END)
+        self.footer = Footer(0, (), encrypted=False)
+        self.max_row_group = sys.maxsize
+        self._chunks: dict[int, tuple[int, Chunk]] = {}
+        """Each with its row group, by its place in the file."""
+        self._places: list[int] = []
+        self._unpacked: dict[int, dict[int, int]] = defaultdict(dict)
+        """What the pages say, by row group and place."""
 
     def check(self) -> None:
-        """Raises BadFileError for what is no Parquet file at all."""
+        """Reads the footer. Raises BadFileError for what is no Parquet file at all, or encrypted."""
         if not self.size:
             raise BadFileError("the file is empty: there is not even a footer; send it again")
         self._stream.seek(0)
@@ -292,6 +311,16 @@ class _Source:
             raise BadFileError(f"its footer says that it is larger than the file: {_DAMAGED}")
         if footer > _MAX_FOOTER:
             raise BadFileError(f"its footer is larger than {_size(_MAX_FOOTER)}; write the file in larger row groups")
+        self._stream.seek(self.size - _TAIL - footer)
+        try:
+            self.footer = read_footer(_whole(self._stream, footer))
+        except ThriftError:
+            raise BadFileError(f"its footer can't be read: {_DAMAGED}") from None
+        if self.footer.encrypted:
+            raise BadFileError("columns of the Parquet file are encrypted; send it without encryption of its own")
+        groups = enumerate(self.footer.groups)
+        self._chunks = {chunk.start: (number, chunk) for number, group in groups for chunk in group.chunks}
+        self._places = sorted(self._chunks)
 
     @contextmanager
     def translated(self, what: str) -> Iterator[None]:
@@ -308,7 +337,27 @@ class _Source:
             raise BadFileError(f"{what}: {_DAMAGED}") from None
 
     def read(self, size: int = -1) -> bytes:
-        return self._stream.read(size if size >= 0 else self.size)
+        start = self._stream.tell()
+        data = self._stream.read(size if size >= 0 else self.size)
+        self._check_pages(start, data)
+        return data
+
+    def _check_pages(self, start: int, data: bytes) -> None:
+        """A column's bytes are read at once, and each of its pages is then unpacked to what the page's header says."""
+        view = memoryview(data)
+        for place in self._places[bisect_left(self._places, start) : bisect_left(self._places, start + len(data))]:
+            number, chunk = self._chunks[place]
+            if place + chunk.packed > start + len(data):
+                continue
+            pages = view[place - start :][: chunk.packed]
+            self._unpacked[number][place] = sum(max(0, page) for page in unpacked_pages(pages))
+            if (unpacked := sum(self._unpacked[number].values())) > self.max_row_group:
+                raise BadFileError(
+                    f"the pages of row group {number} say that they unpack to {unpacked:,} bytes: its footer says "
+                    f"less, and limits: max_row_group of the dataset is {_size(self.max_row_group)}. Nothing of them "
+                    "was unpacked. The file is damaged, or made to fill a worker's memory: ask its producer, and send "
+                    "it again"
+                )
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._stream.seek(offset, whence)
@@ -318,6 +367,15 @@ class _Source:
 
     def close(self) -> None:
         """Whoever opened the stream closes it."""
+
+
+def _whole(stream: ByteStream, size: int) -> bytes:
+    """A stream may give less at once."""
+    pieces = []
+    while size and (piece := stream.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def _size(count: int) -> str:

@@ -7,13 +7,14 @@ given what is known to mean the same on both sides, in a temporary table of just
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from penstock.adapters.redshift.look import UNCHECKED, Shape
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Column, ColumnType, Dataset
 from penstock.model.parquet import parquet_footer
+from penstock.model.parquet_thrift import Chunk
 from penstock.ports import ObjectStore
 
 if TYPE_CHECKING:
@@ -28,19 +29,22 @@ _DIGITS, _SCALE = 28, 10
 def look_parquet(arrival: Arrival, dataset: Dataset, store: ObjectStore) -> Shape | None:
     """None for a file that Penstock has to read. Raises BadFileError for one that no one can."""
     with store.open(arrival) as stream:
-        schema, footer = parquet_footer(stream, dataset)
+        schema, leaves, footer = parquet_footer(stream, dataset)
     # A file that was retried has failed before: it is read with care.
     if arrival.retry or any(column.type in UNCHECKED for column in dataset.columns):
         return None
     by_name = {column.in_file: column for column in dataset.columns}
     columns = tuple(by_name[name] for name in schema.names)
     types = tuple(
-        _copied_as(schema.field(place).type, footer.schema.column(place), column)
-        for place, column in enumerate(columns)
+        _copied_as(schema.field(place).type, leaves.column(place), column) for place, column in enumerate(columns)
     )
-    if not all(types) or _says_what_is_refused(footer, columns, types):
+    if not all(types) or any(
+        _is_refused(chunk, column, type_)
+        for group in footer.groups
+        for chunk, column, type_ in zip(group.chunks, columns, types, strict=True)
+    ):
         return None
-    return Shape(columns, "", types, footer.num_rows)
+    return Shape(columns, "", types, footer.rows)
 
 
 def _copied_as(type_: pa.DataType, leaf: pq.ColumnSchema, column: Column) -> str:
@@ -74,27 +78,15 @@ _EXACT: Mapping[tuple[str, ColumnType], str] = {
 """By pyarrow's name for the file's type."""
 
 
-def _says_what_is_refused(footer: pq.FileMetaData, columns: Sequence[Column], types: Sequence[str]) -> bool:
+def _is_refused(known: Chunk, column: Column, in_file: str) -> bool:
     """Whether the table would not take some row, or nothing says that it would. What is a lie, the load finds."""
-    import pyarrow as pa
-
-    try:
-        return any(
-            _is_refused(footer.row_group(number).column(place).statistics, column, types[place].lower())
-            for number in range(footer.num_row_groups)
-            for place, column in enumerate(columns)
-        )
-    except (pa.ArrowException, OSError, ValueError, TypeError):
+    if column.required and known.nulls:
         return True
-
-
-def _is_refused(known: pq.Statistics | None, column: Column, in_file: str) -> bool:
-    wider = _BITS.get(in_file, 0) > _BITS.get(column.type, 64)
-    if known is None:
-        return wider
-    if column.required and known.has_null_count and known.null_count:
-        return True
-    if not wider or not known.num_values:
+    bits = _BITS.get(column.type, 64)
+    if _BITS.get(in_file.lower(), 0) <= bits:
         return False
-    bound = 2 ** _BITS[column.type]
-    return not known.has_min_max or known.min < -bound or known.max >= bound
+    if not known.least or not known.most:
+        return True
+    least, most = (int.from_bytes(one, "little", signed=True) for one in (known.least, known.most))
+    bound: int = 2**bits
+    return least < -bound or most >= bound
