@@ -684,7 +684,7 @@ def test_a_missing_table_is_the_warehouse_down_for_that_dataset(kit: Kit, store:
     arrival = store.put("incoming/a.csv", CLEAN)
 
     with pytest.raises(DestinationDownError, match="penstock apply") as down:
-        kit.warehouse.begin(Batch(0, dataset.name, (arrival,)), dataset, store)
+        load(kit.warehouse, dataset, store, arrival)
 
     assert down.value.destination == down_in(str(down.value)) == f"warehouse/{dataset.name}"
     assert kit.warehouse.outcomes(dataset, [arrival]) == {}

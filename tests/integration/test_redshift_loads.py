@@ -34,10 +34,14 @@ class Standin:
         self.open = threading.Event()
         self.open.set()
         self.loads: list[list[str]] = []
-        statements = Statements(prepare(superuser), lambda _, key: self.store.content(key), before=self._before)
+        statements = Statements(prepare(superuser), self.read, before=self._before)
         self.server = DataApiServer(statements, user_of_secret=self._user)
         self.client = client("redshift-data", stack.enter_context(self.server.serving()))
         self.warehouse = self.another()
+
+    def read(self, _: str, key: str) -> bytes:
+        """What COPY reads."""
+        return self.store.content(key)
 
     def another(self) -> RedshiftWarehouse:
         return RedshiftWarehouse(self._api("penstock_loader"), "arn:aws:iam::123456789012:role/copy", self.store)

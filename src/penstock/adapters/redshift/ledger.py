@@ -123,17 +123,16 @@ class Ledger:
         self._target = sql.Literal(table.qualified)
         self._doing = f"read the load ledger of {table.qualified}"
 
-    def look(self, arrivals: Sequence[Arrival], *, gate: bool = False) -> Seen:
-        """With `gate` it fails where the table was never applied: the gate is not there."""
+    def look(self, arrivals: Sequence[Arrival]) -> Seen:
+        """Waits for nobody: whoever reads the gate's table waits for the load that holds it."""
         keys = sorted({key_id(arrival) for arrival in arrivals})
         entries: list[Entry] = []
         for page in pages(keys, _PAGE):
             statement = self._sql(
                 "SELECT arrival, key_id, etag, size, TO_CHAR(modified, 'YYYY-MM-DD HH24:MI:SS.US'), verdict, \"rows\","
                 " rejects, reason, replaced_by, retry, lineage, lineage_rows FROM penstock.load"
-                " WHERE target = {target} AND key_id IN ({keys}) {there} ORDER BY decided_at, arrival",
+                " WHERE target = {target} AND key_id IN ({keys}) ORDER BY decided_at, arrival",
                 keys=literals(page),
-                there=sql.SQL("AND (SELECT COUNT(*) FROM {}) = 0" if gate else "").format(self._gate),
             )
             entries += [_entry(row) for row in self._api.query(statement, self._doing, self._dataset)]
         return Seen(entries, keys)

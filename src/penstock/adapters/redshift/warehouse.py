@@ -39,6 +39,9 @@ _ATTEMPTS = 3
 
 _PAGE = 10_000
 
+_TURN = 600.0
+"""Seconds that a quarantine may wait for the loads of its table that come before it; SettleBatch has 900."""
+
 _AT_ONCE = 100
 """Files that are quarantined in one transaction, each with a reason of any length."""
 
@@ -92,7 +95,7 @@ class RedshiftWarehouse:
         nothing any more: by the same token it would not run again.
         """
         ledger = Ledger(self._api, dataset)
-        seen = ledger.look(batch.arrivals, gate=True)
+        seen = ledger.look(batch.arrivals)
         undecided = [arrival for arrival in batch.arrivals if seen.decided(arrival) is None]
         wanted: dict[str, Arrival] = {}
         room = ROUND_BYTES
@@ -145,7 +148,7 @@ class RedshiftWarehouse:
                 return
             outcome = LoadOutcome(Verdict.QUARANTINED, reason=reason)
             decisions = [Decision(arrival, outcome) for arrival in wanted.values()]
-            ended = self._api.run([*ledger.lock_and_guard(seen), *ledger.decide(decisions)], doing)
+            ended = self._api.run([*ledger.lock_and_guard(seen), *ledger.decide(decisions)], doing, _TURN)
             if ended.status == "FINISHED":
                 return
             if ended.failed != GUARD:
