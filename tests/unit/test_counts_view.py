@@ -49,3 +49,7 @@ def test_bars_are_as_high_as_their_events_and_any_event_shows(
     minutes: dict[datetime, int], span: int, shown: str
 ) -> None:
     assert bars(minutes, TEN, TEN + span * MINUTE) == shown
+
+
+def test_a_time_without_events_says_so_and_how_to_ask_for_another() -> None:
+    assert "--since" in str(view(TEN, TEN + MINUTE, {}))

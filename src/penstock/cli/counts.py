@@ -76,6 +76,8 @@ def read(kept: Counts, types: list[str], since: datetime, until: datetime) -> Fo
 
 def view(since: datetime, until: datetime, found: Found) -> Any:
     """A line for each type, the most frequent first: its events, those of its last whole minute, and bars over time."""
+    if not found:
+        return f"No events from {clock_time(since)} to {clock_time(until)} (--since, --until)."
     made = table("type", "#events", "#in the last minute", f"{clock_time(since)} to {clock_time(until)}")
     last = until - timedelta(minutes=2 if until > datetime.now(UTC) else 1)
     for kind, minutes in sorted(found.items(), key=lambda one: -sum(one[1].values())):

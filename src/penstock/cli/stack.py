@@ -34,7 +34,8 @@ def up(
     [dim]$ penstock up
     $ penstock up --stack second -p MaxParallelBatches=4
     $ penstock up --search opensearch      # a real node, fetched once
-    $ penstock up --warehouse redshift     # its Data API, on PostgreSQL[/dim]
+    $ penstock up --warehouse redshift     # its Data API, on PostgreSQL
+    $ penstock up -p Stream=provisioned    # a Kinesis stream, whose events are counted[/dim]
     """
     from time import monotonic
 
@@ -74,8 +75,10 @@ def up(
         "PostgreSQL": made.warehouse_dsn("owner"),
         "search": made.search_url or NOTHING,
     }
+    if stream := made.outputs.get("StreamName"):
+        places["put events into"] = f"stream {stream}"
     for what, where in places.items():
-        console.print(f"  [dim]{what:<15}[/]{where}", soft_wrap=True)
+        console.print(f"  [dim]{what:<17}[/]{where}", soft_wrap=True)
     other = option(stack)
     console.print("\nNext:")
     console.print(f"  penstock put FILE --dataset NAME --wait{other}", soft_wrap=True)
