@@ -16,6 +16,7 @@ import psycopg
 from tests.permissions.grants import Roles
 
 from penstock.adapters.clock import SystemClock
+from penstock.adapters.dynamodb_watches import DynamoWatches
 from penstock.adapters.pipelines import execution_name
 from penstock.adapters.stepfunctions import execution_arn
 from penstock.flows.list_incoming import Limits
@@ -25,6 +26,7 @@ from penstock.flows.start_backfill import start_backfill
 from penstock.local.deployment import local_deployment
 from penstock.local.stack import LocalStack
 from penstock.model.dataset_files import load_datasets
+from penstock.model.episodes import Watch
 from penstock.model.plans import summary_key
 from penstock.ports import Runs, RunStatus
 
@@ -54,6 +56,12 @@ table: public.lenient
 index: lenient
 max_reject_ratio: 0.6
 """
+RATE = """\
+name: boardings
+type: boarding
+window: 1m
+at_least: 1
+"""
 PARAMETERS = {"KickOffStateMachines": "after-load", "Stream": "provisioned"}
 PATIENCE = 60
 LISTED = timedelta(minutes=2)
@@ -73,11 +81,13 @@ class StepError(Exception):
 
 
 def write_datasets(folder: Path) -> Path:
-    """The repository's own, one that kicks off a state machine, one without a table, one that takes rejects."""
+    """The repository's own, one that kicks off a state machine, one without a table, one that takes rejects, a rate."""
     shutil.copytree(DATASETS, folder)
     (folder / "chained.yaml").write_text(CHAINED)
     (folder / "noted.yaml").write_text(NOTED)
     (folder / "lenient.yaml").write_text(LENIENT)
+    (folder / "rates").mkdir()
+    (folder / "rates" / "boardings.yaml").write_text(RATE)
     return folder
 
 
@@ -249,6 +259,14 @@ class Scenario:
         [letter] = self._stack.client("sqs").receive_message(**where)["Messages"]
         self._stack.client("sqs").delete_message(**where, ReceiptHandle=letter["ReceiptHandle"])
 
+    def watch_rates(self) -> None:
+        """Of a type that nobody sends, as if the last look had been an hour ago."""
+        client, table = self._stack.client("dynamodb"), self._target.outputs["CountsTable"]
+        client.delete_item(TableName=table, Key={"pk": {"S": "rate"}, "sk": {"S": "boardings"}})
+        DynamoWatches(client, table).write("boardings", Watch(SystemClock().now() - timedelta(hours=1)))
+        if (done := self._invoke("WatchRate", {}))["told"] != 1:
+            raise ValueError(f"an episode was to be told: {done}")
+
     # ── how ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _hush(self) -> None:
@@ -345,4 +363,5 @@ STEPS: dict[str, Callable[[Scenario], None]] = {
     "the next listing ends the backfill": Scenario.close_backfill,
     "a reconcile leaves its report": Scenario.reconcile,
     "a stream's events are counted, and what is none is put aside": Scenario.count_events,
+    "a rate that is low is told": Scenario.watch_rates,
 }

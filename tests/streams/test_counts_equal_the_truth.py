@@ -24,6 +24,11 @@ def test_with_a_parallelization_factor_of_two_events_would_be_lost() -> None:
     assert any("lost" in failure(Choices(seed), parallelization=2)[0] for seed in range(10))
 
 
+def test_what_is_given_up_and_put_back_counts_twice_where_no_ids_are_remembered() -> None:
+    """A worker that is killed answers nothing: the range that is given up holds what he had counted."""
+    assert any("counted twice" in failure(Choices(seed), redrives=True)[0] for seed in range(100))
+
+
 def test_without_report_batch_item_failures_events_would_be_lost() -> None:
     """The function answers where the mapping has to start again, and nobody would look at it."""
     assert any("lost" in failure(Choices(seed), report_failures=False)[0] for seed in range(10))

@@ -37,8 +37,19 @@ class Sent:
 
 
 class World:
-    def __init__(self, choices: Choices, function: Function, counts: Counts | None = None, **fixed: Any) -> None:
-        """`fixed` are settings of the mapping that the template makes otherwise."""
+    def __init__(
+        self,
+        choices: Choices,
+        function: Function,
+        counts: Counts | None = None,
+        *,
+        redrives: bool | None = None,
+        **fixed: Any,
+    ) -> None:
+        """What is given up is put into the stream again, while ids are remembered, unless `redrives` says otherwise.
+
+        `fixed` are settings of the mapping that the template makes otherwise.
+        """
         self.choices = choices
         self.clock = FakeClock()
         self.window = timedelta(days=1) if choices.draw(3) else timedelta(0)
@@ -49,8 +60,11 @@ class World:
         self.sent: dict[Line, Sent] = {}
         self.discarded: set[tuple[str, int]] = set()
         self.story: list[str] = []
+        self._first: dict[Line, Line] = {}
+        """Of a line that was put into the stream again: where it was at first."""
         self._function = function
         self._settings = replace(self._choose(), **fixed)
+        self._redrives = bool(self.window) if redrives is None else redrives
         self._troubled = True
         self._flying: list[Lane] = []
         self._mappings = [self._mapping()]
@@ -73,6 +87,8 @@ class World:
             self.counts.land(0)
         self._mappings = [self._mapping()]
         self._deliver()
+        if self._redrives:
+            self._redrive()
 
     def check(self) -> None:
         """An event is counted once; one that the mapping discarded, at most once. Poison alone is put aside."""
@@ -90,7 +106,7 @@ class World:
         all_of_it: dict[object, tuple[str, datetime]] = {}
         for line, sent in self.sent.items():
             if sent.is_good:
-                who = sent.name if self.window else line
+                who = sent.name if self.window else self._first.get(line, line)
                 all_of_it[who] = sent.kind, sent.minute
                 if line[:2] not in self.discarded:
                     kept[who] = sent.kind, sent.minute
@@ -202,6 +218,19 @@ class World:
         """From the oldest record on; the one before it may live on for a while."""
         self.story.append("recreate")
         self._mappings = [*self._mappings[-1:][: self.choices.draw(2)], self._mapping()]
+
+    def _redrive(self) -> None:
+        """`penstock dead-letters redrive`: under its key, as it was, until nothing is given up any more."""
+        done: set[tuple[str, int]] = set()
+        while left := sorted(self.discarded - done):
+            for shard, sequence in left:
+                (record,) = (one for one in self.stream.shards[shard].records if one.sequence == sequence)
+                again = self.stream.put(record.key, record.data, self.clock.now())
+                old = {line: sent for line, sent in self.sent.items() if line[:2] == (shard, sequence)}
+                self.sent |= {(*again, line[2]): sent for line, sent in old.items()}
+                self._first |= {(*again, line[2]): self._first.get(line, line) for line in old}
+            done.update(left)
+            self._deliver()
 
     def _deliver(self) -> None:
         for _ in range(10_000):
