@@ -1,11 +1,11 @@
 """`ports.counts.Counts` in DynamoDB.
 
-| pk           | sk            | what it is                                                        |
-|--------------|---------------|-------------------------------------------------------------------|
-| watermark    | shard         | up to where the shard is counted                                  |
-| count#type   | minute#shard  | how many events of the type the shard had in the minute           |
-| type         | type          | that there are counts of the type                                 |
-| seen#id      | seen          | that an event was counted, until `expires_at`                     |
+| pk              | sk            | what it is                                                     |
+|-----------------|---------------|----------------------------------------------------------------|
+| watermark#shard | watermark     | up to where the shard is counted                               |
+| count#type      | minute#shard  | how many events of the type the shard had in the minute        |
+| type            | type          | that there are counts of the type                              |
+| seen#id         | seen          | that an event was counted, until `expires_at`                  |
 
 `expires_at` is DynamoDB's TTL, which deletes late: an id that is over its time counts as new all the same.
 """
@@ -45,9 +45,7 @@ class DynamoCounts:
 
     def watermark(self, shard: str) -> Position:
         with translated(f"read how far shard {shard} is counted"):
-            found = self._client.get_item(
-                TableName=self._table, Key=packed({"pk": "watermark", "sk": shard}), ConsistentRead=True
-            )
+            found = self._client.get_item(TableName=self._table, Key=_watermark(shard), ConsistentRead=True)
         return Position.parse(found["Item"]["upto"]["S"]) if "Item" in found else BEGINNING
 
     def add(
@@ -117,7 +115,7 @@ class DynamoCounts:
         return {
             "Update": {
                 "TableName": self._table,
-                "Key": packed({"pk": "watermark", "sk": shard}),
+                "Key": _watermark(shard),
                 "UpdateExpression": "SET upto = :upto",
                 "ConditionExpression": there,
                 "ExpressionAttributeValues": packed(values),
@@ -156,6 +154,11 @@ class DynamoCounts:
         if known:
             return known
         raise TransientError(f"DynamoDB cancelled a transaction of shard {shard}: {sorted(set(map(str, reasons)))}")
+
+
+def _watermark(shard: str) -> dict[str, Any]:
+    """Shards have partitions of their own: each transaction writes one of these."""
+    return packed({"pk": f"watermark#{shard}", "sk": "watermark"})
 
 
 def _text(minute: datetime) -> str:
