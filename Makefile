@@ -46,6 +46,7 @@ package: $(VENV)/.dev ## What sam build makes: bytes, imports, cold starts; writ
 .PHONY: faults
 faults: $(VENV)/.dev ## Break it at every point where it waits, one at a time; writes docs/faults.md
 	@$(BIN)/python -m tests.faults.schedules
+	@PENSTOCK_STREAM_SCHEDULES=10000 $(BIN)/pytest -q tests/streams
 	@$(BIN)/python -m tests.faults.mutations
 	@$(BIN)/python -m tests.faults $(ARGS)
 .PHONY: faults-redshift

@@ -258,7 +258,8 @@ def _of_topic(deployment: Deployment, document: Mapping[str, Any]) -> _Told:
 def _known_function(deployment: Deployment, arn: str) -> str | None:
     """The function's name where it is one that this stack invokes asynchronously and that may be invoked again."""
     name = arn.split(":")[6] if arn.startswith("arn:") and ":function:" in arn else ""
-    return name if name and name == deployment.outputs.get("ReconcileFunction") else None
+    again = {deployment.outputs.get(output) for output in ("ReconcileFunction", "WatchRateFunction")}
+    return name if name and name in again else None
 
 
 def _to_arrivals(deployment: Deployment, body: str) -> Callable[[], Any]:
