@@ -81,6 +81,8 @@ def test_another_content_replaces_and_the_same_content_adds_nothing(stack: Local
         ("loaded",),
         ("loaded",),
     ]
+    written = run(stack, "replay", "--dataset", "books", "--documents")
+    assert (written["documents"], written["refused"], written["differences"]) == (2, [], [])
     assert run(stack, "reconcile")["ok"]
 
 

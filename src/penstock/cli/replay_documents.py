@@ -24,17 +24,11 @@ def replay_documents(dataset: Dataset, target: Deployment, window: Window, *, dr
     """Exits with 1 when a file was refused, or an arrival has another number of documents than were written."""
     from penstock.flows.replay_documents import foresee, indexed_dataset
 
-    conninfo = target.conninfo("owner") if dataset.table else ""
-    index = indexed_dataset(dataset, has_warehouse=bool(conninfo))
-    if dataset.table and target.redshift("loader"):
-        raise PermanentError(
-            f"dataset {dataset.name} is loaded into Redshift, whose ledger a replay of documents does not read as yet: "
-            "it could write documents of files that were refused. Nothing was written"
-        )
+    index = indexed_dataset(dataset, has_warehouse=target.warehouse is not None)
     if target.search is None:
         raise PermanentError(f"stack {target.name} has no search index, so it has no documents to write anew")
     with margin().status("looking through processed/ and the index …"):
-        processed = _processed(dataset, target, conninfo)
+        processed = _processed(dataset, target)
         ports = target.store, target.leases, target.warehouse, target.search
         foreseen = foresee(*ports, dataset, processed, window)
     if dry_run:
@@ -49,17 +43,13 @@ def replay_documents(dataset: Dataset, target: Deployment, window: Window, *, dr
         raise typer.Exit(1)
 
 
-def _processed(dataset: Dataset, target: Deployment, conninfo: str) -> list[Arrival]:
-    from penstock.adapters.postgres import PostgresRebuild
+def _processed(dataset: Dataset, target: Deployment) -> list[Arrival]:
     from penstock.flows.replay_dataset import Window, replayed
 
-    if not conninfo:
+    if dataset.table is None:
         return replayed(target.store, (), dataset, Window())
-    rebuild = PostgresRebuild(conninfo)
-    try:
+    with target.rebuilding() as (rebuild, _):
         return replayed(target.store, rebuild.known(dataset), dataset, Window())
-    finally:
-        rebuild.close()
 
 
 def _write(target: Deployment, dataset: Dataset, foreseen: Foreseen) -> Written:

@@ -75,6 +75,8 @@ def up(
         "PostgreSQL": made.warehouse_dsn("owner"),
         "search": made.search_url or NOTHING,
     }
+    if warehouse.value == "redshift":
+        places["Redshift"] = f"AWS_ENDPOINT_URL_REDSHIFT_DATA={made.client('redshift-data').meta.endpoint_url}"
     if stream := made.outputs.get("StreamName"):
         places["put events into"] = f"stream {stream}"
     for what, where in places.items():
