@@ -20,7 +20,15 @@ from psycopg import sql
 from tests.contract.engines import client
 from tests.fakes.object_store import FakeObjectStore
 
-from penstock.adapters.redshift import DataApi, Endpoint, RedshiftRebuild, RedshiftSchema, RedshiftWarehouse
+from penstock.adapters.redshift import (
+    DataApi,
+    Endpoint,
+    RedshiftRebuild,
+    RedshiftSchema,
+    RedshiftViews,
+    RedshiftViewSchema,
+    RedshiftWarehouse,
+)
 from penstock.local.redshift import DataApiServer, Statements, prepare
 from penstock.local.redshift.server import PAUSED
 from penstock.model.datasets import ColumnType, Dataset, Table
@@ -67,6 +75,21 @@ class RedshiftKit:
 
     def rebuild(self) -> RedshiftRebuild:
         return RedshiftRebuild(self._api("penstock_owner"), self._loader)
+
+    def views(self) -> RedshiftViews:
+        return RedshiftViews(self._api("penstock_owner"))
+
+    def view_schema(self) -> RedshiftViewSchema:
+        return RedshiftViewSchema(self._api("penstock_owner"), self._loader)
+
+    def do(self, statement: str) -> None:
+        """As the tables' owner."""
+        ended = self._api("penstock_owner").execute(statement, "do what a test asks")
+        assert ended.status == "FINISHED", ended.error
+
+    def read(self, statement: str) -> list[tuple[Any, ...]]:
+        """As whoever loads."""
+        return list(self._api("penstock_loader").query(statement, "read what a test asks"))
 
     def _warehouse(self, user: str) -> Warehouse:
         kit = self

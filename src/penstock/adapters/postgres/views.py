@@ -49,11 +49,18 @@ _OWN = (
         stale text;
         counted bigint;
     BEGIN
-        FOR stale IN SELECT v.view FROM penstock.view AS v WHERE dataset = ANY (v.datasets) ORDER BY v.view LOOP
+        FOR stale IN SELECT v.view FROM penstock.view AS v WHERE dataset = ANY (v.datasets)
+            ORDER BY v.view COLLATE "C" LOOP
             PERFORM pg_advisory_xact_lock(hashtextextended('penstock.view ' || stale, 0));
             CONTINUE WHEN EXISTS (SELECT FROM penstock.view AS v WHERE v.view = stale AND v.began_at > asked);
             began := clock_timestamp();
-            EXECUTE 'REFRESH MATERIALIZED VIEW CONCURRENTLY ' || stale::regclass;
+            BEGIN
+                EXECUTE 'REFRESH MATERIALIZED VIEW CONCURRENTLY ' || stale::regclass;
+            EXCEPTION WHEN OTHERS THEN
+                RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = format(
+                    'view %s stays as it was; mend its query, or the rows that it can''t take: %s',
+                    stale::regclass, SQLERRM);
+            END;
             EXECUTE 'SELECT count(*) FROM ' || stale::regclass INTO counted;
             UPDATE penstock.view AS v SET began_at = began, ended_at = clock_timestamp(), rows = counted, run = for_run
                 WHERE v.view = stale;
@@ -86,7 +93,7 @@ class PostgresViews:
             session.connection.execute("CALL penstock.rebuild_views(%s, %s)", (dataset, run))
             found = session.connection.execute(
                 "SELECT view, rows, extract(epoch FROM ended_at - began_at)::float8 FROM penstock.view"
-                " WHERE %s = ANY (datasets) ORDER BY view",
+                ' WHERE %s = ANY (datasets) ORDER BY view COLLATE "C"',
                 (dataset,),
             )
             return [Rebuilt(*one) for one in found]

@@ -99,7 +99,10 @@ class RedshiftViews:
     def _rebuild(self, qualified: str, run: str) -> Rebuilt:
         schema, _, name = qualified.rpartition(".")
         view = sql.Identifier(schema, name)
-        doing = f"rebuild view {qualified} after run {run}"
+        doing = (
+            f"rebuild view {qualified} after run {run}, which stays as it was (mend its query, or the rows that it "
+            "can't take)"
+        )
         began = time.monotonic()
         ended = self._api.execute(format_sql("REFRESH MATERIALIZED VIEW {view}", view=view), doing, _SECONDS)
         if ended.status != "FINISHED":
