@@ -197,5 +197,12 @@ def _traced(function: Handler) -> Handler:
     from aws_lambda_powertools import Tracer
 
     tracer = Tracer(service="penstock", patch_modules=["boto3"])
-    traced: Handler = tracer.capture_lambda_handler(function, capture_response=False, capture_error=False)
+
+    @functools.wraps(function)
+    def annotated(event: Event, context: Any) -> Answer:
+        for name, value in _references(event).items():  # X-Ray finds traces by annotations.
+            tracer.put_annotation(name, value)
+        return function(event, context)
+
+    traced: Handler = tracer.capture_lambda_handler(annotated, capture_response=False, capture_error=False)
     return traced
