@@ -106,8 +106,6 @@ def _read_back(deployment: Deployment, stream: str, shard: str, first: str, last
     while at:
         answer = kinesis.get_records(ShardIterator=at)
         for record in answer["Records"]:
-            if int(record["SequenceNumber"]) > int(last):
-                return
             if not seen and record["SequenceNumber"] != first:
                 raise gone
             seen = True
