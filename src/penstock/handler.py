@@ -201,7 +201,7 @@ def _traced(function: Handler) -> Handler:
     @functools.wraps(function)
     def annotated(event: Event, context: Any) -> Answer:
         for name, value in _references(event).items():  # X-Ray finds traces by annotations.
-            tracer.put_annotation(name, value)
+            tracer.put_annotation(name, value)  # type: ignore[arg-type] # To mypy no int is a numbers.Number.
         return function(event, context)
 
     traced: Handler = tracer.capture_lambda_handler(annotated, capture_response=False, capture_error=False)

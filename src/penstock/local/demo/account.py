@@ -283,4 +283,5 @@ def _work(
         invocations=len(calls),
         gb_seconds=sum(call.gb_seconds for call in calls),
         transitions=sum(story.history.transitions for story in stories),
+        kick_offs=sum(len(story.kick_offs) for story in stories),
     )
