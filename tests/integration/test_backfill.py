@@ -1,4 +1,6 @@
-"""Hundreds of files through a backfill on the whole template, permissions enforced: each row once, and one message."""
+"""Hundreds of files through a backfill on the whole template, on either warehouse, permissions enforced: each row once,
+and one message.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,10 @@ DATASETS = Path(__file__).parents[2] / "benchmarks" / "backfill_datasets"
 FILES = 120
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    with LocalStack.temporary("backfill-tests", datasets=DATASETS) as stack:
+@pytest.fixture(scope="module", params=["postgres", "redshift"])
+def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
+    name = f"backfill-{request.param}"
+    with LocalStack.temporary(name, datasets=DATASETS, warehouse=request.param, wait_scale=0.05) as stack:
         yield stack
 
 
