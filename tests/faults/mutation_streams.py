@@ -1,4 +1,4 @@
-"""The protections that make a stream's counts exact, each with what takes it out."""
+"""The protections that make a stream's counts exact and tell an episode once, each with what takes it out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from tests.faults.mutation_kinds import Mutation, Patch
 _SCHEDULES = "tests/streams/test_counts_equal_the_truth.py"
 _CONTRACT = "tests/contract/test_counts_contract.py"
 _FLOW = "penstock.flows.count_events"
+_WATCH, _TELLING = "penstock.flows.watch_rate", "tests/unit/test_watch_rate.py"
+_EPISODES = "tests/property/test_episodes.py"
 _ANSWER = "penstock.flows.process_stream"
 _TABLE = "penstock.adapters.dynamodb_counts"
 _ADD = "more = counts.add(shard, after, upto, tallies, [event.id for event in new] if remembered else [], remembered)"
@@ -111,5 +113,41 @@ STREAMS = {
         _ANSWER,
         "return Processed(None, first, ",
         'return Processed(None, "", ',
+    ),
+    # ── episodes of a rate ─────────────────────────────────────────────────────────────────────────────────────────
+    "both-judges-tell": _one(
+        "of two that judge at once both tell",
+        _WATCH,
+        "            if not watches.write(rate.name, judged):\n                continue  # Another has judged them.\n",
+        "            watches.write(rate.name, judged)\n",
+        _EPISODES,
+    ),
+    "told-beside-another": _one(
+        "what another is telling is told beside him",
+        _WATCH,
+        "if watch.telling_until and clock.now() < watch.telling_until:",
+        "if False:",
+        _TELLING,
+    ),
+    "untold-forgotten": _one(
+        "what a dead teller left untold is never told",
+        _WATCH,
+        "        if watch.untold:\n",
+        "        if False:\n",
+        _TELLING,
+    ),
+    "watch-unconditional-on-dynamodb": _one(
+        "of two that judge at once both write, in DynamoDB",
+        "penstock.adapters.dynamodb_watches",
+        'how = {"ConditionExpression": "version = :version", "ExpressionAttributeValues": values}',
+        "how = {}",
+        "tests/contract/test_watches_contract.py",
+    ),
+    "judged-at-once": _one(
+        "a window is judged before its late events have come",
+        _WATCH,
+        "rate.begin(now - rate.late)",
+        "rate.begin(now)",
+        _TELLING,
     ),
 }
