@@ -23,6 +23,7 @@ OUTPUTS = {
     "ArrivalsQueueUrl": ASKED,
     "RunTopicArn": "arn:aws:sns:eu-west-1:123456789012:penstock-RunTopic",
     "ReconcileFunction": "penstock-Reconcile",
+    "WatchRateFunction": "penstock-WatchRate",
 }
 
 
@@ -94,17 +95,19 @@ def test_a_rules_letter_names_the_rule_and_its_error_and_asks_for_a_listing_agai
     assert account.queues[UNDELIVERED] == []
 
 
-def test_a_functions_letter_is_the_event_that_it_failed_on_and_is_given_to_it_again() -> None:
+@pytest.mark.parametrize("function", ["penstock-Reconcile", "penstock-WatchRate"])
+def test_a_functions_letter_is_the_event_that_it_failed_on_and_is_given_to_it_again(function: str) -> None:
     sent = letter("dead-letter-function.json")
+    sent["Body"] = sent["Body"].replace("penstock-Reconcile", function)
     account = Account(queues={UNDELIVERED: [sent]})
 
     [found] = read(account.deployment, 10)
 
-    assert found.source == "function penstock-Reconcile"
+    assert found.source == f"function {function}"
     assert found.why.startswith("RetriesExhausted after 2 invocations: read the load ledger")
     redrive(account.deployment, 10)
     asked = json.loads(sent["Body"])["requestPayload"]
-    assert account.log[0] == ("invoke", ("penstock-Reconcile", "Event", asked))
+    assert account.log[0] == ("invoke", (function, "Event", asked))
 
 
 def test_a_custom_resources_letter_stays_and_its_signed_url_is_shown_nowhere() -> None:
