@@ -213,7 +213,7 @@ def test_what_a_column_cannot_hold_is_told_as_in_every_format(
     assert outcomes[good.id] == LoadOutcome(Verdict.LOADED, rows=1)
     assert outcomes[bad.id] == LoadOutcome(Verdict.LOADED, rows=2, rejects=2)
     told = rejects(real.warehouse, dataset, bad)
-    reason = "value is out of range for type integer"
+    reason = "value is out of range for type integer; write a whole number from -2147483648 to 2147483647"
     assert [(one.line, one.column, one.reason) for one in told] == [(2, "id", reason), (3, "id", reason)]
     assert json.loads(told[0].raw)["id"] == str(2**40)
 

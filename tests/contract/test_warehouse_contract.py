@@ -187,12 +187,32 @@ def test_bad_rows_are_rejected_with_line_column_and_reason(
     assert outcomes == {arrival.id: LoadOutcome(Verdict.LOADED, rows=3, rejects=6)}
     assert kit.rows(dataset) == [(1, "two\nlines", 5), (7, 'g "quoted"', 7), (9, "i\\", 9)]
     assert rejects(kit.warehouse, dataset, arrival) == [
-        Reject(4, "delay", "invalid input syntax for type smallint", "2,b,soon\n"),
-        Reject(5, "id", "it is null, and the column is required", ",c,1\n"),
-        Reject(6, "", "2 columns where 3 were expected", "4,d\n"),
-        Reject(7, "", "4 columns where 3 were expected", "5,e,1,2\n"),
-        Reject(8, "delay", "value is out of range for type smallint", "6,f,99999\n"),
-        Reject(10, "id", "invalid input syntax for type integer", "x,h,9\n"),
+        Reject(
+            4,
+            "delay",
+            "invalid input syntax for type smallint; write a whole number from -32768 to 32767",
+            "2,b,soon\n",
+        ),
+        Reject(
+            5,
+            "id",
+            "it is null, and the column is required; fill it, or take `required` out of the dataset's column",
+            ",c,1\n",
+        ),
+        Reject(6, "", "2 columns where 3 were expected; quote what holds a delimiter or a line end", "4,d\n"),
+        Reject(7, "", "4 columns where 3 were expected; quote what holds a delimiter or a line end", "5,e,1,2\n"),
+        Reject(
+            8,
+            "delay",
+            "value is out of range for type smallint; write a whole number from -32768 to 32767",
+            "6,f,99999\n",
+        ),
+        Reject(
+            10,
+            "id",
+            "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647",
+            "x,h,9\n",
+        ),
     ]
 
 
@@ -204,7 +224,8 @@ def test_more_rejects_than_allowed_quarantine_the_file_whole(kit: Kit, store: Fa
     outcomes = load(kit.warehouse, dataset, store, arrival)
 
     reason = (
-        "1 of 2 rows was rejected (0 allowed): line 3, column delay: invalid input syntax for type smallint. "
+        "1 of 2 rows was rejected (0 allowed): line 3, column delay: invalid input syntax for type smallint; "
+        "write a whole number from -32768 to 32767. "
         "Mend the file, or raise max_reject_ratio of the dataset"
     )
     assert outcomes == {arrival.id: LoadOutcome(Verdict.QUARANTINED, rejects=1, reason=reason)}

@@ -46,12 +46,21 @@ CASES = (
     *both(
         "null for a required column",
         b'[{"id": 1},\n{"id": null}]',
-        loads(1, (2, "id", "it is null, and the column is required")),
+        loads(
+            1,
+            (
+                2,
+                "id",
+                "it is null, and the column is required; fill it, or take `required` out of the dataset's column",
+            ),
+        ),
     ),
     *both(
         "a text for an integer",
         b'[{"id": 1},\n{"id": "two"}]',
-        loads(1, (2, "id", "invalid input syntax for type integer")),
+        loads(
+            1, (2, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     *both("a number of 5,000 digits", b'[{"id": 1, "sum": ' + b"9" * 5000 + b"}]", loads(1)),
     *both(
@@ -74,7 +83,7 @@ CASES = (
     *both(
         "the character NUL",
         b'[{"id": 1},\n{"id": 2, "name": "A\\u0000a"}]',
-        loads(1, (2, "", "it holds \\u0000, a character that PostgreSQL's text can't")),
+        loads(1, (2, "", "it holds \\u0000, a character that PostgreSQL's text can't; take it out")),
     ),
     *both("cut off between elements", b'[{"id": 1},\n', ENDS_EARLY),
     *both("cut off in an element", b'[{"id": 1},\n{"id": 2, "na', ENDS_EARLY),

@@ -26,7 +26,9 @@ CASES = (
     Case(
         "the header again in the middle, as concatenated files have it",
         HEADER + b"1,Ada,\n" + HEADER + b"2,Grace,\n",
-        loads(2, (3, "id", "invalid input syntax for type integer")),
+        loads(
+            2, (3, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     Case("the header's columns in another order", b"born,id,name\n,1,Ada\n", loads(1)),
     Case("spaces around the header's names", b" id , name,born \n1,Ada,\n", loads(1)),
@@ -72,24 +74,26 @@ CASES = (
         ),
     ),
     Case(
-        "too few columns", HEADER + b"1,Ada,\n2,Grace\n3,Mary,\n", loads(2, (3, "", "2 columns where 3 were expected"))
+        "too few columns",
+        HEADER + b"1,Ada,\n2,Grace\n3,Mary,\n",
+        loads(2, (3, "", "2 columns where 3 were expected; quote what holds a delimiter or a line end")),
     ),
     Case(
         "too many columns",
         HEADER + b"1,Ada,\n2,Grace,,more\n3,Mary,\n",
-        loads(2, (3, "", "4 columns where 3 were expected")),
+        loads(2, (3, "", "4 columns where 3 were expected; quote what holds a delimiter or a line end")),
     ),
     Case(
         "a comma without quotes",
         HEADER + b"1,Ada,\n2,Hopper, Grace,\n",
-        loads(1, (3, "", "4 columns where 3 were expected")),
+        loads(1, (3, "", "4 columns where 3 were expected; quote what holds a delimiter or a line end")),
     ),
     Case(
         "too few columns where no row may fail",
         HEADER + b"1,Ada,\n2,Grace\n3,Mary,\n",
         quarantines(
-            "1 of 3 rows was rejected (0 allowed): line 3: 2 columns where 3 were expected. Mend the file, or raise max_reject_ratio of the dataset",
-            (3, "", "2 columns where 3 were expected"),
+            "1 of 3 rows was rejected (0 allowed): line 3: 2 columns where 3 were expected; quote what holds a delimiter or a line end. Mend the file, or raise max_reject_ratio of the dataset",
+            (3, "", "2 columns where 3 were expected; quote what holds a delimiter or a line end"),
         ),
         dataset="strict",
     ),
@@ -97,34 +101,36 @@ CASES = (
         "more bad rows than the dataset allows",
         HEADER + b"1,Ada,\n" + b"x,Ada,\n" * 20,
         quarantines(
-            "20 of 21 rows were rejected (18 allowed): line 3, column id: invalid input syntax for type integer. Mend the file, or raise max_reject_ratio of the dataset",
-            (3, "id", "invalid input syntax for type integer"),
-            (4, "id", "invalid input syntax for type integer"),
-            (5, "id", "invalid input syntax for type integer"),
-            (6, "id", "invalid input syntax for type integer"),
-            (7, "id", "invalid input syntax for type integer"),
-            (8, "id", "invalid input syntax for type integer"),
-            (9, "id", "invalid input syntax for type integer"),
-            (10, "id", "invalid input syntax for type integer"),
-            (11, "id", "invalid input syntax for type integer"),
-            (12, "id", "invalid input syntax for type integer"),
-            (13, "id", "invalid input syntax for type integer"),
-            (14, "id", "invalid input syntax for type integer"),
-            (15, "id", "invalid input syntax for type integer"),
-            (16, "id", "invalid input syntax for type integer"),
-            (17, "id", "invalid input syntax for type integer"),
-            (18, "id", "invalid input syntax for type integer"),
-            (19, "id", "invalid input syntax for type integer"),
-            (20, "id", "invalid input syntax for type integer"),
-            (21, "id", "invalid input syntax for type integer"),
-            (22, "id", "invalid input syntax for type integer"),
+            "20 of 21 rows were rejected (18 allowed): line 3, column id: invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647. Mend the file, or raise max_reject_ratio of the dataset",
+            (3, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (4, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (5, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (6, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (7, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (8, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (9, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (10, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (11, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (12, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (13, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (14, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (15, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (16, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (17, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (18, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (19, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (20, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (21, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (22, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
         ),
     ),
     Case("a quoted newline", HEADER + b'1,"Ada\nLovelace",\n2,Grace,\n', loads(2)),
     Case(
         "a bad row behind quoted newlines",
         HEADER + b'1,"A\nd\na",\n2,"Gra\r\nce",\nx,Mary,\n',
-        loads(2, (7, "id", "invalid input syntax for type integer")),
+        loads(
+            2, (7, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     Case(
         "a quote that is never closed",
@@ -149,12 +155,12 @@ CASES = (
     Case(
         "single quotes",
         HEADER + b"1,'Ada, Countess',\n2,Grace,\n",
-        loads(1, (2, "", "4 columns where 3 were expected")),
+        loads(1, (2, "", "4 columns where 3 were expected; quote what holds a delimiter or a line end")),
     ),
     Case(
         "a line \\. , which ends COPY's data",
         HEADER + b"1,Ada,\n\\.\n2,Grace,\n",
-        loads(2, (3, "", "1 column where 3 were expected")),
+        loads(2, (3, "", "1 column where 3 were expected; quote what holds a delimiter or a line end")),
     ),
     Case(
         "formulas, as spreadsheets run them", HEADER + b"1,=1+cmd|'/c calc'!A0,\n2,@SUM(A1),\n3,+1,\n4,-1,\n", loads(4)
@@ -167,7 +173,9 @@ CASES = (
     Case(
         "SQL in a value that is refused",
         HEADER + b"1,Ada,\n1'); DROP TABLE corpus.people; --,Grace,\n",
-        loads(1, (3, "id", "invalid input syntax for type integer")),
+        loads(
+            1, (3, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     Case(
         "SQL in the header",
@@ -180,12 +188,26 @@ CASES = (
     Case(
         "an empty value of a required column",
         HEADER + b"1,Ada,\n,Grace,\n",
-        loads(1, (3, "id", "it is null, and the column is required")),
+        loads(
+            1,
+            (
+                3,
+                "id",
+                "it is null, and the column is required; fill it, or take `required` out of the dataset's column",
+            ),
+        ),
     ),
     Case(
         "a quoted empty value of a required column",
         HEADER + b'1,Ada,\n"",Grace,\n',
-        loads(1, (3, "id", "it is null, and the column is required")),
+        loads(
+            1,
+            (
+                3,
+                "id",
+                "it is null, and the column is required; fill it, or take `required` out of the dataset's column",
+            ),
+        ),
     ),
     Case(
         "an image",

@@ -88,13 +88,40 @@ CASES = (
     *both("a key twice, the last one counts", b'{"id": 1, "name": "Ada", "id": 2}\n', loads(1)),
     *both("keys that no column names", b'{"id": 1, "more": {"a": [1, 2]}}\n', loads(1)),
     *both(
-        "keys in other letters", GOOD + b'{"ID": 1}\n', loads(1, (2, "id", "it is null, and the column is required"))
+        "keys in other letters",
+        GOOD + b'{"ID": 1}\n',
+        loads(
+            1,
+            (
+                2,
+                "id",
+                "it is null, and the column is required; fill it, or take `required` out of the dataset's column",
+            ),
+        ),
     ),
-    *both("an empty object", GOOD + b"{}\n", loads(1, (2, "id", "it is null, and the column is required"))),
+    *both(
+        "an empty object",
+        GOOD + b"{}\n",
+        loads(
+            1,
+            (
+                2,
+                "id",
+                "it is null, and the column is required; fill it, or take `required` out of the dataset's column",
+            ),
+        ),
+    ),
     *both(
         "null for a required column",
         GOOD + b'{"id": null}\n',
-        loads(1, (2, "id", "it is null, and the column is required")),
+        loads(
+            1,
+            (
+                2,
+                "id",
+                "it is null, and the column is required; fill it, or take `required` out of the dataset's column",
+            ),
+        ),
     ),
     *both(
         "NaN",
@@ -114,46 +141,68 @@ CASES = (
     *both(
         "an integer beyond its column",
         GOOD + b'{"id": 3000000000}\n',
-        loads(1, (2, "id", "value is out of range for type integer")),
+        loads(
+            1, (2, "id", "value is out of range for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     *both(
         "an integer of 40 digits",
         GOOD + b'{"id": ' + b"9" * 40 + b"}\n",
-        loads(1, (2, "id", "value is out of range for type integer")),
+        loads(
+            1, (2, "id", "value is out of range for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     *both("a number of exponent 400", GOOD + b'{"id": 2, "sum": 1e400}\n', loads(2)),
     *both("a number of 5,000 digits", GOOD + b'{"id": 2, "sum": ' + b"9" * 5000 + b"}\n", loads(2)),
     *both(
         "a fraction for an integer",
         GOOD + b'{"id": 2.5}\n',
-        loads(1, (2, "id", "invalid input syntax for type integer")),
+        loads(
+            1, (2, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     *both(
         "a whole number written as a fraction",
         GOOD + b'{"id": 2.0}\n',
-        loads(1, (2, "id", "invalid input syntax for type integer")),
+        loads(
+            1, (2, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     *both(
         "a whole number written with an exponent",
         GOOD + b'{"id": 2e0}\n',
-        loads(1, (2, "id", "invalid input syntax for type integer")),
+        loads(
+            1, (2, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     *both("a number in quotes for an integer", GOOD + b'{"id": "2"}\n', loads(2)),
     *both(
-        "a text for an integer", GOOD + b'{"id": "two"}\n', loads(1, (2, "id", "invalid input syntax for type integer"))
+        "a text for an integer",
+        GOOD + b'{"id": "two"}\n',
+        loads(
+            1, (2, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     *both(
         "an object for an integer",
         GOOD + b'{"id": {"a": 1}}\n',
-        loads(1, (2, "id", "invalid input syntax for type integer")),
+        loads(
+            1, (2, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     *both(
-        "an array for an integer", GOOD + b'{"id": [2]}\n', loads(1, (2, "id", "invalid input syntax for type integer"))
+        "an array for an integer",
+        GOOD + b'{"id": [2]}\n',
+        loads(
+            1, (2, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     *both(
         "a boolean for an integer",
         GOOD + b'{"id": true}\n',
-        loads(1, (2, "id", "invalid input syntax for type integer")),
+        loads(
+            1, (2, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     *both("a number for a text", GOOD + b'{"id": 2, "name": 1.50}\n', loads(2)),
     *both("a boolean for a text", GOOD + b'{"id": 2, "name": true}\n', loads(2)),
@@ -165,7 +214,7 @@ CASES = (
     *both(
         "a wrong text for a boolean",
         GOOD + b'{"id": 2, "ok": "maybe"}\n',
-        loads(1, (2, "ok", "invalid input syntax for type boolean")),
+        loads(1, (2, "ok", "invalid input syntax for type boolean; write true or false")),
         loads(2),
     ),
     *both(
@@ -177,20 +226,20 @@ CASES = (
     *both(
         "the character NUL",
         GOOD + b'{"id": 2, "name": "A\\u0000a"}\n',
-        loads(1, (2, "", "it holds \\u0000, a character that PostgreSQL's text can't")),
+        loads(1, (2, "", "it holds \\u0000, a character that PostgreSQL's text can't; take it out")),
     ),
     *both("a backslash before u0000", GOOD + b'{"id": 2, "name": "A\\\\u0000a"}\n', loads(2)),
     *both(
         "the character NUL where no column is",
         GOOD + b'{"id": 2, "more": "A\\u0000a"}\n',
         loads(2),
-        loads(1, (2, "", "it holds \\u0000, a character that PostgreSQL's text can't")),
+        loads(1, (2, "", "it holds \\u0000, a character that PostgreSQL's text can't; take it out")),
     ),
     *both(
         "the character NUL in a key",
         GOOD + b'{"id": 2, "na\\u0000me": 1}\n',
         loads(2),
-        loads(1, (2, "", "it holds \\u0000, a character that PostgreSQL's text can't")),
+        loads(1, (2, "", "it holds \\u0000, a character that PostgreSQL's text can't; take it out")),
     ),
     *both(
         "a control character in a text",
@@ -241,7 +290,7 @@ CASES = (
     Case(
         "the character NUL in a column of JSON",
         GOOD + b'{"id": 2, "data": {"a": "\\u0000"}}\n',
-        loads(1, (2, "", "it holds \\u0000, a character that PostgreSQL's text can't")),
+        loads(1, (2, "", "it holds \\u0000, a character that PostgreSQL's text can't; take it out")),
         "events",
     ),
     *both(

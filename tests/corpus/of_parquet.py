@@ -11,7 +11,7 @@ import pyarrow as pa
 from tests.corpus.case import Case, Outcome, loads, quarantines
 from tests.corpus.parquet_files import TYPES, encrypted, lying, parquet, unpacks_to
 
-DAMAGED = "it is damaged, or not all of it has arrived; send the file again"
+DAMAGED = "the file is damaged, or not all of it has arrived; send it again"
 KEPT_QUIET = (
     "the pages of row group 0 say that they unpack to {} bytes: its footer says less, and limits: max_row_group of the dataset is 1 MiB. Nothing of them was unpacked. "
     "The file is damaged, or made to fill a worker's memory: ask its producer, and send it again"
@@ -24,7 +24,7 @@ def of(what: str, file: Callable[[], bytes], outcome: Outcome, dataset: str = "t
 
 
 def not_the_datasets(problem: str) -> Outcome:
-    return quarantines(f"the file's schema is not the dataset's: {problem}. {MEND}")
+    return quarantines(f"the Parquet file's schema is not the dataset's: {problem}. {MEND}")
 
 
 def _cut(data: bytes, at: int) -> bytes:
@@ -95,12 +95,21 @@ CASES = (
     of(
         "an integer that is out of range",
         lambda: parquet({"id": pa.array([1, 2**40])}),
-        loads(1, (2, "id", "value is out of range for type integer")),
+        loads(
+            1, (2, "id", "value is out of range for type integer; write a whole number from -2147483648 to 2147483647")
+        ),
     ),
     of(
         "null in a required column",
         lambda: parquet({"id": pa.array([None, 2], pa.int32())}),
-        loads(1, (1, "id", "it is null, and the column is required")),
+        loads(
+            1,
+            (
+                1,
+                "id",
+                "it is null, and the column is required; fill it, or take `required` out of the dataset's column",
+            ),
+        ),
     ),
     of(
         "a text that is no date",
@@ -118,59 +127,63 @@ CASES = (
     of(
         "a text that is no JSON",
         lambda: parquet({"data": ["{}", "{"]}),
-        loads(1, (2, "data", "invalid input syntax for type json")),
+        loads(1, (2, "data", "invalid input syntax for type json; write valid JSON, or make the column text")),
     ),
     of(
         "the character NUL",
         lambda: parquet({"name": ["A\0a", "Bob"]}),
-        loads(1, (1, "", "column name holds the character NUL, which a warehouse's text can't")),
+        loads(1, (1, "", "column name holds the character NUL, which a warehouse's text can't; take it out")),
     ),
     of(
         "bytes that are no UTF-8 in a text",
         lambda: parquet({"name": pa.array([b"\xff", b"Bob"]).view(pa.string())}),
-        loads(1, (1, "", "column name holds bytes that are no UTF-8")),
+        loads(1, (1, "", "column name holds bytes that are no UTF-8; write its texts as UTF-8")),
     ),
     of("a column missing", lambda: parquet(without="sum"), not_the_datasets("column sum is missing")),
     of("a column too many", lambda: parquet({"more": [1, 2]}), not_the_datasets("column more is not in the dataset")),
     of(
         "a column of bytes",
         lambda: parquet({"name": [b"a", b"b"]}),
-        not_the_datasets("column name is binary, and no text"),
+        not_the_datasets("column name is binary in the file, and text in the dataset"),
     ),
     of(
         "a fraction for an integer",
         lambda: parquet({"id": [1.0, 2.0]}),
-        not_the_datasets("column id is double, and no integer"),
+        not_the_datasets("column id is double in the file, and integer in the dataset"),
     ),
     of(
         "a time without a zone for a moment",
         lambda: parquet({"at": pa.array([1, 2], pa.timestamp("us"))}),
-        not_the_datasets("column at is timestamp[us], and no timestamptz"),
+        not_the_datasets("column at is timestamp[us] in the file, and timestamptz in the dataset"),
     ),
     of(
         "a list for a text",
         lambda: parquet({"name": [["a"], []]}),
-        not_the_datasets("column name is list, and no text"),
+        not_the_datasets("column name is list in the file, and text in the dataset"),
     ),
     of(
         "a struct for a text",
         lambda: parquet({"name": [{"first": "Ada"}, None]}),
-        not_the_datasets("column name is struct, and no text"),
+        not_the_datasets("column name is struct in the file, and text in the dataset"),
     ),
     of(
         "encrypted",
         lambda: encrypted(footer=True),
-        quarantines("the Parquet file is encrypted; send it without encryption of its own"),
+        quarantines(
+            "the Parquet file is encrypted, and Penstock has no keys to it; send it without Parquet's own encryption (S3 encrypts what lies there)"
+        ),
     ),
     of(
         "columns encrypted, and the footer not",
         lambda: encrypted(footer=False),
-        quarantines("columns of the Parquet file are encrypted; send it without encryption of its own"),
+        quarantines(
+            "columns of the Parquet file are encrypted, and Penstock has no keys to it; send it without Parquet's own encryption (S3 encrypts what lies there)"
+        ),
     ),
     of(
         "a footer that counts more rows than there are",
         _miscounting,
-        quarantines(f"row group 0 holds 1000 rows and says 1001: {DAMAGED}"),
+        quarantines(f"row group 0 holds 1000 rows, and the footer says 1001: {DAMAGED}"),
     ),
     of(
         "a page that unpacks to more than its footer says",
@@ -205,13 +218,17 @@ CASES = (
     of(
         "a footer that says that it is larger than the file",
         lambda: _footer(2**31),
-        quarantines(f"its footer says that it is larger than the file: {DAMAGED}"),
+        quarantines(f"the Parquet file's footer says that it is larger than the file: {DAMAGED}"),
     ),
-    of("a footer that is damaged", lambda: _footer(40), quarantines(f"its footer can't be read: {DAMAGED}")),
+    of(
+        "a footer that is damaged",
+        lambda: _footer(40),
+        quarantines(f"the Parquet file's footer can't be read: {DAMAGED}"),
+    ),
     of(
         "a footer with a list of two billion",
         _thrift_bomb,
-        quarantines(f"its footer can't be read: {DAMAGED}"),
+        quarantines(f"the Parquet file's footer can't be read: {DAMAGED}"),
     ),
     of("a page that is damaged", _rotten, quarantines(f"row group 0 can't be read: {DAMAGED}")),
     of(

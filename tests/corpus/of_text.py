@@ -146,12 +146,12 @@ CASES = (
     Case(
         "CR among LF",
         HEADER + b"1,Ada,\n2,Gr\race,\n3,Mary,\n",
-        loads(2, (3, "", "there is a carriage return outside quotes")),
+        loads(2, (3, "", "there is a carriage return outside quotes; quote the value, or end lines with LF or CRLF")),
     ),
     Case(
         "CR among CRLF",
         HEADER.replace(b"\n", b"\r\n") + b"1,Ada,\r2,Grace,\r\n3,Mary,\r\n",
-        loads(1, (2, "", "there is a carriage return outside quotes")),
+        loads(1, (2, "", "there is a carriage return outside quotes; quote the value, or end lines with LF or CRLF")),
     ),
     Case("a quoted CR", HEADER + b'1,"A\rda",\n', loads(1)),
     Case("JSON Lines that end in CRLF", b'{"id": 1}\r\n{"id": 2}\r\n', loads(2), dataset="events"),

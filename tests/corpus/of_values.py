@@ -1,5 +1,7 @@
 """Values that a column's type does not take, and those at its edge that it does."""
 
+# ruff: noqa: E501 - a reason stands on one line, as the operator sees it
+
 from __future__ import annotations
 
 from tests.corpus.case import Case, Outcome, loads
@@ -23,21 +25,31 @@ CASES = (
         ("-32768", "32767", "-32769", "32768"),
         loads(
             2,
-            (4, "small", "value is out of range for type smallint"),
-            (5, "small", "value is out of range for type smallint"),
+            (4, "small", "value is out of range for type smallint; write a whole number from -32768 to 32767"),
+            (5, "small", "value is out of range for type smallint; write a whole number from -32768 to 32767"),
         ),
     ),
     values(
         "integer: its bounds, and beyond",
         "whole",
         ("-2147483648", "2147483647", "2147483648"),
-        loads(2, (4, "whole", "value is out of range for type integer")),
+        loads(
+            2,
+            (4, "whole", "value is out of range for type integer; write a whole number from -2147483648 to 2147483647"),
+        ),
     ),
     values(
         "bigint: its bounds, and beyond",
         "big",
         ("-9223372036854775808", "9223372036854775807", "9223372036854775808"),
-        loads(2, (4, "big", "value is out of range for type bigint")),
+        loads(
+            2,
+            (
+                4,
+                "big",
+                "value is out of range for type bigint; write a whole number from -9223372036854775808 to 9223372036854775807",
+            ),
+        ),
     ),
     values("integers written in other ways", "whole", ("7", " 7", "7 ", "+7", "007", "-0"), loads(6)),
     values(
@@ -46,13 +58,13 @@ CASES = (
         ("7", "7.0", "1e3", "1,000", "0x1F", "1_000", "٣", "seven", "NaN", "7;DROP"),
         loads(
             3,
-            (3, "whole", "invalid input syntax for type integer"),
-            (4, "whole", "invalid input syntax for type integer"),
-            (5, "whole", "invalid input syntax for type integer"),
-            (8, "whole", "invalid input syntax for type integer"),
-            (9, "whole", "invalid input syntax for type integer"),
-            (10, "whole", "invalid input syntax for type integer"),
-            (11, "whole", "invalid input syntax for type integer"),
+            (3, "whole", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (4, "whole", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (5, "whole", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (8, "whole", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (9, "whole", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (10, "whole", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+            (11, "whole", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
         ),
     ),
     values(
@@ -67,10 +79,10 @@ CASES = (
         ("1", "NaN", "Infinity", "1,5", "abc", "1e200000", "1e"),
         loads(
             3,
-            (5, "exact", "invalid input syntax for type numeric"),
-            (6, "exact", "invalid input syntax for type numeric"),
-            (7, "exact", "value overflows numeric format"),
-            (8, "exact", "invalid input syntax for type numeric"),
+            (5, "exact", "invalid input syntax for type numeric; write a number, as -12.5"),
+            (6, "exact", "invalid input syntax for type numeric; write a number, as -12.5"),
+            (7, "exact", "value overflows numeric format; write a number, as -12.5"),
+            (8, "exact", "invalid input syntax for type numeric; write a number, as -12.5"),
         ),
     ),
     values(
@@ -79,9 +91,9 @@ CASES = (
         ("1.5", "1e39", "1e-50", "NaN", "-Infinity", "abc"),
         loads(
             3,
-            (3, "single", "value is out of range for type real"),
-            (4, "single", "value is out of range for type real"),
-            (7, "single", "invalid input syntax for type real"),
+            (3, "single", "value is out of range for type real; write a number, as -12.5"),
+            (4, "single", "value is out of range for type real; write a number, as -12.5"),
+            (7, "single", "invalid input syntax for type real; write a number, as -12.5"),
         ),
     ),
     values(
@@ -90,10 +102,10 @@ CASES = (
         ("1.5", "1e308", "1e309", "1e-400", "NaN", "inf", "abc", "1.5.2"),
         loads(
             4,
-            (4, "double", "value is out of range for type double precision"),
-            (5, "double", "value is out of range for type double precision"),
-            (8, "double", "invalid input syntax for type double precision"),
-            (9, "double", "invalid input syntax for type double precision"),
+            (4, "double", "value is out of range for type double precision; write a number, as -12.5"),
+            (5, "double", "value is out of range for type double precision; write a number, as -12.5"),
+            (8, "double", "invalid input syntax for type double precision; write a number, as -12.5"),
+            (9, "double", "invalid input syntax for type double precision; write a number, as -12.5"),
         ),
     ),
     values(
@@ -102,9 +114,9 @@ CASES = (
         ("true", "f", "YES", "no", "on", "0", "tr", " t ", "2", "maybe", "truee"),
         loads(
             8,
-            (10, "flag", "invalid input syntax for type boolean"),
-            (11, "flag", "invalid input syntax for type boolean"),
-            (12, "flag", "invalid input syntax for type boolean"),
+            (10, "flag", "invalid input syntax for type boolean; write true or false"),
+            (11, "flag", "invalid input syntax for type boolean; write true or false"),
+            (12, "flag", "invalid input syntax for type boolean; write true or false"),
         ),
     ),
     values(
@@ -244,7 +256,11 @@ CASES = (
             "a0eebc99",
             "g0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
         ),
-        loads(3, (5, "uid", "invalid input syntax for type uuid"), (6, "uid", "invalid input syntax for type uuid")),
+        loads(
+            3,
+            (5, "uid", "invalid input syntax for type uuid; write it as 123e4567-e89b-12d3-a456-426614174000"),
+            (6, "uid", "invalid input syntax for type uuid; write it as 123e4567-e89b-12d3-a456-426614174000"),
+        ),
     ),
     values(
         "JSON in a CSV",
@@ -263,9 +279,12 @@ CASES = (
         ),
         loads(
             5,
-            *((line, "doc", "invalid input syntax for type json") for line in (6, 7)),
-            (8, "doc", "unsupported Unicode escape sequence"),
-            (9, "doc", "invalid input syntax for type json"),
+            *(
+                (line, "doc", "invalid input syntax for type json; write valid JSON, or make the column text")
+                for line in (6, 7)
+            ),
+            (8, "doc", "unsupported Unicode escape sequence; write valid JSON, or make the column text"),
+            (9, "doc", "invalid input syntax for type json; write valid JSON, or make the column text"),
             (11, "doc", TOO_DEEP),
         ),
     ),

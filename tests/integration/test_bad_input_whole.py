@@ -82,7 +82,7 @@ def test_every_arrival_ends_in_processed_or_failed_with_its_bytes_and_its_reason
     [reject] = [json.loads(line) for line in content(f"{one_bad_row}.rejects.jsonl").splitlines()]
     assert (reject["file"], reject["line"], reject["column"]) == ("incoming/planes/corpus/one bad row.csv", 3, "year")
     assert reject["raw"].startswith("CORPUS906,soon")
-    assert reject["reason"] == "invalid input syntax for type smallint"
+    assert reject["reason"] == "invalid input syntax for type smallint; write a whole number from -32768 to 32767"
 
     with psycopg.connect(local_stack.warehouse_dsn("owner")) as connection:
         found = connection.execute("SELECT tailnum FROM public.planes WHERE tailnum LIKE 'CORPUS%'").fetchall()

@@ -55,9 +55,9 @@ def test_rejects_have_line_column_and_reason(tmp_path: Path) -> None:
     found = told(tmp_path, b'id,name,Seen On\nx,"a\nb",\n1,one\n,none,\n3,bad,2026-02-30\n4,fine,\n')
 
     assert [(one.line, one.column, one.reason) for one in found.rejects] == [
-        (2, "id", "invalid input syntax for type integer"),
-        (4, "", "2 columns where 3 were expected"),
-        (5, "id", "it is null, and the column is required"),
+        (2, "id", "invalid input syntax for type integer; write a whole number from -2147483648 to 2147483647"),
+        (4, "", "2 columns where 3 were expected; quote what holds a delimiter or a line end"),
+        (5, "id", "it is null, and the column is required; fill it, or take `required` out of the dataset's column"),
         (6, "seen", "date/time field value out of range; write it as 2024-02-29"),
     ]
     assert not found.loads

@@ -99,7 +99,7 @@ def test_the_inferred_column_is_one_that_takes_the_file(name: str) -> None:
     ],
 )
 def test_a_type_that_its_column_would_change_or_refuse_is_the_files_fault(type_: pa.DataType, kind: str) -> None:
-    with pytest.raises(BadFileError, match=r"column one is .*, and no "):
+    with pytest.raises(BadFileError, match=r"column one is .* in the file, and "):
         list(rows(written({"one": pa.array([None], type_)}), dataset({"one": kind})))
 
 

@@ -118,13 +118,20 @@ def test_a_row_with_too_many_or_too_few_columns_is_an_error_and_its_neighbours_a
     assert [row.values for row in found] == [("0", "a"), (), ("2", "b")]
     assert found[1].line == 3
     assert found[1].raw == text
-    assert found[1].error == {1: "1 column", 3: "3 columns"}[text.count(",") + 1] + " where 2 were expected"
+    assert (
+        found[1].error
+        == {1: "1 column", 3: "3 columns"}[text.count(",") + 1]
+        + " where 2 were expected; quote what holds a delimiter or a line end"
+    )
 
 
 def test_a_carriage_return_outside_quotes_is_an_error_of_its_row_alone() -> None:
     found = read(b"id,Full Name\n1,Ada\rx\n2,b\n")
 
-    assert [(row.line, row.error) for row in found] == [(2, "there is a carriage return outside quotes"), (3, "")]
+    assert [(row.line, row.error) for row in found] == [
+        (2, "there is a carriage return outside quotes; quote the value, or end lines with LF or CRLF"),
+        (3, ""),
+    ]
 
 
 def test_a_stream_that_drips_is_read_as_well() -> None:

@@ -35,6 +35,9 @@ _SMALLEST = {ColumnType.REAL: 7.006492321624085e-46, ColumnType.DOUBLE: 5e-324}
 _UUID = re.compile(r"[0-9a-f]{32}")
 
 
+REQUIRED = "it is null, and the column is required; fill it, or take `required` out of the dataset's column"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why a value is refused; `certain` is False where only the database can say whether it is."""
@@ -46,16 +49,42 @@ class Fault:
 def fault_of(column: Column, value: Any, order: DateOrder = DateOrder.YMD) -> Fault | None:
     """Of a value as `model.rows` reads it: a text or None in CSV, any JSON value in JSON. `order` is the dataset's."""
     if value is None:
-        return Fault("it is null, and the column is required") if column.required else None
+        return Fault(REQUIRED) if column.required else None
     if column.type is ColumnType.TEXT:
         return None
-    if column.type is ColumnType.JSON:
+    fault = _judged(column.type, value, order)
+    if fault is None or not fault.certain or fault.reason == NO_DATE:
+        return fault
+    return Fault(fault.reason + advice(column.type, order))
+
+
+def advice(type_: ColumnType, order: DateOrder) -> str:
+    """What to do about a value that a column of this type refuses: the end of a reason."""
+    if type_ in TIMES:
+        return f"; write it as {example(type_, order)}"
+    if type_ in _RANGES:
+        bound = 2 ** _RANGES[type_]
+        return f"; write a whole number from {-bound} to {bound - 1}"
+    if type_ in _LARGEST or type_ is ColumnType.NUMERIC:
+        return "; write a number, as -12.5"
+    return _EXAMPLES.get(type_, "")
+
+
+_EXAMPLES = {
+    ColumnType.BOOLEAN: "; write true or false",
+    ColumnType.UUID: "; write it as 123e4567-e89b-12d3-a456-426614174000",
+    ColumnType.JSON: "; write valid JSON, or make the column text",
+}
+
+
+def _judged(type_: ColumnType, value: Any, order: DateOrder) -> Fault | None:
+    if type_ is ColumnType.JSON:
         return _json(value) if isinstance(value, str) else None
     if not isinstance(value, str):
         if isinstance(value, dict | list):
-            return _syntax(column.type)
+            return _syntax(type_)
         value = orjson.dumps(value).decode() if not isinstance(value, int) or isinstance(value, bool) else str(value)
-    return _of_text(column.type, value.strip(), order)
+    return _of_text(type_, value.strip(), order)
 
 
 def _of_text(type_: ColumnType, text: str, order: DateOrder) -> Fault | None:
@@ -108,7 +137,7 @@ def _time(type_: ColumnType, text: str, order: DateOrder) -> Fault | None:
             return (
                 Fault("an hour of 24 or a second of 60", certain=False)
                 if late
-                else Fault(f"date/time field value out of range; write it as {example(type_, order)}")
+                else Fault("date/time field value out of range")
             )
         return None
     if not any(character.isdigit() for character in text):

@@ -37,7 +37,9 @@ _MAX_PIECE = 8 * 2**20
 """Bytes of rows that are unpacked at once, about."""
 _MAX_ROWS = 2**16
 
-_DAMAGED = "it is damaged, or not all of it has arrived; send the file again"
+_DAMAGED = "the file is damaged, or not all of it has arrived; send it again"
+
+_NO_KEYS = "and Penstock has no keys to it; send it without Parquet's own encryption (S3 encrypts what lies there)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +108,13 @@ def _texts(array: Any, name: str, errors: dict[int, str]) -> list[str | None]:
         for number, value in enumerate(array.cast(pa.large_binary()).to_pylist()):
             found.append(None if value is None else value.decode(errors="replace"))
             if value is not None and found[-1].encode() != value:  # type: ignore[union-attr] # It is a text.
-                errors.setdefault(number, f"column {name} holds bytes that are no UTF-8")
+                errors.setdefault(number, f"column {name} holds bytes that are no UTF-8; write its texts as UTF-8")
     if pc.any(pc.match_substring(array.cast(pa.large_binary()), b"\0")).as_py():
         for number, text in enumerate(found):
             if text is not None and "\0" in text:
-                errors.setdefault(number, f"column {name} holds the character NUL, which a warehouse's text can't")
+                errors.setdefault(
+                    number, f"column {name} holds the character NUL, which a warehouse's text can't; take it out"
+                )
     return found
 
 
@@ -156,7 +160,9 @@ class _ParquetFile:
                     yield _Piece(read + seen + 1, piece)
                     seen += part.num_rows
             if seen != group.rows:
-                raise BadFileError(f"row group {number} holds {seen} rows and says {group.rows}: {_DAMAGED}")
+                raise BadFileError(
+                    f"row group {number} holds {seen} rows, and the footer says {group.rows}: {_DAMAGED}"
+                )
             read += seen
 
     def _parts(self, batch: pa.RecordBatch, group: int) -> Iterator[pa.RecordBatch]:
@@ -182,7 +188,7 @@ class _ParquetFile:
         limits = self._dataset.limits
         total = 0
         if len(self.footer.groups) != self.metadata.num_row_groups:
-            raise BadFileError(f"its footer can't be read: {_DAMAGED}")
+            raise BadFileError(f"the Parquet file's footer can't be read: {_DAMAGED}")
         for number, group in enumerate(self.footer.groups):
             if len(group.chunks) != self.metadata.num_columns:
                 raise BadFileError(f"row group {number} has not the columns of the file's schema: {_DAMAGED}")
@@ -222,14 +228,15 @@ def _check_schema(schema: pa.Schema, dataset: Dataset) -> list[str]:
             continue
         type_ = plain(schema.field(column.in_file).type)
         if not fits(type_, column.type):
-            problems.append(f"column {column.in_file} is {described(type_)}, and no {column.type}")
+            there = f"{described(type_)} in the file"
+            problems.append(f"column {column.in_file} is {there}, and {column.type} in the dataset")
         if is_text(type_):
             texts.append(column.in_file)
     if problems:
         more = f"; and {len(problems) - 6} more" if len(problems) > 6 else ""
         raise BadFileError(
-            f"the file's schema is not the dataset's: {'; '.join(problems[:6])}{more}. Mend the file, or change "
-            f"dataset {dataset.name}"
+            f"the Parquet file's schema is not the dataset's: {'; '.join(problems[:6])}{more}. Mend the file, or "
+            f"change dataset {dataset.name}"
         )
     return texts
 
@@ -245,7 +252,7 @@ def _opened(source: _Source, **more: Any) -> pq.ParquetFile:
         ) from None
 
     source.check()
-    with source.translated("its footer can't be read"):
+    with source.translated("the Parquet file's footer can't be read"):
         return pq.ParquetFile(
             pa.PythonFile(source, "r"),
             pre_buffer=True,
@@ -303,21 +310,23 @@ class _Source:
         self._stream.seek(max(0, self.size - _TAIL))
         tail = self._stream.read(_TAIL)
         if tail.endswith(_ENCRYPTED):
-            raise BadFileError("the Parquet file is encrypted; send it without encryption of its own")
+            raise BadFileError(f"the Parquet file is encrypted, {_NO_KEYS}")
         if self.size < len(_MAGIC) + _TAIL or not tail.endswith(_MAGIC):
             raise BadFileError("the Parquet file ends early: the upload was cut off; send the file again")
         footer = int.from_bytes(tail[:4], "little")
         if footer > self.size - len(_MAGIC) - _TAIL:
-            raise BadFileError(f"its footer says that it is larger than the file: {_DAMAGED}")
+            raise BadFileError(f"the Parquet file's footer says that it is larger than the file: {_DAMAGED}")
         if footer > _MAX_FOOTER:
-            raise BadFileError(f"its footer is larger than {_size(_MAX_FOOTER)}; write the file in larger row groups")
+            raise BadFileError(
+                f"the Parquet file's footer is larger than {_size(_MAX_FOOTER)}; write the file in larger row groups"
+            )
         self._stream.seek(self.size - _TAIL - footer)
         try:
             self.footer = read_footer(_whole(self._stream, footer))
         except ThriftError:
-            raise BadFileError(f"its footer can't be read: {_DAMAGED}") from None
+            raise BadFileError(f"the Parquet file's footer can't be read: {_DAMAGED}") from None
         if self.footer.encrypted:
-            raise BadFileError("columns of the Parquet file are encrypted; send it without encryption of its own")
+            raise BadFileError(f"columns of the Parquet file are encrypted, {_NO_KEYS}")
         groups = enumerate(self.footer.groups)
         self._chunks = {chunk.start: (number, chunk) for number, group in groups for chunk in group.chunks}
         self._places = sorted(self._chunks)

@@ -148,7 +148,7 @@ def _csv_rows(stream: ByteStream, dataset: Dataset) -> Iterator[Row]:
 
 def _width_words(found: int, expected: int) -> str:
     columns = "column" if found == 1 else "columns"
-    return f"{found} {columns} where {expected} were expected"
+    return f"{found} {columns} where {expected} were expected; quote what holds a delimiter or a line end"
 
 
 def _header(reader: Iterator[list[str]]) -> list[str]:
@@ -300,7 +300,7 @@ def _too_long(line: int, most: int) -> str:
 def _csv_words(error: csv.Error) -> str:
     text = str(error)
     if "new-line character" in text:
-        return "there is a carriage return outside quotes"
+        return "there is a carriage return outside quotes; quote the value, or end lines with LF or CRLF"
     return f"no valid CSV: {text}"
 
 

@@ -9,9 +9,9 @@ from psycopg import sql
 from penstock.adapters.postgres.column_types import sql_type
 from penstock.adapters.postgres.connection import Connection
 from penstock.model.datasets import Column, ColumnType, Dataset, DateOrder
-from penstock.model.dates import NO_DATE, TIMES, WORDS, example
+from penstock.model.dates import NO_DATE, TIMES, WORDS
+from penstock.model.judging import REQUIRED, advice
 
-REQUIRED = "it is null, and the column is required"
 TOO_DEEP = "the JSON is nested too deep; write it flatter, or make the column text"
 
 _DEEP = 500
@@ -99,7 +99,7 @@ class Judge:
         bare = sql.SQL("regexp_replace(regexp_replace({}, '^\"[^\n]*\" is ', 'value is '), ':? *\".*\"', '')").format(
             message
         )
-        return sql.SQL("CASE {} ELSE {} || {} END").format(sql.SQL(" ").join(words), bare, _advice(column, order))
+        return sql.SQL("CASE {} ELSE {} || {} END").format(sql.SQL(" ").join(words), bare, advice(column.type, order))
 
 
 def says_word(value: sql.Composable) -> sql.Composable:
@@ -109,10 +109,6 @@ def says_word(value: sql.Composable) -> sql.Composable:
 
 def _may_be_deep(value: sql.Identifier) -> sql.Composable:
     return sql.SQL("length({0}) - length(translate({0}, '[{{', '')) > {1}").format(value, _DEEP)
-
-
-def _advice(column: Column, order: DateOrder) -> str:
-    return f"; write it as {example(column.type, order)}" if column.type in TIMES else ""
 
 
 def staged(place: int) -> sql.Identifier:

@@ -127,7 +127,7 @@ def _copy_rows(session: Session, target: sql.Identifier, staged_rows: Iterator[t
 
 def _json_error(row: Row) -> str:
     if not row.error and "\\u0000" in row.raw and _NUL_ESCAPE.search(row.raw):
-        return "it holds \\u0000, a character that PostgreSQL's text can't"
+        return "it holds \\u0000, a character that PostgreSQL's text can't; take it out"
     return row.error
 
 

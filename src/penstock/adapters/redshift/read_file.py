@@ -93,9 +93,11 @@ class FileReader:
             return Reject(row.line, "", row.error, raw)
         for column, value in zip(self.dataset.columns, row.values, strict=True):
             if isinstance(value, str) and "\0" in value:
-                return Reject(row.line, "", "it holds \\u0000, a character that Redshift's text can't", raw)
+                return Reject(
+                    row.line, "", "it holds \\u0000, a character that Redshift's text can't; take it out", raw
+                )
             as_value = column.type is ColumnType.JSON and self.dataset.format not in _TEXTS
-            fault = None if as_value and value is not None else fault_of(column, value)
+            fault = None if as_value and value is not None else fault_of(column, value, self.dataset.date_order)
             if fault and (fault.certain or self.strict):
                 return Reject(row.line, column.name, fault.reason, raw)
             if isinstance(value, str) and len(value) * 4 > MAX_TEXT < len(value.encode()):
