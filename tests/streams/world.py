@@ -82,11 +82,11 @@ class World:
     def heal(self) -> None:
         """No trouble any more: all is delivered, then what was on its way lands, then all is delivered again."""
         self._troubled = False
-        self._deliver()
+        self.deliver()
         while self.counts.late:
             self.counts.land(0)
         self._mappings = [self._mapping()]
-        self._deliver()
+        self.deliver()
         if self._redrives:
             self._redrive()
 
@@ -230,9 +230,9 @@ class World:
                 self.sent |= {(*again, line[2]): sent for line, sent in old.items()}
                 self._first |= {(*again, line[2]): self._first.get(line, line) for line in old}
             done.update(left)
-            self._deliver()
+            self.deliver()
 
-    def _deliver(self) -> None:
+    def deliver(self) -> None:
         for _ in range(10_000):
             self.clock.advance(timedelta(seconds=1))
             if all(mapping.is_done() for mapping in self._mappings):
