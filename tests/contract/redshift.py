@@ -100,7 +100,7 @@ class RedshiftKit:
                 return super().begin(batch, dataset, self._store)
 
         role = os.environ.get("PENSTOCK_REDSHIFT_COPY_ROLE", "default")
-        return Loading(self._api(user), role, self._store)
+        return Loading(self._api(user), role, self._store, wait=10)
 
     def apply(self, dataset: Dataset) -> None:
         RedshiftSchema(self._api("penstock_owner"), self._loader).apply([dataset])

@@ -18,7 +18,13 @@ from penstock.local.stack import LocalStack
 VIEW = "{name: ages, view: ages, of: [things], key: [id], query: SELECT DISTINCT id FROM things}"
 
 
-@pytest.fixture(scope="module", params=["postgres", "redshift"])
+# A group each: both stacks start once, side by side, however many workers there are.
+WAREHOUSES = [
+    pytest.param(name, marks=pytest.mark.xdist_group(f"on {name}"), id=name) for name in ("postgres", "redshift")
+]
+
+
+@pytest.fixture(scope="module", params=WAREHOUSES)
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     home = tmp_path_factory.mktemp(request.param)
     (home / "datasets" / "views").mkdir(parents=True)
@@ -102,12 +108,16 @@ def test_parquet_is_loaded_each_row_once_and_its_bad_rows_are_told(stack: LocalS
 
 
 def test_a_table_is_rebuilt_from_what_was_processed_and_takes_its_place(stack: LocalStack) -> None:
+    for number in (40, 41):
+        put(stack, f"things/before/{number}.csv", b"id,name\n%d,before\n" % number)
+    assert eventually(lambda: at_rest(stack) and len(keys(stack, "processed/things/before/")) == 2)
     before = ask(stack, "SELECT id, name FROM things ORDER BY id, name")
 
     replayed = run(stack, "replay", "--dataset", "things", "--swap")
 
-    assert (replayed["files"], replayed["refused"]) == (5, [])
+    assert (replayed["files"], replayed["refused"]) == (len(keys(stack, "processed/things/")), [])
     assert replayed["comparison"]["equal"], replayed
+    assert {(40, "before"), (41, "before")} <= set(before)
     assert ask(stack, "SELECT id, name FROM things ORDER BY id, name") == before
     assert ask(stack, f"SELECT count(*) FROM {replayed['kept_as']}") == [(len(before),)]
     assert run(stack, "reconcile")["ok"]
