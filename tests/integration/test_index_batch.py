@@ -18,13 +18,15 @@ from tests.fakes.warehouse import FakeWarehouse
 from penstock.adapters.opensearch import OpenSearchIndex
 from penstock.adapters.opensearch_client import make_client
 from penstock.flows.index_batch import index_batch
+from penstock.flows.set_aside import REASON, companion_key
 from penstock.flows.withdraw_rows import withdraw_rows
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError, TransientError
-from penstock.model.outcomes import IndexOutcome
-from penstock.model.plans import Batch, Plan, indexed_key, plan_key
+from penstock.model.outcomes import IndexOutcome, SettledArrival, SettledBatch, Settlement
+from penstock.model.plans import Batch, Plan, indexed_key, plan_key, settling_key
 from penstock.model.streams import ByteStream
+from penstock.ports import Move
 
 PLAN = "20260115T100000-abc"
 HEADER = b"k,v\n"
@@ -170,6 +172,36 @@ def test_a_bad_file_leaves_a_reason_and_no_documents_and_its_neighbour_goes_in(
 
     assert reason in world.outcome(bad).reason
     assert {document["penstock_arrival"] for document in world.documents().values()} == {good.id}
+
+
+@pytest.mark.parametrize("table", ["t", None])
+def test_a_late_indexing_that_misses_one_file_takes_out_what_it_wrote_of_another_that_was_refused_meanwhile(
+    world: World, table: str | None
+) -> None:
+    world.dataset = dataset(table=table)
+
+    class Settled(FakeObjectStore):
+        @contextmanager
+        def open(self, arrival: Arrival) -> Iterator[ByteStream]:
+            if arrival == b:  # Another run settles both, while this one is at work.
+                world.warehouse.quarantine(world.dataset, [a], "it is refused")
+                failed = SettledArrival(a.id, a.key, Settlement.FAILED)
+                self.put_json(settling_key(PLAN, 0), {"batch": SettledBatch(PLAN, 0, "t", (failed,)).to_json()})
+                told = {"reason": "it is refused", "retry": 0, "run": PLAN}
+                self.put_json(companion_key(a, "t", "t/", REASON), told)
+                self.move([Move(b, "processed/t/b")])
+            with super().open(arrival) as stream:
+                yield stream
+
+    world.store = Settled()
+    a = world.store.put("incoming/t/a.csv", HEADER + b"x,1\n")
+    b = world.store.put("incoming/t/b.csv", HEADER + b"y,2\n")
+    world.planned(a, b)
+
+    with pytest.raises(PermanentError):
+        world.index()
+
+    assert world.documents() == {}
 
 
 def test_documents_of_a_file_that_turns_bad_late_are_taken_out_again(world: World) -> None:

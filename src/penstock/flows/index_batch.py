@@ -126,7 +126,11 @@ def _beside_the_load(indexing: Indexing, warehouse: Warehouse, arrivals: Sequenc
     # Those that the load will find to be duplicates have their documents already, under another arrival's id.
     known = warehouse.duplicates(dataset, arrivals)
     wanted = [one for one in arrivals if one.id not in withheld and one.id not in known]
-    outcomes = _as_decided(indexing, warehouse, wanted, _all(indexing, wanted))
+    outcomes = {arrival.id: IndexOutcome() for arrival in wanted}
+    try:
+        outcomes = _all(indexing, wanted)
+    finally:  # Also where one has been settled and is not there any more: the others are written by then.
+        outcomes = _as_decided(indexing, warehouse, wanted, outcomes)
     return {arrival.id: outcomes.get(arrival.id, IndexOutcome()) for arrival in arrivals}
 
 
@@ -139,10 +143,12 @@ def _unless_refused(indexing: Indexing, arrivals: Sequence[Arrival]) -> dict[str
 
     before = refused(arrivals)
     wanted = [one for one in arrivals if one.id not in before]
-    outcomes = _all(indexing, wanted)
-    meanwhile = refused(wanted)
-    for late in meanwhile:
-        indexing.search.delete_arrival(indexing.index_name, late)
+    try:
+        outcomes = _all(indexing, wanted)
+    finally:  # Also where one has been settled and is not there any more: the others are written by then.
+        meanwhile = refused(wanted)
+        for late in meanwhile:
+            indexing.search.delete_arrival(indexing.index_name, late)
     return {**outcomes, **before, **meanwhile}
 
 
