@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import yaml
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # No types.
 from tests.template.deployment import REPOSITORY
 
 BIN = Path(sys.executable).parent
@@ -42,3 +46,13 @@ def sam_build(folder: Path, runtime: str = RUNTIME, processor: str = "x86_64") -
         capture_output=True,
         env=environment(),
     )
+
+
+def read_template(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = yaml_parse(path.read_text())
+    return read
+
+
+def write_template(path: Path, source: dict[str, Any]) -> None:
+    """As YAML without SAM's own types, which no other YAML library knows."""
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(source)), sort_keys=False))

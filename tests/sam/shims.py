@@ -5,12 +5,9 @@ The archives, the layers, the change sets and the roles are those that `sam buil
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
-import yaml
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # No types.
+from tests.sam.build import read_template, write_template
 
 from penstock.local.template import (
     allow_by_ministacks_names,
@@ -28,7 +25,7 @@ _NESTED = "https://s3.amazonaws.com/not-deployed/pipeline.template"
 
 def shimmed(built: Path) -> Path:
     """The built template as MiniStack takes it, beside `built`, for `sam deploy --template-file`."""
-    source: dict[str, Any] = yaml_parse(built.read_text())
+    source = read_template(built)
     source["Globals"]["Function"]["Environment"]["Variables"]["PENSTOCK_DATASETS"] = _DATASETS
     numbers = {name for name, given in source["Parameters"].items() if given["Type"] == "Number"}
     for name, resource in source["Resources"].items():
@@ -45,5 +42,5 @@ def shimmed(built: Path) -> Path:
         allow_by_ministacks_names(properties.get("Policies", []))
     drop_policies_without_statements(source["Resources"])
     made = built.with_name("shimmed.yaml")
-    made.write_text(yaml.safe_dump(json.loads(json.dumps(source)), sort_keys=False))
+    write_template(made, source)
     return made

@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
-from tests.sam.build import BIN, RUNTIME, environment
+from tests.sam.build import BIN, RUNTIME, environment, read_template, write_template
 from tests.sam.world import World
 from tests.sam_local import relay
 from tests.sam_local.daemon import Docker
@@ -48,6 +48,8 @@ class Containers:
     world: World
     built: Path
     variables: Path
+    template: str = "template.yaml"
+    """In `built`."""
     seen: dict[str, Seen] = field(default_factory=dict)
 
     def invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -110,10 +112,18 @@ class Containers:
                 serving.terminate()
                 serving.wait(60)
 
+    def with_memory(self, function: str, mebibytes: int) -> Containers:
+        """The same, but for what the template says of one function's memory."""
+        source = read_template(self.built / self.template)
+        source["Resources"][function]["Properties"]["MemorySize"] = mebibytes
+        changed = self.built / "changed.yaml"
+        write_template(changed, source)
+        return replace(self, template=changed.name, seen={})
+
     @property
     def _options(self) -> list[str]:
         return [
-            *("--template", str(self.built / "template.yaml"), "--env-vars", str(self.variables)),
+            *("--template", str(self.built / self.template), "--env-vars", str(self.variables)),
             *("--invoke-image", IMAGE, "--skip-pull-image", "--parameter-overrides", f"PythonRuntime={RUNTIME}"),
         ]
 

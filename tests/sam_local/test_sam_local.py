@@ -46,6 +46,13 @@ def test_every_function_answers_its_events_in_a_container_within_its_memory_and_
     _write(made, image)
 
 
+def test_a_function_that_wants_more_memory_than_it_is_given_is_killed(local: tuple[Containers, str]) -> None:
+    made, _ = local
+
+    with pytest.raises(AssertionError, match="signal: killed"):
+        made.with_memory("ListIncoming", 40).invoke("ListIncoming", made.world.event("schedule-tick.json"))
+
+
 def test_a_function_answers_by_start_lambda_as_lambdas_own_api_has_it(local: tuple[Containers, str]) -> None:
     made, _ = local
     with made.start_lambda() as endpoint:
