@@ -226,6 +226,26 @@ def test_rows_that_differ_are_counted_and_their_files_named(world: World) -> Non
         world.swap(found)
 
 
+def test_files_of_one_copy_are_compared_together_and_a_part_of_them_by_its_number(postgres: Postgres) -> None:
+    with world_of("redshift", postgres, dataset_of()) as world:
+        files = [
+            world.store.put(f"incoming/{world.live.prefix}{day}.csv", GOOD + b"%d,day,\n" % day) for day in range(3)
+        ]
+        load(world.kit.warehouse, world.live, world.store, *files)
+        moved = [settled_key(PROCESSED, world.live.name, world.live.prefix, file) for file in files]
+        world.store.move([Move(file, to) for file, to in zip(files, moved, strict=True)])
+
+        _, part = world.replay(Window(since=files[-1].modified))
+        _, whole = world.replay()
+        world.ask("UPDATE {live} SET name = 'changed' WHERE id = 0")
+        _, changed = world.replay()
+
+    assert (part.differing, part.beyond, part.beyond_rows, part.rebuilt_rows) == (0, 2, 6, 3)
+    assert whole.equal
+    assert (changed.differing, changed.only_live, changed.only_rebuilt) == (1, 1, 1)
+    assert [(one.live, one.rebuilt) for one in changed.differences] == [(9, 9)]
+
+
 def test_a_window_replays_a_part_and_can_take_no_place(world: World) -> None:
     early, late = world.ingest("a.csv", GOOD), world.ingest("b.csv", GOOD)
 

@@ -6,7 +6,7 @@ what is compared are the rows of all files that share a COPY in either table; mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import LiteralString
@@ -16,6 +16,7 @@ from psycopg import sql
 from penstock.adapters.redshift.counts import count_apart
 from penstock.adapters.redshift.data_api import DataApi
 from penstock.adapters.redshift.ledger import GUARD, Ledger
+from penstock.adapters.redshift.lineage_groups import LedgerRow, groups_of
 from penstock.adapters.redshift.outage import MAX_STATEMENTS
 from penstock.adapters.redshift.row_hash import row_hash
 from penstock.adapters.redshift.schema import RedshiftSchema, columns_of
@@ -34,16 +35,6 @@ _LEDGER = Table(schema_name="penstock", name="load")
 _PAGE = 10_000
 _HOURS = 6 * 3600.0
 """Seconds that a table may take to be read whole, and that a swap may wait for a load."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """Of either ledger. `lineage` is empty where no rows are in the table."""
-
-    arrival: str
-    key: str
-    lineage: str
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +89,7 @@ class RedshiftRebuild:
         sums = {table: self._sums(table, hashes[table]) for table in (old, new)}
         count_apart(self._api, Ledger(self._api, live), live)
         known, replayed = ({row.arrival: row for row in self._rows(table)} for table in (old, new))
-        groups = _groups(known.values(), replayed.values(), sums[old].keys() | sums[new].keys())
+        groups = groups_of(known.values(), replayed.values(), sums[old].keys() | sums[new].keys())
         differing: list[Difference] = []
         lineages: list[str] = []
         beyond = beyond_rows = 0
@@ -259,10 +250,12 @@ class RedshiftRebuild:
                 return
             last = str(page[-1][0])
 
-    def _rows(self, table: Table) -> list[_Row]:
+    def _rows(self, table: Table) -> list[LedgerRow]:
         loaded = "CASE WHEN verdict = 'loaded' THEN lineage ELSE '' END"
         columns = f'arrival, key, {loaded}, CASE WHEN replaced_by IS NULL THEN "rows" ELSE 0 END'
-        return [_Row(arrival, key, lineage, int(rows)) for arrival, key, lineage, rows in self._ledger(table, columns)]
+        return [
+            LedgerRow(arrival, key, lineage, int(rows)) for arrival, key, lineage, rows in self._ledger(table, columns)
+        ]
 
     def _number(self, template: str, old: Table | None, new: Table, **parts: sql.Composable) -> int:
         statement = format_sql(template, **_literals(old or new, new), **parts)
@@ -274,34 +267,6 @@ _MISSING = (
     "SELECT COUNT(*) FROM penstock.load WHERE target = {old} AND verdict <> 'quarantined'"
     " AND arrival NOT IN (SELECT arrival FROM penstock.load WHERE target = {new})"
 )
-
-
-@dataclass(slots=True)
-class _Group:
-    lineages: set[str]
-    arrivals: set[str]
-
-
-def _groups(live: Iterable[_Row], rebuilt: Iterable[_Row], there: Iterable[str]) -> list[_Group]:
-    """The arrivals and the lineages that hang together; a lineage that is in no ledger stands for itself."""
-    by_lineage: dict[str, _Group] = {one: _Group({one}, set()) for one in there}
-    by_arrival: dict[str, _Group] = {}
-    for row in (*live, *rebuilt):
-        group = by_arrival.setdefault(row.arrival, _Group(set(), {row.arrival}))
-        if not row.lineage:
-            continue
-        other = by_lineage.setdefault(row.lineage, _Group({row.lineage}, set()))
-        if other is group:
-            continue
-        small, large = sorted((group, other), key=lambda one: len(one.arrivals) + len(one.lineages))
-        large.lineages |= small.lineages
-        large.arrivals |= small.arrivals
-        by_lineage.update(dict.fromkeys(small.lineages, large))
-        by_arrival.update(dict.fromkeys(small.arrivals, large))
-    for lineage, group in by_lineage.items():
-        if not group.arrivals:  # Its ledger row is lost, and a lineage of one file is that file's id.
-            group.arrivals.add(lineage)
-    return list({id(one): one for one in (*by_lineage.values(), *by_arrival.values())}.values())
 
 
 def _literals(old: Table, new: Table) -> dict[str, sql.Composable]:
