@@ -50,7 +50,7 @@ class Footer:
 
 
 def read_footer(data: bytes) -> Footer:
-    """Raises ThriftError for what is none. Takes about twice its bytes: of a row group that was read, little is kept."""
+    """Raises ThriftError for what is none. Takes about twice its bytes: little is kept of a row group."""
     found = _Reader(data).struct(each={4: _group})
     groups = found.get(4, [])
     if not isinstance(groups, list):
