@@ -159,6 +159,17 @@ def test_the_rows_of_an_arrival_are_those_that_stand_and_their_version_grows_wit
     assert old.version < new.version < newest.version
 
 
+def test_a_long_text_of_a_row_that_stands_is_read_whole(kit: Kit, store: FakeObjectStore) -> None:
+    dataset, text = upserting(), "ä" * 1000
+    kit.apply(dataset)
+    arrival = put(store, dataset, "1", csv((1, 1, text)))
+    load(kit.warehouse, dataset, store, arrival)
+
+    (row,) = kit.warehouse.merged_rows(dataset, arrival)
+
+    assert row.values[-1] == text
+
+
 class _Late(FakeSearchIndex):
     """Holds what it is given back, as an indexing that was given up on does."""
 

@@ -23,6 +23,7 @@ _NEWEST = sql.Identifier("penstock_newest")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _AS_TEXT = {
+    ColumnType.TEXT: "{}",  # A VARCHAR whose length is not said has 256 bytes, and CAST cuts what is longer.
     ColumnType.REAL: "CAST({} + 0 AS VARCHAR)",  # 0 and -0 are one key.
     ColumnType.DOUBLE: "CAST({} + 0 AS VARCHAR)",
     ColumnType.BOOLEAN: "CASE {} WHEN TRUE THEN 'true' WHEN FALSE THEN 'false' END",

@@ -142,6 +142,8 @@ class Statements:
         else:
             # PostgreSQL has roles for users, and no word ROLE behind TO.
             text = part.sql.replace(" TO ROLE ", " TO ") if part.sql.startswith("GRANT ") else part.sql
+            # And a VARCHAR without its length has none, where Redshift's has 256 bytes.
+            text = text.replace(" AS VARCHAR)", " AS VARCHAR(256))")
             cursor = connection.execute(text.encode())
             if cursor.description:
                 part.columns = [column.name for column in cursor.description]
