@@ -30,11 +30,11 @@ Written by `make package`, which fails beyond the budget: {BUDGET / 1e6:.1f} MB 
 {IMPORT_BUDGET * 1000:.0f} ms of processor time to import its handler.
 `make test` holds the sizes to it as well; times are held to nothing there."""
 _HOW = f"""\
-{RUNTIME} on x86_64. An import is the processor time of `import app` with the layer as it is built and nothing
-written, the least of {ROUNDS}. A first answer is under Lambda's own Runtime Interface Emulator, by the clock of the
-machine that measured it: interpreter, imports, clients, connections and what its event asks for, against the
-laptop's engines. Lambda gives a function a share of a processor by its memory, so there it takes longer, above all
-with little; what it downloads and unpacks before is not in it."""
+{RUNTIME} on x86_64. An import is the processor time of `import app` with the layer as it is built, X-Ray's part in
+it and nothing written, the least of {ROUNDS}. A first answer is under Lambda's own Runtime Interface Emulator, by the
+clock of the machine that measured it: interpreter, imports, clients, connections and what its event asks for, against
+the laptop's engines, without X-Ray. Lambda gives a function a share of a processor by its memory, so there it takes
+longer, above all with little; what it downloads and unpacks before is not in it."""
 
 
 def main() -> int:
