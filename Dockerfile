@@ -1,6 +1,7 @@
 # The task for files that a function has no time for (ADR 32): docker build -t penstock-task . and push it to a registry
 # that the cluster reads from; the stack's TaskImage names it. Datasets are in it: build it anew where they change.
-FROM python:3.13-slim
+ARG PYTHON=python:3.13-slim
+FROM ${PYTHON}
 
 COPY src/requirements.txt constraints.txt /tmp/
 RUN pip install --no-cache-dir --no-deps --requirement /tmp/requirements.txt \

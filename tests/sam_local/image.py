@@ -40,13 +40,13 @@ def base_image(docker: Docker) -> tuple[str, str]:
         pass
     else:
         return _AWSS, f"AWS's image `{_AWSS}`"
-    docker.run("import", str(_debian()), _DEBIANS)
-    version = docker.run("run", "--rm", "--network", "none", _DEBIANS, "python3", "--version")
+    debian = debian_image(docker)
+    version = docker.run("run", "--rm", "--network", "none", debian, "python3", "--version")
     if "python" + ".".join(version.split()[1].split(".")[:2]) != RUNTIME:
         pytest.skip(f"AWS's image can't be pulled, and the Python that debootstrap brings is {version}, not {RUNTIME}")
     lines = ["COPY runtime bootstrap /var/runtime/", "ENV LAMBDA_TASK_ROOT=/var/task", "WORKDIR /var/task"]
     with tempfile.TemporaryDirectory(prefix="penstock-runtime-") as folder:
-        _build(docker, _LIKE_IT, _DEBIANS, {"bootstrap": _BOOTSTRAP, "runtime": runtime(Path(folder))}, lines)
+        build_image(docker, _LIKE_IT, debian, {"bootstrap": _BOOTSTRAP, "runtime": runtime(Path(folder))}, lines)
     return _LIKE_IT, f"an image of debootstrap's with Debian's Python {version.split()[1]} and `awslambdaric`"
 
 
@@ -62,11 +62,17 @@ def with_relay(docker: Docker, base: str, ports: Sequence[int], variables: Mappi
     }
     files = {"wrapper": _WRAPPER, "relay.py": Path(relay.__file__).read_text()}
     lines = ["COPY wrapper relay.py /penstock/", *(f'ENV {name}="{value}"' for name, value in told.items())]
-    _build(docker, IMAGE, base, files, lines)
+    build_image(docker, IMAGE, base, files, lines)
 
 
-def _build(docker: Docker, name: str, base: str, parts: Mapping[str, str | Path], lines: Sequence[str]) -> None:
-    """`parts` are programs, by their text, and folders."""
+def debian_image(docker: Docker) -> str:
+    """A Debian with its Python. Skips the test where it can't be made."""
+    docker.run("import", str(_debian()), _DEBIANS)
+    return _DEBIANS
+
+
+def build_image(docker: Docker, name: str, base: str, parts: Mapping[str, str | Path], lines: Sequence[str]) -> None:
+    """`base`, with `lines` of a Dockerfile. `parts` are what those copy: programs, by their text, and folders."""
     with tempfile.TemporaryDirectory(prefix="penstock-image-") as context:
         for part, content in parts.items():
             if isinstance(content, Path):
