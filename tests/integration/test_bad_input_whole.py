@@ -6,8 +6,8 @@ import gzip
 import json
 from typing import Any
 
-import psycopg
 from tests.corpus.of_keys import KEYS
+from tests.integration.operating import ask, at_rest
 from tests.integration.processes import eventually
 
 from penstock.local.stack import LocalStack
@@ -41,8 +41,8 @@ def listed(stack: LocalStack, prefix: str) -> list[str]:
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
-def test_every_arrival_ends_in_processed_or_failed_with_its_bytes_and_its_reason(local_stack: LocalStack) -> None:
-    s3, bucket = local_stack.client("s3"), local_stack.bucket
+def test_every_arrival_ends_in_processed_or_failed_with_its_bytes_and_its_reason(stack: LocalStack) -> None:
+    s3, bucket = stack.client("s3"), stack.bucket
     arrivals: dict[str, tuple[Arrival, bytes]] = {}
 
     def put(name: str, data: bytes) -> None:
@@ -58,10 +58,10 @@ def test_every_arrival_ends_in_processed_or_failed_with_its_bytes_and_its_reason
         put(name, data)
     # Named as the prefix itself, it is a file; without bytes it would be what a console makes for a folder.
     put("", plane(800))
-    s3.put_object(Bucket=bucket, Key="incoming/planes/folder/", Body=b"")
+    folder = s3.put_object(Bucket=bucket, Key="incoming/planes/folder/", Body=b"")
 
     def waiting() -> set[str]:
-        return set(listed(local_stack, "incoming/planes/")) - {"incoming/planes/folder/"}
+        return set(listed(stack, "incoming/planes/")) - {"incoming/planes/folder/"}
 
     assert eventually(lambda: not waiting(), 40), waiting()
 
@@ -84,6 +84,7 @@ def test_every_arrival_ends_in_processed_or_failed_with_its_bytes_and_its_reason
     assert reject["raw"].startswith("CORPUS906,soon")
     assert reject["reason"] == "invalid input syntax for type smallint; write a whole number from -32768 to 32767"
 
-    with psycopg.connect(local_stack.warehouse_dsn("owner")) as connection:
-        found = connection.execute("SELECT tailnum FROM public.planes WHERE tailnum LIKE 'CORPUS%'").fetchall()
+    found = ask(stack, "SELECT tailnum FROM public.planes WHERE tailnum LIKE 'CORPUS%'")
     assert sorted(name for (name,) in found) == sorted(f"CORPUS{number}" for number in (*range(len(NAMES)), 800))
+    s3.delete_object(Bucket=bucket, Key="incoming/planes/folder/", VersionId=folder["VersionId"])
+    assert eventually(lambda: at_rest(stack))
