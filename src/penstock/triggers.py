@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +25,17 @@ class Trigger(StrEnum):
 def triggers_of(event: Mapping[str, Any]) -> dict[Trigger, int]:
     """How often each asked. An SQS batch counts every message in it, and an S3 notification every record."""
     return dict(Counter(_triggers(event)))
+
+
+def due(event: Mapping[str, Any]) -> datetime | None:
+    """When the rule that sent it was due; None for what no rule sent."""
+    if _of_eventbridge(event) is not Trigger.SCHEDULE:
+        return None
+    try:
+        at = datetime.fromisoformat(str(event.get("time")))
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def _triggers(event: Mapping[str, Any]) -> Iterator[Trigger]:

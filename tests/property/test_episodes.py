@@ -103,7 +103,7 @@ def test_each_episode_is_told_and_so_is_its_end(
     begin = rate.begin(TEN)
 
     def watch() -> None:
-        watch_rate(counts, watches, notices, clock, [rate])
+        watch_rate(counts, watches, notices, clock, [rate], clock.now())
 
     suffers.meanwhile = watch
     for minute in range(len(series) * window + 4):

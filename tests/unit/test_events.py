@@ -5,18 +5,20 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.fakes.clock import FakeClock
+from tests.fakes.counts import FakeCounts
 from tests.fakes.leases import FakeLeases
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.pipeline import FakePipeline
 from tests.fakes.runs import FakeRuns
 from tests.fakes.search_index import FakeSearchIndex
 from tests.fakes.warehouse import FakeWarehouse
+from tests.fakes.watches import FakeWatches
 from tests.lambda_context import FakeContext
 
 from penstock import wiring
@@ -25,6 +27,7 @@ from penstock.model.arrivals import Arrival
 from penstock.model.dataset_files import load_datasets
 from penstock.model.errors import TransientError
 from penstock.model.plans import Batch, Plan, plan_key
+from penstock.model.rates import Rate
 from penstock.triggers import Trigger, triggers_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -269,6 +272,30 @@ def test_reconcile_publishes_how_many_files_disagree_and_leaves_a_report(
     published = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
     by_dataset = {one.get("Dataset", "all of them"): one["Disagreements"] for one in published}
     assert by_dataset == {"all of them": [1.0], **{name: [float(name == "flights")] for name in DATASETS}}
+
+
+@pytest.mark.parametrize(
+    ("given", "looked"),
+    [
+        ({}, datetime(2026, 1, 15, 10, 1, tzinfo=UTC)),
+        ({"time": "2026-01-15T12:30:00Z"}, datetime(2026, 1, 15, 12, 30, tzinfo=UTC)),
+        ({"time": "2026-01-16T09:00:00Z"}, datetime(2026, 1, 15, 23, 30, tzinfo=UTC)),
+        ({"time": "2026-01-15T12:30:00Z", "source": "by hand"}, datetime(2026, 1, 15, 23, 30, tzinfo=UTC)),
+        ({"time": "soon"}, datetime(2026, 1, 15, 23, 30, tzinfo=UTC)),
+    ],
+    ids=["as it comes", "later", "never ahead of the clock", "not of a rule", "no time"],
+)
+def test_watch_rate_looks_as_of_when_its_rule_was_due(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], looked: datetime
+) -> None:
+    rate, watches = Rate(name="departures", type="departure", window=timedelta(hours=1), at_least=1), FakeWatches()
+    stack.clock.at = datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
+    for name, made in {"rates": {rate.name: rate}, "counts": FakeCounts(), "watches": watches, "notices": None}.items():
+        monkeypatch.setattr(wiring, name, lambda made=made: made)
+
+    handler_of("watch_rate")({**event("watch-rate.json"), **given}, FakeContext())
+
+    assert watches.read(rate.name).judged == rate.begin(looked) + rate.window
 
 
 @pytest.mark.parametrize(

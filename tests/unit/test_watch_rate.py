@@ -35,7 +35,7 @@ class Bench:
 
     def watch(self, at: datetime) -> Watched:
         self.clock.at = at
-        return watch_rate(self.counts, self.watches, self.notices, self.clock, [self.rate])
+        return watch_rate(self.counts, self.watches, self.notices, self.clock, [self.rate], at)
 
     def told(self) -> list[tuple[str, str]]:
         return [(notice.what, notice.episode.rpartition("/")[2][11:16]) for notice in self.notices.told]

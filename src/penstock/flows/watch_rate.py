@@ -31,12 +31,15 @@ class Watched:
     """That go on."""
 
 
-def watch_rate(counts: Counts, watches: Watches, notices: Notices, clock: Clock, rates: Iterable[Rate]) -> Watched:
+def watch_rate(
+    counts: Counts, watches: Watches, notices: Notices, clock: Clock, rates: Iterable[Rate], as_of: datetime
+) -> Watched:
+    """Judges what was over at `as_of`. The clock only says who is still telling."""
     watched = Watched()
     for rate in rates:
         watch = watches.read(rate.name)
         if watch.judged is None:  # What began before anybody watched may not be a whole window.
-            watches.write(rate.name, replace(watch, judged=rate.begin(clock.now()) + rate.window))
+            watches.write(rate.name, replace(watch, judged=rate.begin(as_of) + rate.window))
             continue
         if watch.untold:
             told = _tell(watches, notices, clock, rate, watch)
@@ -44,7 +47,7 @@ def watch_rate(counts: Counts, watches: Watches, notices: Notices, clock: Clock,
                 continue
             watched.told += len(watch.untold)
             watch = told
-        judged, windows = _judged(counts, rate, watch, clock.now())
+        judged, windows = _judged(counts, rate, watch, as_of)
         if windows:
             telling = clock.now() + TELLING if judged.untold else None
             judged = replace(judged, telling_until=telling)
@@ -58,9 +61,9 @@ def watch_rate(counts: Counts, watches: Watches, notices: Notices, clock: Clock,
     return watched
 
 
-def _judged(counts: Counts, rate: Rate, watch: Watch, now: datetime) -> tuple[Watch, int]:
+def _judged(counts: Counts, rate: Rate, watch: Watch, as_of: datetime) -> tuple[Watch, int]:
     """What is known once all windows are judged that are over, and how many these were."""
-    until, before = rate.begin(now - rate.late), rate.past // rate.window
+    until, before = rate.begin(as_of - rate.late), rate.past // rate.window
     # Where nobody watched for longer than the past goes back, what is older is of no use to anyone.
     begin = rate.begin(max(watch.judged or until, until - max(before, 1) * rate.window))
     windows = (until - begin) // rate.window
