@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.model.arrivals import Arrival
 from penstock.model.compression import decompressed
-from penstock.model.datasets import ColumnType, Dataset, OnOverwrite, Upsert
+from penstock.model.datasets import ColumnType, Dataset, OnOverwrite
 from penstock.model.errors import BadFileError, PenstockError
 from penstock.model.outcomes import LedgerEntry, LoadOutcome, Reject, Verdict
 from penstock.model.plans import Batch
@@ -107,8 +107,7 @@ class FakeWarehouse:
 
     def merged_rows(self, dataset: Dataset, arrival: Arrival) -> Iterator[MergedRow]:
         self._answer(dataset)
-        assert dataset.upsert
-        key = _reader(dataset, dataset.upsert.key)
+        key = _reader(dataset, dataset.row_key)
         there = [one for one in self._tables.get(_table(dataset), []) if one.arrival.id == arrival.id]
         rows = [row for loaded in there for row in loaded.rows]
         yield from [MergedRow(row, self._merges[_table(dataset), key(row)]) for row in rows]
@@ -130,6 +129,7 @@ class FakeWarehouse:
                 rejects=outcome.rejects,
                 replaced_by=replaced_by.get(arrival.id, ""),
                 decided=arrival.modified,
+                repeats=outcome.repeats,
             )
 
     def rows_by_arrival(self, dataset: Dataset, since: datetime | None = None) -> Iterator[tuple[str, int]]:
@@ -203,21 +203,30 @@ class FakeWarehouse:
         bad = {reject.line for reject in rejects}
         kept = [loaded for loaded in self._tables.get(table, []) if loaded not in replaced]
         good = [row.values for row in found if row.line not in bad]
-        loaded = _Loaded(arrival, [] if dataset.upsert else good)
+        loaded = _Loaded(arrival, [] if dataset.row_key else good)
         self._tables[table] = [*kept, loaded]
-        if dataset.upsert:
-            self._merge(dataset, dataset.upsert, loaded, good)
+        repeats = self._merge(dataset, loaded, good) if dataset.row_key else 0
         self._ledger[table, arrival.id] = LoadOutcome(
-            Verdict.LOADED, len(good), len(rejects), replaced=tuple(loaded.arrival.id for loaded in replaced)
+            Verdict.LOADED,
+            len(good) - repeats,
+            len(rejects),
+            replaced=tuple(loaded.arrival.id for loaded in replaced),
+            repeats=repeats,
         )
 
-    def _merge(self, dataset: Dataset, upsert: Upsert, into: _Loaded, rows: list[tuple[Any, ...]]) -> None:
-        key, order = _reader(dataset, upsert.key), _reader(dataset, (upsert.order_by,))
+    def _merge(self, dataset: Dataset, into: _Loaded, rows: list[tuple[Any, ...]]) -> int:
+        """How many repeats there were, of events."""
+        key = _reader(dataset, dataset.row_key)
+        order = _reader(dataset, (dataset.upsert.order_by,) if dataset.upsert else ())
+        repeats = 0
         tables = self._tables[_table(dataset)]
         for row in rows:
             there = next(((one, old) for one in tables for old in one.rows if key(old) == key(row)), None)
             if there:
                 one, old = there
+                if dataset.event_id:
+                    repeats += 1
+                    continue
                 rank = (order(old), one.arrival.modified, one.arrival.id)
                 if rank > (order(row), into.arrival.modified, into.arrival.id):
                     continue
@@ -225,6 +234,7 @@ class FakeWarehouse:
             into.rows.append(row)
             self._written += 1
             self._merges[_table(dataset), key(row)] = self._written
+        return repeats
 
 
 def _reader(dataset: Dataset, names: Sequence[str]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

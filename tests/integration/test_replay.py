@@ -148,6 +148,28 @@ def test_merged_files_become_the_same_table_in_whatever_order_they_are_replayed(
     assert merging.ask("SELECT id, name FROM {live} ORDER BY id") == [(1, "d"), (2, "e"), (3, "a"), (4, "c")]
 
 
+@pytest.fixture
+def once(warehouse: str, postgres: Postgres) -> Iterator[World]:
+    with world_of(warehouse, postgres, dataset_of(event_id="id")) as made:
+        yield made
+
+
+def test_of_an_event_that_came_again_with_other_values_a_replay_keeps_the_row_that_was_kept(once: World) -> None:
+    once.ingest("first.csv", b"id,name,delay\n1,first,1\n2,first,1\n")
+    together = [
+        once.store.put(f"incoming/{once.live.prefix}{name}.csv", f"id,name,delay\n1,{name},2\n{rest}".encode())
+        for name, rest in (("z", "3,z,1\n3,again,1\n"), ("b", "3,b,1\n4,b,1\n"), ("a", "4,a,1\n5,a,1\n"))
+    ]
+    load(once.kit.warehouse, once.live, once.store, *together[::-1])
+    for arrival in together:
+        once.store.move([Move(arrival, settled_key(PROCESSED, once.live.name, once.live.prefix, arrival))])
+
+    done, found = once.replay()
+
+    assert (done.files, done.rows) == (4, 5)
+    assert (found.live_rows, found.rebuilt_rows, found.equal) == (5, 5, True)
+
+
 def test_a_swapped_table_is_merged_into_and_its_rows_have_greater_versions(merging: World) -> None:
     first = merging.ingest("1.csv", b"id,name,delay\n1,a,5\n2,a,5\n")
     search = FakeSearchIndex()

@@ -79,9 +79,18 @@ def test_the_repository_s_own_datasets_load() -> None:
             ("index: {name: flights, fields: [dest]}", new, f"flights.yaml:9: upsert{words}")
             for new, words in (
                 ("upsert: {key: [city], order_by: year}", ".key.0: city is no column of the dataset"),
-                ("upsert: {key: [year], order_by: year}", ".key.0: year can be null, and null has no order"),
+                ("upsert: {key: [year], order_by: year}", ".key.0: year can be null, and null can't be compared"),
                 ("upsert: {key: [], order_by: year}", ".key: "),
                 ("upsert: {key: [year]}", ".order_by: is missing"),
+            )
+        ),
+        *(
+            ("index: {name: flights, fields: [dest]}", new, f"flights.yaml:9: event_id: {words}")
+            for new, words in (
+                ("event_id: city", "city is no column of the dataset"),
+                ("event_id: year", "year can be null, and null can't be compared"),
+                ("event_id: [year]", "['year'] is no text"),
+                ("event_id: year\nupsert: {key: [year], order_by: year}", "upsert tells rows apart by its key"),
             )
         ),
         (

@@ -159,6 +159,17 @@ def test_the_statements_of_an_upsert_are_those_of_its_merge(tmp_path: Path) -> N
     assert "the greatest at stays" in rules_of(found.dataset)[0]
 
 
+def test_the_statements_of_events_pass_over_their_repeats(tmp_path: Path) -> None:
+    columns = [{"name": name, "type": "integer", "required": True} for name in ("id", "at")]
+    found = told(tmp_path, b"id,at\n1,1\n", of=dataset(columns=columns, event_id="id"))
+
+    statements = statements_of(found.dataset, found.order)
+
+    [merge] = [one for one in statements if one.endswith('ON CONFLICT ("id") DO NOTHING')]
+    assert merge.startswith('INSERT INTO "public"."things" AS t ("id", "at") SELECT "id", "at" FROM')
+    assert "equal in id, the first that is loaded stays" in rules_of(found.dataset)[0]
+
+
 @pytest.mark.parametrize(("how", "words"), [("append", "adds"), ("replace", "place"), ("refuse", "quarantined")])
 def test_the_rule_for_another_version_is_the_dataset_s(how: str, words: str) -> None:
     assert words in rules_of(dataset(on_overwrite=how))[0]

@@ -270,6 +270,21 @@ def test_merged_rows_that_others_took_the_place_of_are_none_too_few() -> None:
     assert world.kinds() == {more.id: {Kind.ROWS}}
 
 
+def test_repeats_of_events_are_no_rows_that_are_missing_and_a_lost_event_is_told() -> None:
+    columns = [{"name": "id", "type": "integer", "required": True}, {"name": "name", "type": "text"}]
+    world = World(of=dataset(columns=columns, index=None, event_id="id"))
+    first, again = world.done("first.csv"), world.done("again.csv")  # The same rows.
+    assert {entry.arrival: (entry.rows, entry.repeats) for entry in world.warehouse.ledger(world.of)} == {
+        first.id: (2, 0),
+        again.id: (0, 2),
+    }
+    assert world.kinds() == {}
+
+    world.warehouse.lose_row(world.of, first)
+
+    assert world.kinds() == {first.id: {Kind.ROWS}}
+
+
 def test_rows_of_an_arrival_that_the_ledger_does_not_know(world: World) -> None:
     stranger = FakeObjectStore("elsewhere").put("a.csv", GOOD)
     world.warehouse.add_rows(world.of, stranger, 3)

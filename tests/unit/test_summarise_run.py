@@ -125,6 +125,7 @@ def test_the_summary_is_kept_with_its_numbers_and_is_the_same_again(world: World
         "unsettled": 0,
         "duplicates": 1,
         "rows": 5,
+        "repeats": 0,
         "rejects": 1,
         "documents": 0,
     }

@@ -213,6 +213,7 @@ class Desk:
                 key=arrival.key,
                 settlement=decision.settlement,
                 rows=told.load.rows if told.load and told.load.verdict is Verdict.LOADED else 0,
+                repeats=told.load.repeats if told.load else 0,
                 rejects=told.load.rejects if told.load else told.indexed.rejected if told.indexed else 0,
                 documents=documents,
                 duplicate=decision.duplicate,

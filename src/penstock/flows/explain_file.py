@@ -294,6 +294,8 @@ def rules_of(dataset: Dataset) -> Sequence[str]:
     if dataset.upsert:
         key = ", ".join(dataset.upsert.key)
         overwrite = f"Of rows equal in {key}, the one with the greatest {dataset.upsert.order_by} stays."
+    if dataset.event_id:
+        overwrite = f"Of rows equal in {dataset.event_id}, the first that is loaded stays; the others are repeats."
     if dataset.table is None:
         return ["The same bytes put again under its key make the same documents: nothing is added."]
     return [overwrite, "The same bytes put again under its key are a duplicate: nothing is added."]

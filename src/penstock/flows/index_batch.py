@@ -112,7 +112,7 @@ def _after_the_load(
         if _is_withheld(load):
             outcomes[arrival.id] = IndexOutcome()
             continue
-        if indexing.dataset.upsert:
+        if indexing.dataset.row_key:
             outcomes[arrival.id] = indexing.index_merged(arrival, warehouse)
             continue
         rejects = warehouse.rejects(indexing.dataset, arrival) if load.rejects else ()
@@ -238,7 +238,7 @@ class Indexing:
         )
 
     def index_merged(self, arrival: Arrival, warehouse: Warehouse) -> IndexOutcome:
-        """With `upsert`: what stands in the table of its rows, whenever that is asked. A row that has taken the place
+        """By `row_key`: what stands in the table of its rows, whenever that is asked. A row that has taken the place
         of one of them is of a greater version, and its own arrival's indexing writes it.
         """
         make = document_maker(self.dataset, arrival, self.loaded_at)

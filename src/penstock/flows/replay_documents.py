@@ -128,7 +128,7 @@ def write_again(
     counted: dict[str, tuple[Arrival, int]] = {}
     for arrival in foreseen.wanted:
         indexing = Indexing(dataset, index, store, search, clock.now())
-        if warehouse and dataset.upsert:
+        if warehouse and dataset.row_key:
             outcome = indexing.index_merged(arrival, warehouse)
         else:
             rejects = warehouse.rejects(dataset, arrival) if warehouse and dataset.table else ()

@@ -37,6 +37,7 @@ class Totals:
     unsettled: int = 0
     duplicates: int = 0
     rows: int = 0
+    repeats: int = 0
     rejects: int = 0
     documents: int = 0
 
@@ -48,6 +49,7 @@ class Totals:
         self.died += arrival.died
         self.duplicates += arrival.duplicate
         self.rows += arrival.rows
+        self.repeats += arrival.repeats
         self.rejects += arrival.rejects
         self.documents += arrival.documents
 
@@ -193,7 +195,7 @@ def _message(run: Outcome) -> str:
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"
 
 
-_COLUMNS = ("files", "processed", "failed", "put_back", "rows", "rejects", "documents", "duplicates")
+_COLUMNS = ("files", "processed", "failed", "put_back", "rows", "repeats", "rejects", "documents", "duplicates")
 
 
 def totals_table(run: Tally) -> str:

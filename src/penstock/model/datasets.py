@@ -197,6 +197,9 @@ class Dataset(Declared):
     kick_off: KickOff | None = None
     on_overwrite: OnOverwrite = Field(OnOverwrite.APPEND, description="What a key put again with other content does.")
     upsert: Upsert | None = Field(None, description="Merge rows by key into the table, in place of adding them.")
+    event_id: Name | None = Field(
+        None, description="The column that tells events apart: each is loaded once, however often it comes."
+    )
     max_reject_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Share of a file's rows that may be rejected; above it the file is quarantined whole."
     )
@@ -243,8 +246,8 @@ class Dataset(Declared):
                 for number, name in enumerate(names):
                     if name not in known:
                         raise MisplacedError(f"{name} is no column of the dataset", "index", part, number)
-        if self.upsert:
-            self._check_upsert(self.upsert)
+        if self.row_key:
+            self._check_row_key("upsert" if self.upsert else "event_id")
         return self
 
     def _check_parquet(self) -> None:
@@ -253,25 +256,37 @@ class Dataset(Declared):
         if self.compression not in (Compression.AUTO, Compression.NONE):
             raise MisplacedError("a Parquet file compresses its columns itself: leave it out", "compression")
 
-    def _check_upsert(self, upsert: Upsert) -> None:
+    def _check_row_key(self, by: str) -> None:
+        if self.upsert and self.event_id:
+            raise MisplacedError("upsert tells rows apart by its key: say one of the two", "event_id")
         if self.table is None:
-            raise MisplacedError("rows are merged into a table, and the dataset has none", "upsert")
-        if self.index is not None and set(self.index.id_columns) != set(upsert.key):
-            key = ", ".join(upsert.key)
+            raise MisplacedError("rows are merged into a table, and the dataset has none", by)
+        if self.index is not None and set(self.index.id_columns) != set(self.row_key):
+            key = ", ".join(self.row_key)
             raise MisplacedError(f"a document takes another's place as its row does: say id_columns: [{key}]", "index")
         if self.on_overwrite is OnOverwrite.REPLACE:
-            raise MisplacedError("replace would delete rows by file, and upsert keeps them by key", "on_overwrite")
+            raise MisplacedError(f"replace would delete rows by file, and {by} keeps them by key", "on_overwrite")
         by_name = {column.name: column for column in self.columns}
-        wanted = [(("key", number), name) for number, name in enumerate(upsert.key)]
-        for at, name in [*wanted, (("order_by",), upsert.order_by)]:
+        wanted: list[tuple[tuple[str | int, ...], str]] = [(("event_id",), self.event_id)] if self.event_id else []
+        if self.upsert:
+            wanted += [(("upsert", "key", number), name) for number, name in enumerate(self.upsert.key)]
+            wanted.append((("upsert", "order_by"), self.upsert.order_by))
+        for at, name in wanted:
             if not self.columns:
                 break  # They are inferred, and checked then.
             if name not in by_name:
-                raise MisplacedError(f"{name} is no column of the dataset", "upsert", *at)
+                raise MisplacedError(f"{name} is no column of the dataset", *at)
             if not by_name[name].required:
-                raise MisplacedError(f"{name} can be null, and null has no order: say required: true", "upsert", *at)
+                raise MisplacedError(f"{name} can be null, and null can't be compared: say required: true", *at)
             if by_name[name].type is ColumnType.JSON:
-                raise MisplacedError(f"{name} is JSON, which has no order", "upsert", *at)
+                raise MisplacedError(f"{name} is JSON, which can't be compared", *at)
+
+    @property
+    def row_key(self) -> tuple[str, ...]:
+        """Columns that no two rows of the table are equal in; none where rows are only added."""
+        if self.upsert:
+            return self.upsert.key
+        return (self.event_id,) if self.event_id else ()
 
     @property
     def document_columns(self) -> tuple[Column, ...]:

@@ -22,7 +22,8 @@ class LoadOutcome:
     """One row of the load ledger. `rows` were loaded, `rejects` were not; `reason` is empty unless quarantined.
 
     `replaced` are the ids of the arrivals whose rows this one's took the place of (`on_overwrite: replace`).
-    `is_replaced` says that another's rows have taken the place of this one's since.
+    `is_replaced` says that another's rows have taken the place of this one's since. `repeats` are rows whose event the
+    table had (`event_id`): with the rows and the rejects they are all that the file has.
     """
 
     verdict: Verdict
@@ -31,6 +32,7 @@ class LoadOutcome:
     reason: str = ""
     replaced: tuple[str, ...] = ()
     is_replaced: bool = False
+    repeats: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class LedgerEntry:
     rejects: int
     replaced_by: str
     decided: datetime
+    repeats: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ class SettledArrival:
     settled_key: str = ""
     died: bool = False
     """It was put back because a worker died, and not by a destination."""
+    repeats: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ class LoadProgress:
 
 @dataclass(frozen=True, slots=True)
 class MergedRow:
-    """A row of a table with `upsert`. `values` are of the dataset's columns, as the warehouse writes them, equal keys
-    alike. `version` grows whenever a row takes the place of another of its key.
+    """A row of a table with a `row_key`. `values` are of the dataset's columns, as the warehouse writes them, equal
+    keys alike. `version` grows whenever a row takes the place of another of its key.
     """
 
     values: tuple[str | None, ...]
@@ -71,8 +71,8 @@ class Warehouse(Protocol):
         ...
 
     def merged_rows(self, dataset: Dataset, arrival: Arrival) -> Iterator[MergedRow]:
-        """The rows of a table with `upsert` that came from the arrival, and whose place no other has taken, a page at a
-        time: each as it stands when its page is read.
+        """The rows of a table with a `row_key` that came from the arrival, and whose place no other has taken, a page
+        at a time: each as it stands when its page is read.
         """
         ...
 

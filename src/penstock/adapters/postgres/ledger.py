@@ -127,14 +127,16 @@ class Ledger:
         return earlier
 
     def decide(self, outcomes: Mapping[str, LoadOutcome]) -> None:
-        """Writes what became of claimed arrivals, by arrival id, and which arrivals they replaced."""
+        """Writes what became of claimed arrivals, by arrival id in the order of their loads, and which arrivals they
+        replaced. `decided_at` keeps that order: a replay goes by it, and an event's first row is then the same.
+        """
         self._connection.execute(
             """
             UPDATE penstock.load AS l
-            SET verdict = o.verdict, rows = o.rows, rejects = o.rejects, reason = o.reason,
-                decided_at = clock_timestamp()
-            FROM unnest(%s::text[], %s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])
-                AS o (target, arrival, verdict, rows, rejects, reason)
+            SET verdict = o.verdict, rows = o.rows, repeats = o.repeats, rejects = o.rejects, reason = o.reason,
+                decided_at = statement_timestamp() + o.place * interval '1 microsecond'
+            FROM unnest(%s::text[], %s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
+                WITH ORDINALITY AS o (target, arrival, verdict, rows, repeats, rejects, reason, place)
             WHERE l.target = o.target AND l.arrival = o.arrival
             """,
             (
@@ -142,6 +144,7 @@ class Ledger:
                 list(outcomes),
                 [str(outcome.verdict) for outcome in outcomes.values()],
                 [outcome.rows for outcome in outcomes.values()],
+                [outcome.repeats for outcome in outcomes.values()],
                 [outcome.rejects for outcome in outcomes.values()],
                 [_text(outcome.reason) for outcome in outcomes.values()],
             ),
@@ -164,7 +167,7 @@ class Ledger:
             SELECT l.arrival, l.verdict, l.rows, l.rejects, l.reason, ARRAY(
                 SELECT r.arrival FROM penstock.load AS r
                 WHERE r.target = l.target AND r.replaced_by = l.arrival ORDER BY r.decided_at, r.arrival
-            ), l.replaced_by IS NOT NULL
+            ), l.replaced_by IS NOT NULL, l.repeats
             FROM penstock.load AS l
             JOIN unnest(%s::text[], %s::uuid[], %s::integer[]) AS a (target, arrival, retry) USING (target, arrival)
             WHERE l.verdict <> 'quarantined' OR l.retry >= a.retry
@@ -173,23 +176,25 @@ class Ledger:
         )
         return {
             arrival.hex: LoadOutcome(
-                Verdict(verdict), rows, rejects, reason, tuple(old.hex for old in replaced), is_replaced
+                Verdict(verdict), rows, rejects, reason, tuple(old.hex for old in replaced), is_replaced, repeats
             )
-            for arrival, verdict, rows, rejects, reason, replaced, is_replaced in found
+            for arrival, verdict, rows, rejects, reason, replaced, is_replaced, repeats in found
         }
 
     def entries_after(self, arrival: str) -> Iterator[LedgerEntry]:
         """The next page by arrival id; the first for an empty one."""
         found = self._connection.execute(
             """
-            SELECT arrival, dataset, key, version_id, size, verdict, rows, rejects, replaced_by, decided_at
+            SELECT arrival, dataset, key, version_id, size, verdict, rows, rejects, replaced_by, decided_at, repeats
             FROM penstock.load WHERE target = %s AND arrival > %s ORDER BY arrival LIMIT %s
             """,
             (self._target, arrival or _BEFORE_ALL, _PAGE),
         )
-        for this, dataset, key, version_id, size, verdict, rows, rejects, replaced_by, decided in found:
+        for this, dataset, key, version_id, size, verdict, rows, rejects, replaced_by, decided, repeats in found:
             by = replaced_by.hex if replaced_by else ""
-            yield LedgerEntry(this.hex, dataset, key, version_id, size, Verdict(verdict), rows, rejects, by, decided)
+            yield LedgerEntry(
+                this.hex, dataset, key, version_id, size, Verdict(verdict), rows, rejects, by, decided, repeats
+            )
 
     def keep_rejects(self, arrival: Arrival, rejects: Sequence[tuple[int, Reject]]) -> None:
         """The first rejects of a quarantined file, each with its row's ordinal."""

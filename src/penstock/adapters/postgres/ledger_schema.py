@@ -23,6 +23,7 @@ LEDGER = (
         replaced_by uuid,
         retry integer NOT NULL DEFAULT 0,
         decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        repeats bigint NOT NULL DEFAULT 0,
         PRIMARY KEY (target, arrival)
     )
     """,
@@ -113,6 +114,12 @@ MIGRATIONS = (
             ADD FOREIGN KEY (target, arrival) REFERENCES penstock.load ON UPDATE CASCADE ON DELETE CASCADE
             """,
         ),
+    ),
+    Migration(
+        "added repeats to the load ledger",
+        "SELECT NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'penstock.load'::regclass"
+        " AND attname = 'repeats')",
+        ("ALTER TABLE penstock.load ADD COLUMN repeats bigint NOT NULL DEFAULT 0",),
     ),
 )
 """In this order, after `LEDGER` has made the tables that are missing. A table that changes there needs one here:

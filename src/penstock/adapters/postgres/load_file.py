@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import psycopg
@@ -79,7 +79,9 @@ class FileLoader:
             return LoadOutcome(Verdict.QUARANTINED, rejects=error.rejects, reason=str(error))
         except BadFileError as error:
             return LoadOutcome(Verdict.QUARANTINED, reason=str(error))
-        return LoadOutcome(Verdict.LOADED, loaded.rows, loaded.rejects, replaced=tuple(replaced))
+        return LoadOutcome(
+            Verdict.LOADED, loaded.rows, loaded.rejects, replaced=tuple(replaced), repeats=loaded.repeats
+        )
 
     def _rows_of(self, arrival: Arrival, replaced: Sequence[str]) -> Repaired:
         connection = self.session.connection
@@ -89,9 +91,7 @@ class FileLoader:
             with connection.transaction(), self.files.open(arrival) as stream:
                 self._begin(arrival, replaced)
                 body = decompressed(stream, compression, self.dataset.limits)
-                loaded = Repaired(copy(self.session, body, self.dataset), 0)
-                self._merge(arrival)
-                return loaded
+                return self._merged(arrival, Repaired(copy(self.session, body, self.dataset), 0))
         except UnclearError:
             pass
         except psycopg.Error as error:
@@ -101,9 +101,7 @@ class FileLoader:
             with connection.transaction(), self.files.open(arrival) as stream:
                 self._begin(arrival, replaced)
                 body = decompressed(stream, compression, self.dataset.limits)
-                loaded = repair(self.session, self.judge, body, self.dataset, arrival)
-                self._merge(arrival)
-                return loaded
+                return self._merged(arrival, repair(self.session, self.judge, body, self.dataset, arrival))
         except psycopg.Error as error:
             if not is_row_fault(error):
                 raise
@@ -122,7 +120,7 @@ class FileLoader:
             " set_config('DateStyle', %s, true)",
             (arrival.id, milliseconds(self.session.check()), f"ISO, {self.dataset.date_order.upper()}"),
         )
-        if self.dataset.upsert:
+        if self.dataset.row_key:
             self.session.connection.execute(create_stage(self.dataset))
         if replaced:
             self.session.connection.execute(
@@ -132,6 +130,9 @@ class FileLoader:
                 (list(replaced),),
             )
 
-    def _merge(self, arrival: Arrival) -> None:
-        if self.dataset.upsert:
-            merge(self.session, self.dataset, self.dataset.upsert, arrival)
+    def _merged(self, arrival: Arrival, loaded: Repaired) -> Repaired:
+        """`loaded` says what is in the stage, where there is one."""
+        if not self.dataset.row_key:
+            return loaded
+        written = merge(self.session, self.dataset, arrival)
+        return replace(loaded, rows=written, repeats=loaded.rows - written) if self.dataset.event_id else loaded

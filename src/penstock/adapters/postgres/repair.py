@@ -37,6 +37,7 @@ _NUL_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 class Repaired:
     rows: int
     rejects: int
+    repeats: int = 0
 
 
 class TooManyRejectsError(BadFileError):

@@ -24,9 +24,9 @@ def require_table(connection: Connection, dataset: Dataset) -> None:
     )
     if dataset.on_overwrite is OnOverwrite.REPLACE:
         connection.execute(sql.SQL("EXPLAIN DELETE FROM {} WHERE penstock_arrival IS NULL").format(table))
-    if dataset.upsert:
+    if dataset.row_key:
         values = sql.SQL("VALUES ({})").format(nothing)
-        connection.execute(sql.SQL("EXPLAIN {}").format(insert(dataset, dataset.upsert, values, sql.SQL("true"))))
+        connection.execute(sql.SQL("EXPLAIN {}").format(insert(dataset, values, sql.SQL("true"))))
     may = connection.execute("SELECT has_database_privilege(current_database(), 'TEMPORARY')").fetchone()
     if not (may and may[0]):
         raise psycopg.errors.InsufficientPrivilege("permission denied to create temporary tables in the database")

@@ -34,7 +34,7 @@ def statements_of(dataset: Dataset, columns: Sequence[Column]) -> list[str]:
         sql.SQL("SAVEPOINT <the file's>"),
         lineage,
         *([replaced.format(identifier(table))] if dataset.on_overwrite is OnOverwrite.REPLACE else []),
-        *([create_stage(dataset)] if dataset.upsert else []),
+        *([create_stage(dataset)] if dataset.row_key else []),
         *_copies(dataset, columns),
         *_merged(dataset),
         sql.SQL("RELEASE <the file's>"),
@@ -45,9 +45,9 @@ def statements_of(dataset: Dataset, columns: Sequence[Column]) -> list[str]:
 
 
 def _merged(dataset: Dataset) -> list[sql.Composable]:
-    if dataset.upsert is None:
+    if not dataset.row_key:
         return []
-    text = merge_statement(dataset, dataset.upsert).as_string()
+    text = merge_statement(dataset).as_string()
     given = {"modified": "'<when it was put>'", "arrival": f"'{ARRIVAL}'", "target": f"'{table_of(dataset).qualified}'"}
     return [LOCK.format(sql.Literal(table_of(dataset).qualified)), sql.SQL(text % given)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -9,7 +10,7 @@ from psycopg import sql
 
 from penstock.adapters.postgres.column_types import identifier, sql_type, table_of
 from penstock.adapters.postgres.connection import Connection
-from penstock.model.datasets import LINEAGE, Column, Dataset, OnOverwrite, Upsert
+from penstock.model.datasets import LINEAGE, Column, Dataset, OnOverwrite
 from penstock.model.errors import PermanentError
 
 _NO_ARRIVAL = "00000000-0000-0000-0000-000000000000"
@@ -50,10 +51,11 @@ class TargetTable:
         if self._dataset.on_overwrite is OnOverwrite.REPLACE:
             done += self._index()
             rights += ", DELETE"
-        if self._dataset.upsert:
-            done += self._key(self._dataset.upsert)
+        if self._dataset.row_key:
+            done += self._key(self._dataset.row_key)
             if self._dataset.index:
                 done += self._index()
+        if self._dataset.upsert:
             rights += ", UPDATE"
         self._run(f"GRANT {rights} ON {{}} TO {{}}", self._sql, sql.Identifier(self._loader))
         return done
@@ -141,22 +143,22 @@ class TargetTable:
         self._run("CREATE INDEX {} ON {} (penstock_arrival)", sql.Identifier(name), self._sql)
         return [f"created index {name} on table {self._table.qualified}"]
 
-    def _key(self, upsert: Upsert) -> list[str]:
+    def _key(self, columns: Sequence[str]) -> list[str]:
         """What rows are merged by. Its name is the database's: a table may have had another key."""
         there = self._connection.execute(
             "SELECT EXISTS (SELECT FROM pg_index AS i WHERE indrelid = %s::regclass AND indisunique AND indisvalid"
             " AND indpred IS NULL AND indexprs IS NULL AND %s::text[] = ARRAY(SELECT attname::text FROM pg_attribute"
             ' WHERE attrelid = indrelid AND attnum = ANY(indkey[:indnkeyatts - 1]) ORDER BY attname COLLATE "C"))',
-            (self._sql.as_string(), sorted(upsert.key)),
+            (self._sql.as_string(), sorted(columns)),
         ).fetchone()
         if there and there[0]:
             return []
-        key = ", ".join(upsert.key)
+        key = ", ".join(columns)
         try:
-            self._run("CREATE UNIQUE INDEX ON {} ({})", self._sql, sql.SQL(", ").join(map(sql.Identifier, upsert.key)))
+            self._run("CREATE UNIQUE INDEX ON {} ({})", self._sql, sql.SQL(", ").join(map(sql.Identifier, columns)))
         except psycopg.errors.UniqueViolation:
             raise self._refused(
-                f"holds rows that are equal in {key}, and the dataset says upsert by it. Delete all but one of each"
+                f"holds rows that are equal in {key}, and the dataset has one of each. Delete all but one"
             ) from None
         return [f"created a unique index on {key} of table {self._table.qualified}"]
 

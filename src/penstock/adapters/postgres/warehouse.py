@@ -100,11 +100,11 @@ class PostgresWarehouse:
 
     def merged_rows(self, dataset: Dataset, arrival: Arrival) -> Iterator[MergedRow]:
         """By key, each page in a transaction of its own: a slow reader holds nothing."""
-        assert dataset.upsert  # noqa: S101 - the port's condition
+        assert dataset.row_key  # noqa: S101 - the port's condition
         last: MergedRow | None = None
         while True:
             with self._connections.transaction(f"read the rows of {arrival.uri}", dataset.name) as session:
-                page = merged_rows(session.connection, dataset, dataset.upsert, arrival.id, last, _PAGE)
+                page = merged_rows(session.connection, dataset, arrival.id, last, _PAGE)
             if not page:
                 return
             yield from page

@@ -62,6 +62,7 @@ class Entry:
     retry: int
     lineage: str
     lineage_rows: int
+    repeats: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class Ledger:
         for page in pages(keys, _PAGE):
             statement = self._sql(
                 "SELECT arrival, key_id, etag, size, TO_CHAR(modified, 'YYYY-MM-DD HH24:MI:SS.US'), verdict, \"rows\","
-                " rejects, reason, replaced_by, retry, lineage, lineage_rows FROM penstock.load"
+                " rejects, reason, replaced_by, retry, lineage, lineage_rows, repeats FROM penstock.load"
                 " WHERE target = {target} AND key_id IN ({keys}) ORDER BY decided_at, arrival",
                 keys=literals(page),
             )
@@ -187,6 +188,15 @@ class Ledger:
             stage=stage,
         )
 
+    def count_repeats(self, first: sql.Identifier) -> str:
+        """Of events what each arrival brought first, and what the table or an earlier one had; after `count_rows`."""
+        return self._sql(
+            'UPDATE penstock.load SET "rows" = c.n, lineage_rows = c.n, repeats = c.repeats'
+            " FROM (SELECT penstock_arrival AS id, SUM(is_new) AS n, COUNT(*) - SUM(is_new) AS repeats FROM {first}"
+            " GROUP BY 1) AS c WHERE penstock.load.target = {target} AND penstock.load.arrival = c.id",
+            first=first,
+        )
+
     def set_rows(self, lineage: str, rows: Mapping[str, int]) -> str:
         counts = sql.SQL(" ").join(
             sql.SQL("WHEN {} THEN {}").format(sql.Literal(arrival), sql.Literal(n)) for arrival, n in rows.items()
@@ -222,7 +232,8 @@ def _values(dataset: str, decision: Decision) -> list[str | int | None]:
 
 
 def _entry(row: Sequence[object]) -> Entry:
-    arrival, key, etag, size, modified, verdict, rows, rejects, reason, replaced_by, retry, lineage, all_rows = row
+    arrival, key, etag, size, modified, verdict, rows, rejects, reason, replaced_by, *rest = row
+    retry, lineage, all_rows, repeats = rest
     return Entry(
         arrival=str(arrival),
         key_id=str(key),
@@ -237,4 +248,5 @@ def _entry(row: Sequence[object]) -> Entry:
         retry=int(str(retry)),
         lineage=str(lineage),
         lineage_rows=int(str(all_rows)),
+        repeats=int(str(repeats)),
     )

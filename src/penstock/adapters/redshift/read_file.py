@@ -123,7 +123,7 @@ class FileReader:
                 record[column.name] = value
             else:
                 record[column.name] = _as_text(column, value, exact.get(column.in_file))
-        place = {PLACE: str(self._total)} if self.dataset.upsert else {}
+        place = {PLACE: str(self._total)} if self.dataset.row_key else {}
         return {**record, **place, "penstock_arrival": self.arrival.id}
 
 

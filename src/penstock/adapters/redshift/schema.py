@@ -34,7 +34,8 @@ OWN = (
         retry INTEGER NOT NULL,
         lineage VARCHAR(32) NOT NULL,
         lineage_rows BIGINT NOT NULL DEFAULT 0,
-        decided_at TIMESTAMP NOT NULL DEFAULT GETDATE()
+        decided_at TIMESTAMP NOT NULL DEFAULT GETDATE(),
+        repeats BIGINT NOT NULL DEFAULT 0
     )
     """,
     """
@@ -121,6 +122,9 @@ class RedshiftSchema:
             there.setdefault(name, {})[column] = kind
         done = [] if "penstock.load" in there else ["created the load ledger penstock.load"]
         statements = [*OWN, *self._granted(_GRANTS)]
+        if "repeats" not in there.get("penstock.load", {"repeats": ""}):  # A ledger of before event_id.
+            statements.append("ALTER TABLE penstock.load ADD COLUMN repeats BIGINT NOT NULL DEFAULT 0")
+            done.append("added repeats to the load ledger")
         for dataset in wanted:
             if dataset.table is not None:
                 statements += self._table(dataset, there.get(dataset.table.qualified), done)

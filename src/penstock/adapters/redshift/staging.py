@@ -82,7 +82,7 @@ class Staging:
                 if not isinstance(error, BadFileError):
                     staged.unreadable.append(error)
                 continue
-            if shape is None or self.read is None or arrival.id in self.read or self.dataset.upsert:
+            if shape is None or self.read is None or arrival.id in self.read or self.dataset.row_key:
                 by_hand.append(arrival)
             else:
                 group: str | Shape = arrival.id if alone else shape

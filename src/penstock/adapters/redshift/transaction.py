@@ -21,7 +21,7 @@ from penstock.adapters.redshift.sql_text import (
     table_of,
 )
 from penstock.adapters.redshift.staging import FileCopy, Staged
-from penstock.adapters.redshift.upsert import PLACE, merge
+from penstock.adapters.redshift.upsert import FIRST, PLACE, first_of_each, merge
 from penstock.model.datasets import Column, ColumnType, Dataset, OnOverwrite
 
 _STAGE = sql.Identifier("penstock_stage")
@@ -41,11 +41,11 @@ class Load:
         return [
             *self.ledger.lock_and_guard(seen),
             *(self._copies(staged) if copied else []),
-            *(self._rows(staged, decisions, copy) if copied and not self.dataset.upsert else []),
+            *(self._rows(staged, decisions, copy) if copied and not self.dataset.row_key else []),
             *self.ledger.decide(decisions),
             *([self.ledger.count_rows(_STAGE, self._shared(staged, copy))] if copied else []),
             *self._counts(staged),
-            *(merge(self.dataset, self.dataset.upsert, _STAGE) if copied and self.dataset.upsert else []),
+            *(self._merge() if copied else []),
             *(self._rejects(staged) if staged.rejects else []),
         ]
 
@@ -59,7 +59,7 @@ class Load:
             )
             for column in self.dataset.columns
         ]
-        lineage = sql.SQL("penstock_arrival VARCHAR(32)" + (f", {PLACE} BIGINT" if self.dataset.upsert else ""))
+        lineage = sql.SQL("penstock_arrival VARCHAR(32)" + (f", {PLACE} BIGINT" if self.dataset.row_key else ""))
         statements = [
             format_sql(
                 "CREATE TEMPORARY TABLE {stage} ({columns})",
@@ -95,7 +95,7 @@ class Load:
                     )
                 )
         if staged.read_manifest:
-            place = [PLACE] if self.dataset.upsert else []
+            place = [PLACE] if self.dataset.row_key else []
             columns_read = [*(column.name for column in self.dataset.columns), *place, "penstock_arrival"]
             uri = self._uri(staged.read_manifest)
             statements.append(copy_lines(_STAGE, columns_read, uri, self.role, manifest=True))
@@ -165,6 +165,13 @@ class Load:
             for marker in self.dataset.null_markers:  # Also where it stood in quotes, which COPY takes for a value.
                 value = sql.SQL("NULLIF({}, {})").format(value, sql.Literal(marker))
         return value
+
+    def _merge(self) -> list[str]:
+        if self.dataset.upsert:
+            return list(merge(self.dataset, self.dataset.upsert, _STAGE))
+        if self.dataset.event_id:
+            return [*first_of_each(self.dataset, _STAGE), self.ledger.count_repeats(FIRST)]
+        return []
 
     def _rejects(self, staged: Staged) -> list[str]:
         into = sql.Identifier("penstock", "reject")

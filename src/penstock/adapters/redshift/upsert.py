@@ -1,4 +1,4 @@
-"""A dataset with `upsert`: what a load has staged is merged by key into the table, in the load's transaction.
+"""A dataset with `upsert` or `event_id`: what a load has staged is merged by key into the table, in its transaction.
 
 Redshift tells neither in which order COPY has read a file's rows nor from which file a row came, so Penstock reads such
 files itself, and each staged row carries its arrival and its place. Of a key's staged rows one is left before MERGE,
@@ -18,6 +18,9 @@ from penstock.model.datasets import LINEAGE, ColumnType, Dataset, Upsert
 from penstock.ports import MergedRow
 
 PLACE = "penstock_place"
+
+FIRST = sql.Identifier("penstock_first")
+"""The staged rows of events; `is_new` is 1 for each event's first where the table has none, else 0."""
 
 _NEWEST = sql.Identifier("penstock_newest")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,25 +61,50 @@ def merge(dataset: Dataset, upsert: Upsert, stage: sql.Identifier) -> Iterator[s
         stage=stage,
         table=identifier(table),
         target=sql.Literal(table.qualified),
-        same=_same(upsert, sql.Identifier("s"), sql.Identifier("t")),
+        same=_same(dataset, sql.Identifier("s"), sql.Identifier("t")),
     )
-    parsed = {column.name for column in dataset.columns if column.type is ColumnType.JSON}
     columns = [*(column.name for column in dataset.columns), *LINEAGE]
-    made = [
-        sql.SQL("JSON_PARSE({}.{})" if name in parsed else "{}.{}").format(_NEWEST, sql.Identifier(name))
-        for name in columns
-    ]
+    made = _parsed(dataset, _NEWEST, columns)
     yield format_sql(
         "MERGE INTO {table} USING {newest} ON {same} WHEN MATCHED THEN UPDATE SET {set}"
         " WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})",
         table=identifier(table),
         newest=_NEWEST,
-        same=_same(upsert, sql.Identifier(table.name), _NEWEST),
+        same=_same(dataset, sql.Identifier(table.name), _NEWEST),
         set=sql.SQL(", ").join(
             sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in zip(columns, made, strict=True)
         ),
         names=sql.SQL(", ").join(map(sql.Identifier, columns)),
         values=sql.SQL(", ").join(made),
+    )
+
+
+def first_of_each(dataset: Dataset, stage: sql.Identifier) -> Iterator[str]:
+    """The same for `event_id`: of an event's rows in the load the first file's first."""
+    table = table_of(dataset)
+    ours = sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(column.name)) for column in dataset.columns)
+    yield format_sql(
+        "CREATE TEMPORARY TABLE {first} AS SELECT {ours}, s.penstock_arrival, CASE WHEN t.penstock_arrival IS NULL"
+        " AND ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY l.modified, s.penstock_arrival, s.{place}) = 1"
+        " THEN 1 ELSE 0 END AS is_new"
+        " FROM {stage} AS s JOIN penstock.load AS l ON l.target = {target} AND l.arrival = s.penstock_arrival"
+        " LEFT JOIN {table} AS t ON {same}",
+        first=FIRST,
+        ours=ours,
+        key=sql.SQL(", ").join(sql.SQL("s.{}").format(sql.Identifier(name)) for name in dataset.row_key),
+        place=sql.Identifier(PLACE),
+        stage=stage,
+        target=sql.Literal(table.qualified),
+        table=identifier(table),
+        same=_same(dataset, sql.Identifier("s"), sql.Identifier("t")),
+    )
+    columns = [*(column.name for column in dataset.columns), "penstock_arrival"]
+    yield format_sql(
+        "INSERT INTO {table} ({names}) SELECT {values} FROM {first} WHERE is_new = 1",
+        table=identifier(table),
+        names=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        values=sql.SQL(", ").join(_parsed(dataset, FIRST, columns)),
+        first=FIRST,
     )
 
 
@@ -100,7 +128,16 @@ def merged_row(row: Sequence[str | None]) -> MergedRow:
     return MergedRow(tuple(row[1:]), (loaded_at - _EPOCH) // timedelta(microseconds=1))
 
 
-def _same(upsert: Upsert, one: sql.Identifier, other: sql.Identifier) -> sql.Composed:
+def _parsed(dataset: Dataset, of: sql.Identifier, names: Sequence[str]) -> list[sql.Composed]:
+    """The staged columns' values, JSON no text any more."""
+    parsed = {column.name for column in dataset.columns if column.type is ColumnType.JSON}
+    return [
+        sql.SQL("JSON_PARSE({}.{})" if name in parsed else "{}.{}").format(of, sql.Identifier(name)) for name in names
+    ]
+
+
+def _same(dataset: Dataset, one: sql.Identifier, other: sql.Identifier) -> sql.Composed:
     return sql.SQL(" AND ").join(
-        sql.SQL("{}.{} = {}.{}").format(one, sql.Identifier(name), other, sql.Identifier(name)) for name in upsert.key
+        sql.SQL("{}.{} = {}.{}").format(one, sql.Identifier(name), other, sql.Identifier(name))
+        for name in dataset.row_key
     )

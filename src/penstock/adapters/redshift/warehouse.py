@@ -168,7 +168,13 @@ class RedshiftWarehouse:
             if entry := seen.decided(arrival):
                 replaced = tuple(old.arrival for old in seen.entries if old.replaced_by == arrival.id)
                 found[arrival.id] = LoadOutcome(
-                    entry.verdict, entry.rows, entry.rejects, entry.reason, replaced, bool(entry.replaced_by)
+                    entry.verdict,
+                    entry.rows,
+                    entry.rejects,
+                    entry.reason,
+                    replaced,
+                    bool(entry.replaced_by),
+                    entry.repeats,
                 )
         return found
 
@@ -206,7 +212,7 @@ class RedshiftWarehouse:
         while True:
             statement = format_sql(
                 'SELECT arrival, dataset, key, version_id, size, verdict, "rows", rejects, replaced_by,'
-                " TO_CHAR(decided_at, 'YYYY-MM-DD HH24:MI:SS.US') FROM penstock.load"
+                " TO_CHAR(decided_at, 'YYYY-MM-DD HH24:MI:SS.US'), repeats FROM penstock.load"
                 " WHERE target = {target} AND arrival > {last} ORDER BY arrival LIMIT {page}",
                 target=sql.Literal(table.qualified),
                 last=sql.Literal(last),
@@ -215,10 +221,10 @@ class RedshiftWarehouse:
             page = list(self._api.query(statement, f"read the load ledger of {table.qualified}"))
             if not page:
                 return
-            for arrival, name, key, version, size, verdict, rows, rejects, by, decided in page:
+            for arrival, name, key, version, size, verdict, rows, rejects, by, decided, repeats in page:
                 at = datetime.fromisoformat(decided).replace(tzinfo=UTC)
                 yield LedgerEntry(
-                    arrival, name, key, version, size, Verdict(verdict), max(rows, 0), rejects, by or "", at
+                    arrival, name, key, version, size, Verdict(verdict), max(rows, 0), rejects, by or "", at, repeats
                 )
             last = page[-1][0]
 
