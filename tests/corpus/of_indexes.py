@@ -17,8 +17,11 @@ from tests.corpus.case import Case, Outcome, loads, quarantines
 _INDEXES = {"people": "indexed", "clicks": "notes"}
 """The datasets with a table whose files they take."""
 _REQUIRED = "column id is required, and it is null here"
-_NO_INTEGER = "invalid value for a field of type integer"
-_TOO_LARGE = "value is out of range for a field of type integer"
+_WHOLE = "; write a whole number from -2147483648 to 2147483647"
+_NO_INTEGER = f"invalid value for a field of type integer{_WHOLE}"
+_NO_TEXT = "invalid value for a field of type text; write a text: one value, in quotes"
+_NO_BOOLEAN = "invalid value for a field of type boolean; write true or false"
+_TOO_LARGE = f"value is out of range for a field of type integer{_WHOLE}"
 _ONE_REQUIRED = loads(1, (2, "id", _REQUIRED))
 _ONE_WRONG = loads(1, (2, "id", _NO_INTEGER))
 
@@ -43,13 +46,13 @@ _OTHERWISE: dict[str, Outcome] = {
     "a text for an integer": _ONE_WRONG,
     "an object for an integer": _ONE_WRONG,
     "a boolean for an integer": _ONE_WRONG,
-    "an object for a text": loads(1, (2, "name", "invalid value for a field of type text")),
-    "an array for a text": loads(1, (2, "name", "invalid value for a field of type text")),
-    "a number for a date": loads(1, (2, "born", "invalid value for a field of type date")),
-    "a number for a boolean": loads(1, (2, "ok", "invalid value for a field of type boolean")),
-    "a wrong text for a boolean": loads(1, (2, "ok", "invalid value for a field of type boolean")),
+    "an object for a text": loads(1, (2, "name", _NO_TEXT)),
+    "an array for a text": loads(1, (2, "name", _NO_TEXT)),
+    "a number for a date": loads(1, (2, "born", "invalid value for a field of type date; write it as 2024-02-29")),
+    "a number for a boolean": loads(1, (2, "ok", _NO_BOOLEAN)),
+    "a wrong text for a boolean": loads(1, (2, "ok", _NO_BOOLEAN)),
     "the character NUL": loads(2),
-    "arrays nested 900 deep for a text": loads(1, (2, "", "a value is nested too deep to be written as JSON")),
+    "arrays nested 900 deep for a text": loads(1, (2, "", "a value is nested too deep to be written as JSON; mend it")),
 }
 """What differs from the dataset with a table."""
 

@@ -17,6 +17,7 @@ from tenacity.wait import WaitBaseT
 
 from penstock.adapters.opensearch_client import translated
 from penstock.adapters.opensearch_mapping import (
+    ADVICE,
     conflicts,
     mapping_of,
     missing_fields,
@@ -326,7 +327,7 @@ def _words(reason: str) -> str:
     """Without what it quotes: a file's reason goes into states, mails and logs, and names that of its first reject."""
     if found := _TYPE.search(reason):
         told = "value is out of range" if "out of range" in reason else "invalid value"
-        return f"{told} for a field of type {found[1]}"
+        return f"{told} for a field of type {found[1]}{ADVICE.get(found[1], '')}"
     return _QUOTING.split(reason, maxsplit=1)[0]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.model.datasets import LINEAGE, ColumnType, Dataset, Index
+from penstock.model.datasets import LINEAGE, ColumnType, Dataset, DateOrder, Index
+from penstock.model.judging import advice
 
 DATE_FORMAT = "strict_date_optional_time"
 """Of dates as well: OpenSearch's `strict_date` takes any digits, as 2013-13-32 (seen on 2.19)."""
@@ -28,6 +29,13 @@ _FIELDS: Mapping[ColumnType, Mapping[str, Any]] = {
     # Kept and not searched: what is inside a JSON column differs from row to row, and fields of one name would clash.
     ColumnType.JSON: {"type": "object", "enabled": False},
 }
+
+ADVICE: Mapping[str, str] = {
+    # From the end, so that a field of type date is told as a date, and not with a time.
+    **{field["type"]: advice(type_, DateOrder.YMD) for type_, field in reversed(_FIELDS.items())},
+    "text": "; write a text: one value, in quotes",
+}
+"""What to do about a value that a field refuses, by the field's type: the end of a reason."""
 
 
 def mapping_of(dataset: Dataset) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def document_maker(dataset: Dataset, arrival: Arrival, loaded_at: datetime) -> M
                 if lenient:
                     source = orjson.dumps({name: _shallow(value) for name, value in fields.items()})
                     return Document(identify(ordinal, row), source[:-1] + tail, row.line, row.raw, version)
-                return rejected(row, "a value is nested too deep to be written as JSON")
+                return rejected(row, "a value is nested too deep to be written as JSON; mend it")
         return Document(identify(ordinal, row), source[:-1] + tail, row.line, row.raw, version)
 
     return make
