@@ -32,7 +32,7 @@ _FIELDS: Mapping[ColumnType, Mapping[str, Any]] = {
 
 ADVICE: Mapping[str, str] = {
     # From the end, so that a field of type date is told as a date, and not with a time.
-    **{field["type"]: advice(type_, DateOrder.YMD) for type_, field in reversed(_FIELDS.items())},
+    **{field["type"]: advice(type_, DateOrder.YMD) for type_, field in reversed([*_FIELDS.items()])},
     "text": "; write a text: one value, in quotes",
 }
 """What to do about a value that a field refuses, by the field's type: the end of a reason."""
