@@ -11,6 +11,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+TEMPLATES := template.yaml network/template.yaml pipeline/template.yaml
 ASL_JSON := .aws-sam/ingest.asl.json .aws-sam/backfill.asl.json
 
 export SAM_CLI_TELEMETRY := 0
@@ -100,12 +101,12 @@ layers: $(VENV)/.dev ## import-linter: imports go down only
 	@$(BIN)/lint-imports | sed -n '/^Contracts/,$$p'
 .PHONY: template
 template: $(VENV)/.dev ## cfn-lint and sam validate --lint
-	@$(BIN)/cfn-lint template.yaml pipeline/template.yaml
+	@$(BIN)/cfn-lint $(TEMPLATES)
 	@$(BIN)/sam validate --lint
 .PHONY: checkov
 checkov: .venv-checkov/.installed ## checkov; what is not done, and why, stands in the templates
 	@.venv-checkov/bin/checkov --skip-download --framework cloudformation --compact --quiet \
-		--file template.yaml pipeline/template.yaml
+		--file $(TEMPLATES)
 .PHONY: definition
 definition: $(VENV)/.dev node_modules/.installed ## asl-validator, which finds a Next that names no state
 	@mkdir -p .aws-sam

@@ -7,7 +7,7 @@ SAM CLI's resolver evaluates the intrinsic functions. What only exists once depl
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,10 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 REPOSITORY = Path(__file__).parents[2]
 TEMPLATE = REPOSITORY / "template.yaml"
+NETWORK = REPOSITORY / "network" / "template.yaml"
+
+_OUTPUTS = ("PipelineId", "VpcId", "SubnetIds", "SecurityGroupId")
+"""Of nested stacks, that are asked for."""
 
 PSEUDO = {
     "AWS::StackName": "penstock",
@@ -67,6 +71,21 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "reconciled by hand": {"ReconcileSchedule": ""},
     "told by mail, protected": {"NotificationEmail": "ops@example.com", "DeletionProtection": "true"},
     "in a network": {"VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"},
+    "in a new network": {
+        "CreateNetwork": "true",
+        "Warehouse": "postgres",
+        "WarehouseSecretArn": LOADER,
+        "WarehouseOwnerSecretArn": OWNER,
+        "TaskImage": "images.example.com/penstock-task:1",
+        "TaskCluster": "tasks",
+    },
+    "Redshift from a new network": {
+        "CreateNetwork": "true",
+        "Warehouse": "redshift",
+        "RedshiftWorkgroupArn": WORKGROUP,
+        "WarehouseSecretArn": LOADER,
+        "WarehouseOwnerSecretArn": OWNER,
+    },
     "arm64 on Python 3.12": {"PythonRuntime": "python3.12", "Architecture": "arm64"},
     "provisioned stream": {
         "Stream": "provisioned",
@@ -106,9 +125,9 @@ class _ManagedPolicies:
         return {name.rpartition("/")[2]: f"arn:aws:iam::aws:policy/{name}" for name in names}
 
 
-def source() -> dict[str, Any]:
-    """template.yaml as it is written, `!Ref` read as `{"Ref": …}`."""
-    parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text())
+def source(template: Path = TEMPLATE) -> dict[str, Any]:
+    """template.yaml, or a nested one, as it is written, `!Ref` read as `{"Ref": …}`."""
+    parsed: dict[str, Any] = yaml_parse(template.read_text())
     return parsed
 
 
@@ -141,7 +160,7 @@ def deployed(variant: str) -> dict[str, dict[str, Any]]:
             "Arn": lambda name: f"{name}.Arn",
             "RoleId": lambda name: f"{name}.RoleId",
             "Name": lambda name: f"{name}.Name",
-            "Outputs.PipelineId": lambda name: f"{name}.Outputs.PipelineId",
+            **{f"Outputs.{output}": _output(output) for output in _OUTPUTS},
         },
     )
     resolver = IntrinsicResolver(template=template, symbol_resolver=symbols)
@@ -160,11 +179,33 @@ def deployed(variant: str) -> dict[str, dict[str, Any]]:
     }
 
 
+def nested(variant: str, name: str) -> dict[str, dict[str, Any]]:
+    """The resources of the nested stack `name`, as they are written; those whose condition is false are gone."""
+    stack = deployed(variant)[name]["Properties"]
+    template = source(REPOSITORY / stack["TemplateURL"])
+    given = _parameters(template, stack["Parameters"])
+    symbols = IntrinsicsSymbolTable(template=template, logical_id_translator={**given, **PSEUDO})
+    resolver = IntrinsicResolver(template=template, symbol_resolver=symbols)
+    decided = {
+        condition: resolver.intrinsic_property_resolver(test, ignore_errors=False)
+        for condition, test in template.get("Conditions", {}).items()
+    }
+    return {
+        resource: written
+        for resource, written in template["Resources"].items()
+        if decided.get(written.get("Condition"), True)
+    }
+
+
+def _output(name: str) -> Callable[[str], str]:
+    return lambda stack: f"{stack}.Outputs.{name}"
+
+
 def _parameters(template: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
     """Each parameter's value as CloudFormation takes it: a text, or a list of them."""
     values: dict[str, Any] = {}
     for name, parameter in template["Parameters"].items():
-        value = given.get(name, str(parameter["Default"]))
+        value = given[name] if name in given else str(parameter["Default"])
         values[name] = value.split(",") if parameter["Type"] == "CommaDelimitedList" else value
         parameter["Default"] = values[name]
     return values

@@ -1,4 +1,4 @@
-"""Who may do what on what, and why: the tables of docs/security.md, read from template.yaml's statements.
+"""Who may do what on what, and why: the tables of docs/security.md, read from the templates' statements.
 
 `make security` writes them. The why is a statement's Sid, in words, and the comments that stand in it.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.template.deployment import REPOSITORY, TEMPLATE, source
+from tests.template.deployment import NETWORK, REPOSITORY, TEMPLATE, source
 
+TEMPLATES = {TEMPLATE: "", NETWORK: "MakesNetwork"}
+"""With the conditions that the nested ones stand behind. Data Pipeline's has AWS's own policies alone."""
 PAGE = REPOSITORY / "docs" / "security.md"
 BEGIN = "<!-- begin: written by `make security` from template.yaml -->"
 END = "<!-- end -->"
@@ -32,7 +34,7 @@ def tables() -> str:
         [
             "### What each role may do",
             _table(["role", "may", "on", "why", "where"], roles),
-            "### Whom bucket, queues and topic let in",
+            "### Whom bucket, queues, topic and endpoints let in",
             _table(["policy", "who", "may", "why", "where"], policies),
             "### Where the resource is `*`",
             _table(["role", "may", "why", "where"], everything),
@@ -57,10 +59,11 @@ def written() -> str:
 
 def _granted() -> list[tuple[str, dict[str, Any], str, list[str]]]:
     """Each statement: its resource, itself, the conditions that it stands behind, and why it is there."""
-    text = TEMPLATE.read_text()
     return [
-        (name, statement, when, _why(statement, _block(text, name)))
-        for name, resource in source()["Resources"].items()
+        (name, statement, " and ".join(filter(None, (nested, resource.get("Condition"), when))), _why(statement, block))
+        for template, nested in TEMPLATES.items()
+        for name, resource in source(template)["Resources"].items()
+        for block in [_block(template.read_text(), name)]
         for properties in [resource.get("Properties", {})]
         for statement, when in _statements([*properties.get("Policies", []), properties.get("PolicyDocument", {})])
     ]
@@ -78,6 +81,8 @@ def _statements(documents: list[Any]) -> list[tuple[dict[str, Any], str]]:
             condition, then, otherwise = node["Fn::If"]
             walk(then, (*when, condition))
             walk(otherwise, (*when, f"not {condition}"))
+        elif isinstance(node, dict) and "PolicyDocument" in node:
+            walk(node["PolicyDocument"], when)
         elif isinstance(node, dict) and "Statement" in node:
             walk(node["Statement"], when)
         elif isinstance(node, dict) and "Action" in node:
@@ -141,7 +146,10 @@ def _named(resource: Any) -> str:
 
 def _principal(statement: dict[str, Any]) -> str:
     principal = statement["Principal"]
-    return "everyone" if principal == "*" else str(principal["Service"])
+    if principal != "*":
+        return str(principal["Service"])
+    ours = "aws:PrincipalAccount" in statement.get("Condition", {}).get("StringEquals", {})
+    return "this account's roles" if ours else "everyone"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

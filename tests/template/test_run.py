@@ -184,6 +184,23 @@ def test_what_talks_to_the_destinations_is_in_the_network_and_the_rest_is_not() 
     assert not [f for f in of_type(deployed("warehouse"), "AWS::Lambda::Function").values() if "VpcConfig" in f]
 
 
+def test_what_talks_to_the_destinations_is_in_the_network_that_is_made_for_it() -> None:
+    resources = deployed("in a new network")
+    functions = of_type(resources, "AWS::Lambda::Function")
+
+    inside = {name: function["VpcConfig"] for name, function in functions.items() if "VpcConfig" in function}
+
+    subnets, group = "Network.Outputs.SubnetIds", "Network.Outputs.SecurityGroupId"
+    talking = {
+        name for name, one in functions.items() if "PENSTOCK_WAREHOUSE_SECRET_ARN" in one["Environment"]["Variables"]
+    }
+    assert inside.keys() == talking
+    assert all(one == {"SubnetIds": [subnets], "SecurityGroupIds": [group]} for one in inside.values())
+    for machine in ("IngestStateMachine", "BackfillStateMachine"):
+        given = resources[machine]["Properties"]["DefinitionSubstitutions"]
+        assert (given["TaskSubnetIds"], given["TaskSecurityGroupIds"]) == (subnets, group)
+
+
 def test_live_leases_are_found_by_a_sparse_index_that_can_be_read_consistently() -> None:
     table = deployed("as it comes")["LeaseTable"]["Properties"]
 
