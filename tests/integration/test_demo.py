@@ -1,4 +1,4 @@
-"""A small slice of the demo, whole: a stack, files, the account; and each command of the terminal on what it left."""
+"""A small slice of the demo, whole: a stack, files, events, the account; and each command on what it left."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from penstock.cli import app
 
-DAYS = 6
-ROWS = {"airlines": 16, "airports": 1458, "flights": 5166, "planes": 3322, "weather": 2226}
+DAYS = 41  # The week that is replayed as events is the last of them.
+SPEED = 150_000
+ROWS = {"airlines": 16, "airports": 1458, "flights": 35_530, "planes": 3322, "weather": 4236}
 
 
 def penstock(*arguments: str) -> Any:
@@ -35,7 +36,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PENSTOCK_HOME", str(folder))
         report = folder / "report.json"
-        result = penstock("demo", "--days", str(DAYS), "--keep", "--report", str(report))
+        result = penstock("demo", "--days", str(DAYS), "--speed", str(SPEED), "--keep", "--report", str(report))
         try:
             assert report.exists(), result.output
             yield {**json.loads(report.read_text()), "exit_code": result.exit_code, "output": result.output}
@@ -46,7 +47,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 def test_every_number_adds_up(account: dict[str, Any]) -> None:
     assert account["problems"] == []
     assert account["exit_code"] == 0
-    assert account["files"] == {"arrived": 13, "processed": 10, "failed": 3, "left_in_incoming": 0}
+    assert account["files"] == {"arrived": 49, "processed": 46, "failed": 3, "left_in_incoming": 0}
     for name, rows in ROWS.items():
         assert account["datasets"][name]["rows_in_files"] == rows
         assert account["datasets"][name]["rows_loaded"] == rows
@@ -56,8 +57,8 @@ def test_every_number_adds_up(account: dict[str, Any]) -> None:
 def test_the_same_files_again_add_nothing(account: dict[str, Any]) -> None:
     again = account["again"]
 
-    assert again["files"] == 13
-    assert again["duplicates"] == 10
+    assert again["files"] == 49
+    assert again["duplicates"] == 46
     assert again["rows_added"] == 0
     assert again["documents_added"] == 0
 
@@ -76,13 +77,28 @@ def test_runs_kick_offs_and_the_bill_are_told(account: dict[str, Any]) -> None:
     assert all(run["transitions"] > run["batches"] * 6 for run in account["runs"])
     assert {kick_off["dataset"] for kick_off in account["kickoffs"]} == {"airports", "flights", "weather"}
     dollars = {line["service"]: line["dollars"] for line in account["cost"]["lines"]}
-    assert dollars["S3"] > 13 * 2 * 5e-6
+    assert dollars["S3"] > 49 * 2 * 5e-6
     assert dollars["Lambda"] > 0
+
+
+def test_events_are_counted_once_each_and_the_alarm_rings_on_the_day_of_the_storm(account: dict[str, Any]) -> None:
+    stream = account["stream"]
+    flights = answer("query", "SELECT count(*) AS flights FROM flights WHERE month = 2 AND day BETWEEN 4 AND 10")
+
+    assert stream["counted"] == flights["rows"][0]["flights"] == stream["sent"]["in time"] + stream["sent"]["late"]
+    assert stream["repeats"] == stream["sent"]["repeat"] > 200
+    assert stream["hours"] > 1_000
+    assert sum(stream["put_aside"].values()) == stream["sent"]["poison"] > 5
+    assert [(one["what"], one["episode"]) for one in stream["heard"]] == [
+        ("high", "cancellations/high/2013-02-08T19:00Z"),
+        ("all clear", "cancellations/high/2013-02-08T19:00Z"),
+    ]
 
 
 def test_the_summary_says_it_in_words(account: dict[str, Any]) -> None:
     assert "Everything adds up." in account["output"]
     assert "John F Kennedy Intl" in account["output"]
+    assert "Penstock: cancellations is high" in account["output"]
 
 
 def test_na_is_null_and_times_are_timestamps(account: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from penstock.local import cost as module
-from penstock.local.cost import Prices, Work, cost, total
+from penstock.local.cost import Prices, StreamWork, Work, cost, cost_of_stream, total
 from penstock.model.errors import PermanentError
 
 NOTHING = Work(
@@ -23,6 +23,7 @@ NOTHING = Work(
     gb_seconds=0.0,
     transitions=0,
 )
+NO_EVENTS = StreamWork(records=0, writes=0, letters=0, notices=0, invocations=0, gb_seconds=0.0)
 MILLION = 1_000_000
 TABLE = Path(module.__file__).with_name("prices.yaml")
 
@@ -73,6 +74,24 @@ def test_every_line_says_what_was_counted() -> None:
 
     assert lines["S3"] == "383 PUT, 383 COPY, 0 GET, 0 LIST"
     assert lines["Step Functions"] == "240 transitions"
+
+
+@pytest.mark.parametrize(
+    ("work", "service", "expected"),
+    [
+        (replace(NO_EVENTS, records=MILLION), "Kinesis", 0.014),
+        (replace(NO_EVENTS, writes=MILLION), "DynamoDB", 2 * 0.625),
+        (replace(NO_EVENTS, invocations=MILLION), "Lambda", 0.20),
+        (replace(NO_EVENTS, gb_seconds=MILLION), "Lambda", 16.6667),
+        (replace(NO_EVENTS, letters=MILLION), "SQS", 0.40),
+        (replace(NO_EVENTS, notices=MILLION), "SNS", 0.50),
+    ],
+)
+def test_events_are_priced_by_what_is_billed_of_them(work: StreamWork, service: str, expected: float) -> None:
+    lines = {line.service: line.dollars for line in cost_of_stream(work)}
+
+    assert lines[service] == pytest.approx(expected)
+    assert sum(lines.values()) == lines[service]
 
 
 def test_a_table_of_ones_own_replaces_the_prices(tmp_path: Path) -> None:

@@ -75,6 +75,18 @@ def test_poison_is_put_aside_with_what_it_holds_and_everything_else_is_counted()
     assert (sequence, line, raw, key) == ("2", 2, b"no JSON", "N14228")
 
 
+def test_items_that_were_written_are_told_and_those_of_a_refused_transaction_too() -> None:
+    counts = FakeCounts()
+
+    new = process(counts, [record(1, events=3)])
+    repeated = process(counts, [StreamRecord("2", record(1).data + record(9).data, "key")])
+
+    assert new.counted is not None
+    assert new.counted.writes == 1 + 3 + 1, "a tally, three ids, the watermark"
+    assert repeated.counted is not None
+    assert repeated.counted.writes == (1 + 2 + 1) + (1 + 1 + 1)
+
+
 def test_what_may_pass_is_tried_again_from_the_first_record_that_is_not_counted_whole() -> None:
     counts = Failing(1, TransientError("throttled"))
     room = MOST - 1  # The tally of their minute is the other action.

@@ -89,10 +89,10 @@ def view(since: datetime, until: datetime, found: Found) -> Any:
     return made
 
 
-def bars(minutes: Mapping[datetime, int], since: datetime, until: datetime) -> str:
-    """The time in at most sixty equal parts, each as high as its events; any event shows."""
+def bars(minutes: Mapping[datetime, int], since: datetime, until: datetime, widest: int = _WIDEST) -> str:
+    """The time in so many equal parts at most, each as high as its events; any event shows."""
     whole = max(1, round((until - since) / timedelta(minutes=1)))
-    columns = min(whole, _WIDEST)
+    columns = min(whole, widest)
     heights = [0] * columns
     for at, events in minutes.items():
         heights[int((at - since) / timedelta(minutes=1)) * columns // whole] += events

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from penstock.cli.screen import count, indented, lasting, rows_table, shown, table
+from penstock.cli.tour_events import events_cost, events_summary
 from penstock.local.cost import PRICES_AS_OF, REGION, total
 
 if TYPE_CHECKING:
@@ -38,7 +39,11 @@ def summary(account: Account, taste: Taste) -> Iterator[Any]:
     yield from _taste(taste)
     if account.again:
         yield _again(account)
+    if account.stream:
+        yield from events_summary(account.stream)
     yield from _cost(account)
+    if account.stream:
+        yield from events_cost(account.stream)
     yield from _verdict(account)
 
 

@@ -20,13 +20,14 @@ Line = tuple[Position, StreamEvent | Poison | None]
 
 @dataclass(slots=True)
 class Counted:
-    """What one call did, in lines."""
+    """What one call did, in lines; `writes` are items in transactions, refused ones too, which bill two units each."""
 
     events: int = 0
     repeats: int = 0
     replayed: int = 0
     """Behind the watermark."""
     poison: int = 0
+    writes: int = 0
 
 
 def count_events(
@@ -54,7 +55,8 @@ def count_events(
             counted.poison += len(poison)
         upto = chunk[-1][0]
         events = [line for _, line in chunk if isinstance(line, StreamEvent)]
-        new = _add(counts, shard, after, upto, events, now + window if window else None)
+        new, writes = _add(counts, shard, after, upto, events, now + window if window else None)
+        counted.writes += writes
         counted.events += new
         counted.repeats += len(events) - new
         after = upto
@@ -95,15 +97,18 @@ def _add(
     upto: Position,
     events: Sequence[StreamEvent],
     remembered: datetime | None,
-) -> int:
-    """How many of the events were new."""
+) -> tuple[int, int]:
+    """How many of the events were new, and how many items it took to write them."""
     known: frozenset[str] = frozenset()
+    writes = 0
     while True:
         new = _first_of_each([event for event in events if event.id not in known]) if remembered else list(events)
         tallies = Counter((event.type, event.minute) for event in new)
-        more = counts.add(shard, after, upto, tallies, [event.id for event in new] if remembered else [], remembered)
+        ids = [event.id for event in new] if remembered else []
+        writes += len(tallies) + len(ids) + 1
+        more = counts.add(shard, after, upto, tallies, ids, remembered)
         if not more:
-            return len(new)
+            return len(new), writes
         known |= more
 
 

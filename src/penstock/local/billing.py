@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,16 @@ def told_by_calls(logs: Any, stack: str) -> Iterator[Told]:
         if '"peak_mib"' in message:
             line = json.loads(message)
             yield Told(function, line["peak_mib"], line["cpu_ms"])
+
+
+def lines_by_calls(logs: Any, stack: str) -> Counter[str]:
+    """What process_stream says that it was given: `records` with `events`, `repeats` and `poison`; and its `writes`."""
+    told: Counter[str] = Counter()
+    for function, message in _messages(logs, stack, '"poison"'):
+        if function == "process_stream" and '"poison"' in message:
+            line = json.loads(message)
+            told.update({name: line[name] for name in ("records", "events", "repeats", "poison", "writes")})
+    return told
 
 
 def _calls(logs: Any, stack: str) -> Iterator[Call]:

@@ -139,6 +139,32 @@ def cost(work: Work, prices: Prices = PRICES) -> Sequence[Line]:
     return lines
 
 
+@dataclass(frozen=True)
+class StreamWork:
+    """What events took. `writes` are items in transactions."""
+
+    records: int
+    writes: int
+    letters: int
+    notices: int
+    invocations: int
+    gb_seconds: float
+
+
+def cost_of_stream(work: StreamWork) -> Sequence[Line]:
+    """Without what the stream costs by the hour, whatever is in it."""
+    price = PRICES.dollars
+    units = 2 * work.writes  # Of a transaction both its phases are billed.
+    compute = work.gb_seconds * price["lambda_gb_second"] + work.invocations * price["lambda_request"]
+    return [
+        Line("Kinesis", f"{work.records:,} PUT units", work.records * price["kinesis_put_unit"]),
+        Line("Lambda", f"{work.invocations:,} calls, {work.gb_seconds:,.1f} GB-s", compute),
+        Line("DynamoDB", f"{units:,} writes", units * price["dynamodb_write"]),
+        Line("SQS", f"{work.letters:,} messages", work.letters * price["sqs_request"]),
+        Line("SNS", f"{work.notices:,} messages", work.notices * price["sns_publish"]),
+    ]
+
+
 def total(lines: Iterable[Line]) -> float:
     return sum(line.dollars for line in lines)
 

@@ -14,6 +14,7 @@ from penstock.local.billing import billed_calls
 from penstock.local.cost import PRICES_AS_OF, REGION, Line, Work, cost, total
 from penstock.local.demo.drive import key_of
 from penstock.local.demo.files import DemoFile, rows_in
+from penstock.local.demo.stream_account import StreamAccount
 from penstock.local.deployment import Deployment
 from penstock.local.runs import RunStory, list_runs, tell
 from penstock.local.watch import observe
@@ -76,6 +77,7 @@ class Account:
     runs: Sequence[RunStory]
     cost: Sequence[Line]
     again: Again | None = None
+    stream: StreamAccount | None = None
     total_seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
     """What does not add up, in words; empty when all does."""
@@ -113,6 +115,7 @@ class Account:
                 "lines": [dict(line.__dict__) for line in self.cost],
             },
             "again": dict(self.again.__dict__) if self.again else None,
+            "stream": self.stream.to_json() if self.stream else None,
         }
 
 

@@ -59,12 +59,17 @@ def rows_in(file: DemoFile) -> int | None:
     The independent reader: it shares no code with what loads the file.
     """
     try:
-        body = gzip.decompress(file.body) if file.key.endswith(".gz") else file.body
+        body = contents(file)
     except (EOFError, OSError):
         return None
     if file.key.endswith(".jsonl"):
         return sum(1 for line in body.splitlines() if isinstance(json.loads(line), dict))
     return sum(1 for _ in csv.reader(io.StringIO(body.decode(), newline=""))) - 1
+
+
+def contents(file: DemoFile) -> bytes:
+    """Uncompressed. Raises EOFError or OSError for what can't be read."""
+    return gzip.decompress(file.body) if file.key.endswith(".gz") else file.body
 
 
 def write_files(files: list[DemoFile], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The demo from its first step to its last: up, put, watch, account, put again, down."""
+"""The demo from its first step to its last: up, put, watch, account, put again, replay as events, down."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import Any
 import psycopg
 
 from penstock.adapters.pipelines import status_of
+from penstock.local.demo import replay, stream_account
 from penstock.local.demo.account import Account, compare, count, draw_up, duplicates_in
+from penstock.local.demo.departures import sendings
 from penstock.local.demo.drive import Look, drive
-from penstock.local.demo.files import demo_files
+from penstock.local.demo.files import DemoFile, demo_files
 from penstock.local.deployment import Deployment, local_deployment
 from penstock.local.search_node import EMBEDDED
 from penstock.local.stack import LocalStack
@@ -23,6 +25,9 @@ from penstock.model.datasets import Dataset
 
 AT_MOST = 300.0
 """Seconds after which a round of the demo is given up: it takes a twentieth of that."""
+PATIENCE = 60.0
+"""Seconds for which the last events are waited for: they take one or two."""
+STREAM = {"Stream": "provisioned", "StreamShards": "2"}
 
 LATE = """
     SELECT airport, flights, minutes_late FROM late_by_airport
@@ -34,10 +39,11 @@ WORDS = ("airports", "kennedy")
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the tour shows itself: `say` is told each step, `look` each look at the files on their way."""
+    """Where the tour shows itself: `say` is told each step, the others each look at files, or events, on their way."""
 
     say: Callable[[str], None]
     look: Callable[[Look], None]
+    events: Callable[[replay.Look], None]
 
 
 @dataclass(frozen=True)
@@ -52,14 +58,20 @@ class Taste:
 
 
 def tour(
-    name: str, *, days: int, again: bool, keep: bool, stage: Stage, search: str = EMBEDDED
+    name: str, *, days: int, again: bool, keep: bool, speed: float, stage: Stage, search: str = EMBEDDED
 ) -> tuple[Account, Taste]:
-    """Runs the demo on a stack of its own. Raises PermanentError when a stack of that name is up already."""
+    """Runs the demo on a stack of its own, its second act so many times as fast as it was; 0: without that.
+
+    Raises PermanentError when a stack of that name is up already.
+    """
     began = time.monotonic()
     with ThreadPoolExecutor(1) as aside, contextlib.ExitStack() as held:
         cutting = aside.submit(demo_files, days)  # While the engines start, which is mostly waiting for them.
-        stack = held.enter_context(_stack(name, keep=keep, say=stage.say, search=search))
+        parameters = STREAM if speed else {}
+        stack = held.enter_context(_stack(name, keep=keep, on_progress=stage.say, search=search, parameters=parameters))
         deployment = local_deployment(stack)
+        if speed:
+            held.enter_context(replay.without_the_rule(deployment))
         datasets = load_datasets(stack.datasets)
         stage.say("cutting a year of flights into days")
         files = cutting.result()
@@ -70,6 +82,9 @@ def tour(
         taste = _taste(deployment)
         if again:
             _again(deployment, datasets, files, account, stage)
+        if speed:
+            account.stream = _replay(deployment, files, speed, stage)
+            account.problems += account.stream.problems
     account.total_seconds = time.monotonic() - began
     return account, taste
 
@@ -98,14 +113,24 @@ def _again(
     compare(account, before, count(deployment, datasets), len(files), seconds, known)
 
 
+def _replay(
+    deployment: Deployment, files: Sequence[DemoFile], speed: float, stage: Stage
+) -> stream_account.StreamAccount:
+    stage.say("making events of a week of flights")
+    events = sendings(files)
+    replayed = replay.replay(deployment, events, speed, stage.events, patience=PATIENCE)
+    stage.say("counting by SQL what the stream has counted")
+    return stream_account.draw_up(deployment, events, replayed, speed)
+
+
 @contextlib.contextmanager
-def _stack(name: str, *, keep: bool, say: Callable[[str], None], search: str) -> Iterator[LocalStack]:
+def _stack(name: str, *, keep: bool, **options: Any) -> Iterator[LocalStack]:
     """One that ends with the tour however that ends, unless it is to be kept."""
     if not keep:
-        with LocalStack.temporary(name, on_progress=say, search=search) as stack:
+        with LocalStack.temporary(name, **options) as stack:
             yield stack
         return
-    yield LocalStack.up(name, on_progress=say, search=search)
+    yield LocalStack.up(name, **options)
 
 
 def _taste(deployment: Deployment) -> Taste:
