@@ -42,7 +42,10 @@ class Settings(BaseModel):
 
     bucket: str = Field(min_length=1)
     lease_table: str = Field(min_length=1)
+    release: str = ""
+    """The deployment's, where the stack has a canary; nothing reads it."""
     state_machine_arn: str = ""
+    """Of the ingest machine, or of the version of it that this release begins runs of."""
     backfill_machine_arn: str = ""
     backfill_threshold_files: int = Field(0, ge=0)
     max_backfill_batches: int = Field(8, gt=0)

@@ -93,6 +93,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
         "StreamFilter": '{"data": {"type": ["click"]}}',
         "StreamSilentMinutes": "0",
     },
+    "canaries": {"Canary": "Linear10PercentEvery10Minutes", "Release": "8bbcfb2"},
     "all of it": {
         "Warehouse": "postgres",
         "WarehouseSecretArn": LOADER,
@@ -158,6 +159,8 @@ def deployed(variant: str) -> dict[str, dict[str, Any]]:
         common_attribute_resolver={
             "Ref": lambda name: name,
             "Arn": lambda name: f"{name}.Arn",
+            "StateMachineRevisionId": lambda name: f"{name}.StateMachineRevisionId",
+            "Version": lambda name: f"{name}.Version",
             "RoleId": lambda name: f"{name}.RoleId",
             "Name": lambda name: f"{name}.Name",
             **{f"Outputs.{output}": _output(output) for output in _OUTPUTS},

@@ -63,5 +63,6 @@ class StepFunctionsRuns:
 
 
 def execution_arn(state_machine: str, name: str) -> str:
-    """`arn:…:stateMachine:ingest` and `p1` become `arn:…:execution:ingest:p1`."""
-    return f"{state_machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
+    """`arn:…:stateMachine:ingest`, or a version of it (`…:ingest:7`), and `p1` become `arn:…:execution:ingest:p1`."""
+    unqualified = ":".join(state_machine.split(":")[:7])
+    return f"{unqualified.replace(':stateMachine:', ':execution:', 1)}:{name}"
