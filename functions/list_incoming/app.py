@@ -27,6 +27,8 @@ def handler(event: Event, context: Context) -> Answer:
         wiring.limits(),
         owner=context.aws_request_id,
     )
+    for plan in listing.plans:
+        logger.info("a run was started", extra={"run": plan})
     if listing.listed:
         publish_backlog(wiring.settings().stack, listing)
         publish_breakers(wiring.settings().stack, listing.down)

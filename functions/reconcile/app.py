@@ -30,6 +30,7 @@ def handler(_event: Event, _context: Context) -> Answer:
     report = report_key(found.began)
     store.put_json(report, found.to_json())
     for one in found.disagreements[:LOGGED]:
-        logger.warning(one.what, extra={"kind": one.kind, "dataset": one.dataset, "key": one.key, "todo": one.todo})
+        told = {"arrival": one.arrival, "kind": one.kind, "dataset": one.dataset, "key": one.key, "todo": one.todo}
+        logger.warning(one.what, extra=told)
     publish_disagreements(settings.stack, found)
     return {"disagreements": found.total, "report": report}

@@ -9,7 +9,8 @@ from __future__ import annotations
 from penstock import wiring
 from penstock.flows.decide_batch import Destinations
 from penstock.flows.settle_batch import settle_batch
-from penstock.handler import Answer, Context, Event, lambda_handler, number, outcome, text
+from penstock.handler import Answer, Context, Event, lambda_handler, logger, number, outcome, text
+from penstock.model.outcomes import SettledArrival
 
 
 @lambda_handler
@@ -25,4 +26,10 @@ def handler(event: Event, _context: Context) -> Answer:
         outcome(event, "warehouse"),
         outcome(event, "search"),
         wiring.settings().max_attempts,
+        _tell,
     )
+
+
+def _tell(one: SettledArrival) -> None:
+    told = {"arrival": one.arrival, "key": one.key, "settlement": one.settlement.value, "settled_key": one.settled_key}
+    logger.warning(one.reason, extra=told)

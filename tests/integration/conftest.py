@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.integration.operating import describe
@@ -13,6 +15,8 @@ from penstock.local.stack import LocalStack
 
 ROOT = Path(__file__).resolve().parents[2]
 VIEW = "{name: ages, view: ages, of: [things], key: [id], query: SELECT DISTINCT id FROM things}"
+PASSWORD = "Trillian1947"
+"""Of the warehouse's users: PostgreSQL asks for none here, so it may be any, and be looked for in what is logged."""
 
 # A group each: every stack starts once, however many workers there are.
 WAREHOUSES = [
@@ -47,7 +51,16 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     describe(folder, "pieces", format="parquet", max_reject_ratio=0.5)
     describe(folder, "mended")
     describe(folder, "pairs", on_overwrite="replace")  # So that each file is a COPY of its own.
+    describe(folder, "watched", max_reject_ratio=0.5)
+    describe(folder, "searched", max_reject_ratio=0.5, table=None)
     (folder / "views" / "ages.yaml").write_text(VIEW)
     made = LocalStack.up("either", home, datasets=folder, warehouse=request.param, lifeline=True, wait_scale=0.05)
+    for parameter in ("WarehouseSecretArn", "WarehouseOwnerSecretArn"):
+        set_password(made.client("secretsmanager"), made.parameters[parameter])
     yield made
     made.down()
+
+
+def set_password(secrets: Any, arn: str) -> None:
+    given = json.loads(secrets.get_secret_value(SecretId=arn)["SecretString"])
+    secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({**given, "password": PASSWORD}))

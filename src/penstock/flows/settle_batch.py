@@ -9,7 +9,7 @@ come the moves, then the attempts; and only then `settled/`, so that what the su
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ from penstock.flows.plan_of import read_batch
 from penstock.flows.set_aside import leave_history
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
-from penstock.model.outcomes import SettledBatch, Settlement
+from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
 from penstock.model.plans import Batch, settled_batch_key, settling_key
 from penstock.ports import Attempt, Clock, Leases, Move, ObjectStore
 
@@ -39,11 +39,12 @@ def settle_batch(
     warehouse_branch: Mapping[str, Any],
     search_branch: Mapping[str, Any],
     most_attempts: int,
+    tell: Callable[[SettledArrival], None] = lambda _: None,
 ) -> dict[str, int]:
     """`{"processed", "failed", "put_back"}`, in files. The branches are their outcomes as the state machine has them.
 
     A destination that is down opens its breaker, and the batch is put back without an attempt being counted. A file
-    that can't be written for or moved for good is put back alone.
+    that can't be written for or moved for good is put back alone. `tell` hears of each that is not processed.
     """
     batch = read_batch(store, plan, number)
     settling = _begun(store, plan, number)
@@ -66,6 +67,9 @@ def settle_batch(
                 destinations.search.delete_arrival(dataset.index.name, one.arrival)
     settled = _carry_out(store, leases, batch, settling, Stuck(store, leases, clock, plan, most_attempts))
     store.put_json(settled_batch_key(plan, number), settled.to_json())
+    for one in settled.arrivals:
+        if one.settlement is not Settlement.PROCESSED:
+            tell(one)
     counts = Counter(arrival.settlement for arrival in settled.arrivals)
     return {settlement.value: counts[settlement] for settlement in Settlement}
 
