@@ -13,15 +13,20 @@ from penstock import wiring
 from penstock.flows.apply_datasets import apply_datasets
 from penstock.handler import Answer, Context, Event, lambda_handler
 
+_PATIENCE = 200
+"""Seconds. The permission to log in was given a moment ago, and takes effect when IAM has told everybody."""
+
 
 @lambda_handler
 def handler(event: Event, context: Context) -> Answer:
     if "ResponseURL" not in event:
         return {"did": _apply()}
-    from penstock.custom_resource import answer_cloudformation
+    from penstock.custom_resource import answer_cloudformation, once_it_is_up
 
     def work() -> Mapping[str, Any]:
-        return {"Did": len(_apply()) if event["RequestType"] != "Delete" else 0}
+        if event["RequestType"] == "Delete":
+            return {"Did": 0}
+        return {"Did": len(once_it_is_up(_apply, _PATIENCE if wiring.settings().warehouse_host else 0))}
 
     answer_cloudformation(event, context, "penstock-datasets", work)
     return {}

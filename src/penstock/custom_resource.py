@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
 
 from penstock.handler import Context, logger
+from penstock.model.errors import DestinationDownError
 
 _LAST_SECONDS = 10
 """So long before the function's timeout the answer is given up on and CloudFormation told so."""
 
 _LONGEST_REASON = 1_000
 """Characters: an answer of more than 4,096 bytes is refused."""
+
+Done = TypeVar("Done")
 
 
 def answer_cloudformation(
@@ -42,6 +46,19 @@ def answer_cloudformation(
         reply.send("SUCCESS", "", data)
     finally:
         timer.cancel()
+
+
+def once_it_is_up(work: Callable[[], Done], seconds: float, pause: float = 5) -> Done:
+    """Works again for so long while a destination is down, as one is that was made a moment ago."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return work()
+        except DestinationDownError as down:
+            if time.monotonic() >= until:
+                raise
+            logger.info("not up yet", extra={"reason": str(down)})
+            time.sleep(pause)
 
 
 class _Reply:

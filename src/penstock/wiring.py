@@ -6,7 +6,6 @@ pays at its cold start for nothing that it does not use.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from penstock.model.datasets import Dataset
-from penstock.model.errors import WAREHOUSE, DestinationDownError, PermanentError
+from penstock.model.errors import PermanentError
 from penstock.model.huge import Bound
 
 if TYPE_CHECKING:
@@ -52,6 +51,9 @@ class Settings(BaseModel):
     datasets: Path = Path("/opt/datasets")
     warehouse: Literal["postgres", "redshift", "none"] = "none"
     warehouse_secret_arn: str = ""
+    warehouse_host: str = ""
+    warehouse_database: str = "warehouse"
+    warehouse_user: str = "penstock_loader"
     redshift_database: str = "dev"
     redshift_workgroup: str = ""
     redshift_cluster: str = ""
@@ -253,7 +255,7 @@ def schema() -> Schema | None:
         return RedshiftSchema(_redshift(), settings().redshift_loader)
     from penstock.adapters.postgres import PostgresSchema
 
-    return PostgresSchema(_warehouse_conninfo())
+    return PostgresSchema(_warehouse_conninfo)
 
 
 @cache
@@ -267,7 +269,7 @@ def views() -> Views | None:
         return RedshiftViews(_redshift())
     from penstock.adapters.postgres import PostgresViews
 
-    return PostgresViews(_warehouse_conninfo())
+    return PostgresViews(_warehouse_conninfo)
 
 
 @cache
@@ -281,7 +283,7 @@ def view_schema() -> ViewSchema | None:
         return RedshiftViewSchema(_redshift(), settings().redshift_loader)
     from penstock.adapters.postgres import PostgresViewSchema
 
-    return PostgresViewSchema(_warehouse_conninfo())
+    return PostgresViewSchema(_warehouse_conninfo)
 
 
 @cache
@@ -359,45 +361,13 @@ def _redshift() -> DataApi:
 
 
 def _warehouse_conninfo() -> str:
-    """Raises DestinationDownError without it: nobody gets into the warehouse, which is no file's fault."""
-    from botocore.exceptions import BotoCoreError, ClientError
-    from psycopg import ProgrammingError
-    from psycopg.conninfo import make_conninfo
+    """Asked for each connection. Raises DestinationDownError where there is no way in."""
+    from penstock.adapters.postgres.login import by_iam, by_secret, no_way_in
 
-    from penstock.adapters.postgres.tls import tls_of
-
-    arn = settings().warehouse_secret_arn
-    if not arn:
-        raise _no_secret("PENSTOCK_WAREHOUSE_SECRET_ARN is not set: set the stack's WarehouseSecretArn and deploy")
-    try:
-        secret = json.loads(_client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
-        return make_conninfo(
-            host=secret["host"],
-            port=secret.get("port", 5432),
-            dbname=secret["dbname"],
-            user=secret["username"],
-            password=secret["password"],
-            connect_timeout=10,
-            **tls_of(secret, settings().datasets),
-        )
-    except ClientError as refused:
-        code = refused.response["Error"]["Code"]
-        raise _no_secret(
-            f"its secret {arn} can't be read: {code}. See that the secret is there (the stack's WarehouseSecretArn), "
-            "and that the functions' role and the secret's key and policy allow secretsmanager:GetSecretValue"
-        ) from None
-    except BotoCoreError as lost:
-        raise _no_secret(
-            f"Secrets Manager can't be reached for its secret {arn}: {type(lost).__name__}. See that the functions' "
-            "subnets have a way to it: a NAT, or a VPC endpoint"
-        ) from None
-    except (KeyError, ValueError, TypeError, AttributeError, ProgrammingError):
-        # `from None`, and no text of the error: it may quote the secret.
-        raise _no_secret(
-            f"its secret {arn} is not JSON with host, port, dbname, username and password, and perhaps sslmode and "
-            "sslrootcert (PEM, or a file in the functions). Put a value of that shape"
-        ) from None
-
-
-def _no_secret(reason: str) -> DestinationDownError:
-    return DestinationDownError(WAREHOUSE, reason)
+    known = settings()
+    if known.warehouse_host:
+        place = known.warehouse_host, known.warehouse_database
+        return by_iam(_client("rds"), *place, known.warehouse_user, known.datasets)
+    if not known.warehouse_secret_arn:
+        raise no_way_in("PENSTOCK_WAREHOUSE_SECRET_ARN is not set: set the stack's WarehouseSecretArn and deploy")
+    return by_secret(_client("secretsmanager"), known.warehouse_secret_arn, known.datasets)

@@ -43,6 +43,15 @@ DOMAIN = "arn:aws:es:eu-west-1:123456789012:domain/flights"
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     "as it comes": {},
     "warehouse": {"Warehouse": "postgres", "WarehouseSecretArn": LOADER, "WarehouseOwnerSecretArn": OWNER},
+    "warehouse by IAM": {
+        "Warehouse": "postgres",
+        "WarehouseHost": "flights.proxy-abc.eu-west-1.rds.amazonaws.com",
+        "WarehouseResourceId": "prx-0123456789abcdef0",
+        "TaskImage": "images.example.com/penstock-task:1",
+        "TaskCluster": "tasks",
+        "VpcSubnetIds": "subnet-1,subnet-2",
+        "VpcSecurityGroupIds": "sg-1",
+    },
     "Redshift Serverless by IAM": {
         "Warehouse": "redshift",
         "RedshiftWorkgroupArn": WORKGROUP,

@@ -140,7 +140,7 @@ def _named(resource: Any) -> str:
         return " or ".join(filter(None, (_named(one) for one in resource["Fn::If"][1:])))
     sub = resource["Fn::Sub"]
     text = sub if isinstance(sub, str) else sub[0]
-    text = re.sub(r"^arn:\$\{AWS::Partition\}:(\w+):\$\{AWS::Region\}:\$\{AWS::AccountId\}:", r"\1: ", text)
+    text = re.sub(r"^arn:\$\{AWS::Partition\}:([\w-]+):\$\{AWS::Region\}:\$\{AWS::AccountId\}:", r"\1: ", text)
     return re.sub(r"\$\{(\w+)(?:\.\w+)?\}", r"\1", text)
 
 

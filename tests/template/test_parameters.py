@@ -41,6 +41,8 @@ def test_every_warehouse_that_the_code_has_is_offered() -> None:
     ("parameter", "taken", "refused"),
     [
         ("WarehouseSecretArn", LOADER, "penstock/loader"),
+        ("WarehouseHost", "flights.proxy-abc.eu-west-1.rds.amazonaws.com", "postgresql://flights"),
+        ("WarehouseResourceId", "prx-0123456789abcdef0", "flights"),
         ("RedshiftWorkgroupArn", WORKGROUP, "flights"),
         ("RedshiftCluster", "flights-1", "Flights"),
         ("RedshiftLoader", "ROLE penstock_loader", "a b"),

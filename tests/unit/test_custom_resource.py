@@ -13,8 +13,8 @@ from functions.apply_datasets.app import handler
 from tests.lambda_context import FakeContext
 
 from penstock import wiring
-from penstock.custom_resource import answer_cloudformation
-from penstock.model.errors import PermanentError
+from penstock.custom_resource import answer_cloudformation, once_it_is_up
+from penstock.model.errors import DestinationDownError, PermanentError
 
 EVENT = json.loads((Path(__file__).parents[2] / "events" / "apply-datasets.json").read_text())
 
@@ -88,6 +88,39 @@ def test_failure_is_answered_with_its_reason_and_not_raised(cloudformation: Clou
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith("table public.flights has no column dest")
     assert len(json.dumps(answer)) < 4_096
+
+
+def test_a_destination_that_was_made_a_moment_ago_is_waited_for() -> None:
+    answers: list[Exception | int] = [DestinationDownError("warehouse", "nobody is let in yet"), 3]
+
+    def work() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert once_it_is_up(work, seconds=60, pause=0) == 3
+
+
+def test_a_destination_that_stays_down_is_given_up_on_with_its_reason() -> None:
+    tried: list[int] = []
+
+    def work() -> None:
+        tried.append(1)
+        raise DestinationDownError("warehouse", "nobody is let in")
+
+    with pytest.raises(DestinationDownError, match="nobody is let in"):
+        once_it_is_up(work, seconds=0, pause=0)
+
+    assert len(tried) == 1
+
+
+def test_what_no_waiting_mends_is_not_waited_for() -> None:
+    def work() -> None:
+        raise PermanentError("table public.flights has no column dest")
+
+    with pytest.raises(PermanentError):
+        once_it_is_up(work, seconds=60)
 
 
 def test_an_update_keeps_the_physical_id_so_that_nothing_is_replaced(cloudformation: CloudFormation) -> None:

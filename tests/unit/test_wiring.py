@@ -121,6 +121,25 @@ def test_the_secret_becomes_a_connection_whose_server_is_verified_unless_it_says
     assert conninfo(monkeypatch, json.dumps({**SECRET, "sslmode": "disable"}))["sslmode"] == "disable"
 
 
+def test_with_a_host_a_role_gets_in_by_a_token_and_reads_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    signed: list[dict[str, Any]] = []
+
+    class Rds:
+        def generate_db_auth_token(self, **asked: Any) -> str:
+            signed.append(asked)
+            return f"db.internal:5432/?Action=connect&n={len(signed)}"
+
+    monkeypatch.setattr(clients, "client", lambda service: {"rds": Rds()}[service])
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_HOST", "db.internal")
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_DATABASE", "dwh")
+
+    first, second = (conninfo_to_dict(wiring._warehouse_conninfo()) for _ in range(2))
+
+    assert signed[0] == {"DBHostname": "db.internal", "Port": 5432, "DBUsername": "penstock_loader"}
+    assert (first["user"], first["dbname"], first["sslmode"]) == ("penstock_loader", "dwh", "verify-full")
+    assert first["password"] != second["password"]
+
+
 @pytest.mark.parametrize("answer", ["hunter2", '["hunter2"]', '{"password": "hunter2"}'])
 def test_a_secret_of_another_shape_is_refused_and_not_quoted(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     with pytest.raises(DestinationDownError, match=r"arn:secret.*host, port, dbname, username and password") as refused:

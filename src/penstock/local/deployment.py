@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.adapters.clients import client_config
@@ -166,6 +167,11 @@ def aws_deployment(name: str) -> Deployment:
     parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])}
 
     def conninfo(role: Role) -> str:
+        if host := outputs.get("WarehouseEndpoint"):  # From inside its network, and for 15 minutes.
+            from penstock.adapters.postgres.login import by_iam
+
+            database = parameters["WarehouseDatabase"]
+            return by_iam(make_client("rds"), host, database, f"penstock_{role}", Path("datasets"))
         arn = parameters.get(_SECRETS[role], "") if parameters.get("Warehouse") == "postgres" else ""
         return _conninfo_of(make_client("secretsmanager"), arn) if arn else ""
 

@@ -97,12 +97,19 @@ class Connections:
         return self._connection
 
     def _connect(self) -> Connection:
-        conninfo = self._conninfo if isinstance(self._conninfo, str) else self._conninfo()
-        parameters = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(conninfo)})
-        # No prepared statements: a pooler between us would have to pin its server connection for them.
-        connection = psycopg.connect(parameters, autocommit=True, prepare_threshold=None)
-        _set(connection, _VANISHED, local=False)
-        return connection
+        asked = self._asked()
+        try:
+            return _connected(asked)
+        except psycopg.errors.ConnectionTimeout:
+            raise  # Nobody is there, whatever the password.
+        except psycopg.OperationalError:
+            anew = self._asked()
+            if anew == asked:
+                raise
+            return _connected(anew)  # The password was rotated between our reading it and the server's checking it.
+
+    def _asked(self) -> str:
+        return self._conninfo if isinstance(self._conninfo, str) else self._conninfo()
 
     def _begin(self, connection: Connection) -> None:
         """What a file means must not depend on the role's or the database's settings."""
@@ -119,6 +126,14 @@ class Connections:
         )
         # A deferred constraint would fail the commit, and with it the file's neighbours.
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def _connected(conninfo: str) -> Connection:
+    parameters = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(conninfo)})
+    # No prepared statements: a pooler between us would have to pin its server connection for them.
+    connection = psycopg.connect(parameters, autocommit=True, prepare_threshold=None)
+    _set(connection, _VANISHED, local=False)
+    return connection
 
 
 def _set(connection: Connection, settings: dict[str, str], *, local: bool = True) -> None:

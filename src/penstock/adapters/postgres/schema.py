@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from psycopg import sql
 
@@ -19,9 +19,9 @@ _LOCK = 7_381_023_540
 
 
 class PostgresSchema:
-    """`conninfo` is libpq's, with a role that may create schemas and tables; `loader` is the role that loads."""
+    """`conninfo` is libpq's, or asks for it, with a role that may create schemas and tables; `loader` loads."""
 
-    def __init__(self, conninfo: str, loader: str = "penstock_loader") -> None:
+    def __init__(self, conninfo: str | Callable[[], str], loader: str = "penstock_loader") -> None:
         self._connections = Connections(conninfo, Limits())
         self._loader = loader
 

@@ -6,7 +6,7 @@ nothing of Penstock, do the same by one CALL.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import psycopg
 from psycopg import sql
@@ -78,9 +78,9 @@ _GRANTS = (
 
 
 class PostgresViews:
-    """`conninfo` is of any role that may call the procedure, as the loader's."""
+    """`conninfo` is of any role that may call the procedure, as the loader's, or asks for it."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str | Callable[[], str]) -> None:
         # A rebuild waits for another of the same view no longer than it may itself take.
         self._connections = Connections(conninfo, Limits(lock=840))
 
@@ -100,9 +100,9 @@ class PostgresViews:
 
 
 class PostgresViewSchema:
-    """`conninfo` is of the views' owner, who may read the tables; `loader` is the role that rebuilds them."""
+    """`conninfo` is of the views' owner, who may read the tables, or asks for it; `loader` rebuilds them."""
 
-    def __init__(self, conninfo: str, loader: str = "penstock_loader") -> None:
+    def __init__(self, conninfo: str | Callable[[], str], loader: str = "penstock_loader") -> None:
         self._connections = Connections(conninfo, Limits())
         self._loader = loader
 
