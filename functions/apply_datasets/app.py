@@ -14,7 +14,7 @@ from penstock.flows.apply_datasets import apply_datasets
 from penstock.handler import Answer, Context, Event, lambda_handler
 
 _PATIENCE = 200
-"""Seconds. The permission to log in was given a moment ago, and takes effect when IAM has told everybody."""
+"""Seconds. A proxy that was made a moment ago looks for its database, and not all of IAM knows yet who may log in."""
 
 
 @lambda_handler
@@ -34,4 +34,6 @@ def handler(event: Event, context: Context) -> Answer:
 
 def _apply() -> list[str]:
     views = wiring.described_views()
-    return apply_datasets(wiring.schema(), wiring.search(), wiring.datasets(), wiring.view_schema(), views)
+    return apply_datasets(
+        wiring.schema(), wiring.search(), wiring.datasets(), wiring.view_schema(), views, wiring.roles()
+    )

@@ -23,7 +23,7 @@ from penstock.model.huge import Bound
 if TYPE_CHECKING:
     from penstock.adapters.redshift import DataApi
     from penstock.adapters.sqs_poison import SqsPoison
-    from penstock.flows.apply_datasets import Schema, ViewSchema
+    from penstock.flows.apply_datasets import Roles, Schema, ViewSchema
     from penstock.flows.list_incoming import Limits
     from penstock.flows.rebuild_views import Views
     from penstock.model.rates import Rate
@@ -54,6 +54,7 @@ class Settings(BaseModel):
     warehouse_host: str = ""
     warehouse_database: str = "warehouse"
     warehouse_user: str = "penstock_loader"
+    warehouse_admin: str = ""
     redshift_database: str = "dev"
     redshift_workgroup: str = ""
     redshift_cluster: str = ""
@@ -259,6 +260,17 @@ def schema() -> Schema | None:
 
 
 @cache
+def roles() -> Roles | None:
+    """Of a database that the stack made, where its administrator makes them; None elsewhere."""
+    admin = settings().warehouse_admin
+    if not admin:
+        return None
+    from penstock.adapters.postgres import PostgresRoles
+
+    return PostgresRoles(lambda: _by_iam(admin), _warehouse_conninfo)
+
+
+@cache
 def views() -> Views | None:
     """Those that the datasets' tables are made into."""
     if settings().warehouse == "none":
@@ -362,12 +374,18 @@ def _redshift() -> DataApi:
 
 def _warehouse_conninfo() -> str:
     """Asked for each connection. Raises DestinationDownError where there is no way in."""
-    from penstock.adapters.postgres.login import by_iam, by_secret, no_way_in
+    from penstock.adapters.postgres.login import by_secret, no_way_in
 
     known = settings()
     if known.warehouse_host:
-        place = known.warehouse_host, known.warehouse_database
-        return by_iam(_client("rds"), *place, known.warehouse_user, known.datasets)
+        return _by_iam(known.warehouse_user)
     if not known.warehouse_secret_arn:
         raise no_way_in("PENSTOCK_WAREHOUSE_SECRET_ARN is not set: set the stack's WarehouseSecretArn and deploy")
     return by_secret(_client("secretsmanager"), known.warehouse_secret_arn, known.datasets)
+
+
+def _by_iam(user: str) -> str:
+    from penstock.adapters.postgres.login import by_iam
+
+    known = settings()
+    return by_iam(_client("rds"), known.warehouse_host, known.warehouse_database, user, known.datasets)

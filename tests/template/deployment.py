@@ -22,8 +22,9 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 REPOSITORY = Path(__file__).parents[2]
 TEMPLATE = REPOSITORY / "template.yaml"
 NETWORK = REPOSITORY / "network" / "template.yaml"
+DATABASE = REPOSITORY / "database" / "template.yaml"
 
-_OUTPUTS = ("PipelineId", "VpcId", "SubnetIds", "SecurityGroupId")
+_OUTPUTS = ("PipelineId", "VpcId", "SubnetIds", "SecurityGroupId", "Host", "ResourceId")
 """Of nested stacks, that are asked for."""
 
 PSEUDO = {
@@ -51,6 +52,23 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
         "TaskCluster": "tasks",
         "VpcSubnetIds": "subnet-1,subnet-2",
         "VpcSecurityGroupIds": "sg-1",
+    },
+    "new database": {
+        "Warehouse": "postgres",
+        "CreateDatabase": "true",
+        "CreateNetwork": "true",
+        "TaskImage": "images.example.com/penstock-task:1",
+        "TaskCluster": "tasks",
+    },
+    "new database in a network": {
+        "Warehouse": "postgres",
+        "CreateDatabase": "true",
+        "DeletionProtection": "true",
+        "VpcId": "vpc-0a1b2c3d",
+        "VpcSubnetIds": "subnet-1,subnet-2",
+        "VpcSecurityGroupIds": "sg-1,sg-2",
+        "TaskImage": "images.example.com/penstock-task:1",
+        "TaskCluster": "tasks",
     },
     "Redshift Serverless by IAM": {
         "Warehouse": "redshift",

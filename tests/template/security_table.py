@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.template.deployment import NETWORK, REPOSITORY, TEMPLATE, source
+from tests.template.deployment import DATABASE, NETWORK, REPOSITORY, TEMPLATE, source
 
-TEMPLATES = {TEMPLATE: "", NETWORK: "MakesNetwork"}
+TEMPLATES = {TEMPLATE: "", NETWORK: "MakesNetwork", DATABASE: "MakesDatabase"}
 """With the conditions that the nested ones stand behind. Data Pipeline's has AWS's own policies alone."""
 PAGE = REPOSITORY / "docs" / "security.md"
 BEGIN = "<!-- begin: written by `make security` from template.yaml -->"

@@ -42,6 +42,7 @@ def test_every_warehouse_that_the_code_has_is_offered() -> None:
     [
         ("WarehouseSecretArn", LOADER, "penstock/loader"),
         ("WarehouseHost", "flights.proxy-abc.eu-west-1.rds.amazonaws.com", "postgresql://flights"),
+        ("VpcId", "vpc-0a1b2c3d", "10.0.0.0/16"),
         ("WarehouseResourceId", "prx-0123456789abcdef0", "flights"),
         ("RedshiftWorkgroupArn", WORKGROUP, "flights"),
         ("RedshiftCluster", "flights-1", "Flights"),

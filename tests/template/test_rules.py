@@ -10,6 +10,7 @@ from tests.template.deployment import LOADER, OWNER, VARIANTS, source
 
 SECRETS = {"WarehouseSecretArn": LOADER, "WarehouseOwnerSecretArn": OWNER}
 BY_IAM = VARIANTS["warehouse by IAM"]
+NEW = {"Warehouse": "postgres", "CreateDatabase": "true", "CreateNetwork": "true"}
 
 
 def refused(given: Mapping[str, str]) -> list[str]:
@@ -61,6 +62,10 @@ def test_no_variant_that_is_tested_is_refused(variant: str) -> None:
         ({**BY_IAM, "Warehouse": "none"}, "PostgresByIam"),
         ({**BY_IAM, **SECRETS}, "PostgresByIam"),
         ({**BY_IAM, "CreateDataPipeline": "true"}, "PostgresByIam"),
+        ({**NEW, "Warehouse": "none"}, "DatabaseHasItsPlace"),
+        ({**NEW, "CreateNetwork": "false"}, "DatabaseHasItsPlace"),
+        ({**VARIANTS["new database in a network"], "VpcId": ""}, "DatabaseHasItsPlace"),
+        ({**NEW, **SECRETS}, "DatabaseHasItsPlace"),
         ({"CreateNetwork": "true", "VpcSubnetIds": "subnet-1"}, "OneNetwork"),
         ({"CreateNetwork": "true", "VpcSecurityGroupIds": "sg-1"}, "OneNetwork"),
         ({"CreateNetwork": "true", "CreateDataPipeline": "true"}, "OneNetwork"),

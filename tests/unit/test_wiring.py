@@ -15,6 +15,7 @@ from tests.fakes.object_store import FakeObjectStore
 
 from penstock import wiring
 from penstock.adapters import clients
+from penstock.adapters.postgres import PostgresRoles
 from penstock.flows.decide_batch import Destinations
 from penstock.flows.settle_batch import settle_batch
 from penstock.model.dataset_files import load_datasets
@@ -40,12 +41,21 @@ class SecretsManager:
         return {"SecretString": self.answer}
 
 
+def forget() -> None:
+    for built in (
+        wiring.settings,
+        wiring.datasets,
+        wiring.warehouse,
+        wiring.schema,
+        wiring.roles,
+        wiring.search,
+        wiring.runs,
+    ):
+        built.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def forget() -> None:
-        for built in (wiring.settings, wiring.datasets, wiring.warehouse, wiring.schema, wiring.search, wiring.runs):
-            built.cache_clear()
-
     forget()
     for name, value in {**ENOUGH, "PENSTOCK_WAREHOUSE_SECRET_ARN": "arn:secret"}.items():
         monkeypatch.setenv(name, value)
@@ -138,6 +148,14 @@ def test_with_a_host_a_role_gets_in_by_a_token_and_reads_no_secret(monkeypatch: 
     assert signed[0] == {"DBHostname": "db.internal", "Port": 5432, "DBUsername": "penstock_loader"}
     assert (first["user"], first["dbname"], first["sslmode"]) == ("penstock_loader", "dwh", "verify-full")
     assert first["password"] != second["password"]
+
+
+def test_only_a_database_that_the_stack_made_has_its_roles_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert wiring.roles() is None
+    forget()
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_ADMIN", "penstock_admin")
+
+    assert isinstance(wiring.roles(), PostgresRoles)
 
 
 @pytest.mark.parametrize("answer", ["hunter2", '["hunter2"]', '{"password": "hunter2"}'])

@@ -10,6 +10,14 @@ from penstock.model.views import View
 from penstock.ports import SearchIndex
 
 
+class Roles(Protocol):
+    """Of a database that has none of Penstock's yet."""
+
+    def apply(self) -> list[str]:
+        """As `Schema.apply`."""
+        ...
+
+
 class Schema(Protocol):
     """The warehouse's owner, which the loaders are not."""
 
@@ -32,9 +40,11 @@ def apply_datasets(
     datasets: Mapping[str, Dataset],
     view_schema: ViewSchema | None = None,
     views: Mapping[str, View] | None = None,
+    roles: Roles | None = None,
 ) -> list[str]:
     """What was done, a line each. Doing it again does nothing."""
-    done = list(schema.apply(datasets)) if schema else []
+    done = list(roles.apply()) if roles else []
+    done += schema.apply(datasets) if schema else []
     if view_schema and views is not None:
         done += view_schema.apply(views.values())
     for name, dataset in sorted(datasets.items()):

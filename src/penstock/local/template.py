@@ -1,8 +1,9 @@
 """The repository's template.yaml as MiniStack takes it: what differs on a laptop, and nothing else.
 
 Functions run on the Python at hand (a `bootstrap` for `provided.al2023`), code and datasets come straight from the
-folders and not from layers, the state machine's YAML becomes JSON. Left out is what MiniStack refuses, Data Pipeline's
-nested stack, alarms that compute, and the Deny statements on plain HTTP: there is no TLS on the loopback.
+folders and not from layers, the state machine's YAML becomes JSON. Left out is what MiniStack refuses, nested stacks
+(network, database, Data Pipeline), alarms that compute, and the Deny statements on plain HTTP: there is no TLS on the
+loopback.
 """
 
 from __future__ import annotations
