@@ -38,7 +38,7 @@ def demo(
     ] = True,
     speed: Annotated[
         int, typer.Option(metavar="N", min=10, help="So many times as fast as it was: at 1000 a week takes 10 minutes.")
-    ] = 30_000,
+    ] = 40_000,
     keep: Annotated[bool, typer.Option(metavar="", help="Leave the stack up, to look around in it.")] = False,
     search: SearchKind = SEARCH,
     as_json: AsJson = False,
