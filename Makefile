@@ -11,7 +11,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-TEMPLATES := template.yaml database/template.yaml network/template.yaml pipeline/template.yaml
+TEMPLATES := template.yaml archive/template.yaml database/template.yaml network/template.yaml pipeline/template.yaml
 ASL_JSON := .aws-sam/ingest.asl.json .aws-sam/backfill.asl.json
 
 export SAM_CLI_TELEMETRY := 0

@@ -82,6 +82,7 @@ class Settings(BaseModel):
     stream_dedupe_minutes: int = Field(60, ge=0)
     stream_type_field: str = "type"
     stream_time_field: str = "at"
+    messages_prefix: str = ""
     stack: str = "penstock"
 
     @classmethod
@@ -217,6 +218,15 @@ def poison_queue() -> SqsPoison:
     from penstock.adapters.sqs_poison import SqsPoison
 
     return SqsPoison(_client("sqs"), settings().stream_dead_letters_url)
+
+
+def messages_prefix() -> str:
+    """Where messages of the queue are packed to, below `incoming/`."""
+    from penstock.model.arrivals import INCOMING
+
+    if not settings().messages_prefix:
+        raise PermanentError("PENSTOCK_MESSAGES_PREFIX is not set: deploy with Messages, which sets it")
+    return f"{INCOMING}{settings().messages_prefix}"
 
 
 @dataclass(frozen=True, slots=True)

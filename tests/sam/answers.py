@@ -49,6 +49,7 @@ AFTER_A_FILE_ARRIVED = (
     Step("KickOff", "kick-off.json"),
     Step("Reconcile", "reconcile-schedule.json"),
     Step("ProcessStream", "stream-batch.json", {"batchItemFailures": []}),
+    Step("PackMessages", "messages-batch.json", {"batchItemFailures": []}),
     Step("WatchRate", "watch-rate.json", {"rates": 1, "told": 0, "episodes": 0}),
 )
 

@@ -89,7 +89,7 @@ class World:
 
 @contextmanager
 def quiet_world() -> Iterator[World]:
-    with LocalStack.temporary("quiet", parameters={"Stream": "provisioned"}) as stack:
+    with LocalStack.temporary("quiet", parameters={"Stream": "provisioned", "Messages": "standard"}) as stack:
         client = stack.client("lambda")
         for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
             client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)

@@ -24,7 +24,7 @@ TEMPLATE = REPOSITORY / "template.yaml"
 NETWORK = REPOSITORY / "network" / "template.yaml"
 DATABASE = REPOSITORY / "database" / "template.yaml"
 
-_OUTPUTS = ("PipelineId", "VpcId", "SubnetIds", "SecurityGroupId", "Host", "ResourceId")
+_OUTPUTS = ("DeliveryStreamName", "PipelineId", "VpcId", "SubnetIds", "SecurityGroupId", "Host", "ResourceId")
 """Of nested stacks, that are asked for."""
 
 PSEUDO = {
@@ -120,6 +120,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
         "StreamFilter": '{"data": {"type": ["click"]}}',
         "StreamSilentMinutes": "0",
     },
+    "events by Firehose, messages in order": {"Archive": "direct", "ArchivePartition": "type", "Messages": "fifo"},
     "canaries": {"Canary": "Linear10PercentEvery10Minutes", "Release": "8bbcfb2"},
     "all of it": {
         "Warehouse": "postgres",
@@ -132,6 +133,8 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
         "TaskImage": "images.example.com/penstock-task:1",
         "TaskCluster": "tasks",
         "Stream": "on-demand",
+        "Archive": "stream",
+        "Messages": "standard",
         "NotificationEmail": "ops@example.com",
         "VpcSubnetIds": "subnet-1,subnet-2",
         "VpcSecurityGroupIds": "sg-1",

@@ -96,6 +96,7 @@ def test_the_edges_that_there_are_are_found() -> None:
         "subscription NotificationSubscription",
         "event source mapping ListIncomingArrivals",
         "event source mapping ProcessStreamEvents",
+        "event source mapping PackMessagesEvents",
         "function ApplyDatasets",
         "function Reconcile",
         "function WatchRate",

@@ -115,6 +115,13 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         *((f"dynamodb:{action}Item", "CountsTable.Arn") for action in ("Get", "Update", "Put")),
         ("sqs:SendMessage", "StreamDeadLetterQueue.Arn"),
     },
+    "PackMessagesRole": {
+        *(
+            (f"sqs:{action}", "MessagesQueue.Arn")
+            for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+        ),
+        ("s3:PutObject", f"{BUCKET}/incoming/messages/*"),
+    },
     "WatchRateRole": {
         ("dynamodb:Query", "CountsTable.Arn"),
         ("dynamodb:GetItem", "CountsTable.Arn"),
@@ -190,6 +197,7 @@ MANAGED_BY_ROLE = {
     "ReconcileRole": MANAGED | IN_A_NETWORK,
     "RebuildViewsRole": MANAGED | IN_A_NETWORK,
     "ProcessStreamRole": MANAGED,
+    "PackMessagesRole": MANAGED,
     "WatchRateRole": MANAGED,
     "RebuildViewsStateMachineRole": {"AWSXrayWriteOnlyAccess"},
     "IngestStateMachineRole": {"AWSXrayWriteOnlyAccess"},

@@ -26,6 +26,7 @@ FUNCTIONS = {
     "RebuildViews",
     "ProcessStream",
     "WatchRate",
+    "PackMessages",
 }
 CALLED_FROM_ELSEWHERE = {
     "ListIncoming",
@@ -35,6 +36,7 @@ CALLED_FROM_ELSEWHERE = {
     "RebuildViews",
     "ProcessStream",
     "WatchRate",
+    "PackMessages",
 }
 DEFINITION = REPOSITORY / "statemachines" / "ingest.asl.yaml"
 
@@ -133,6 +135,7 @@ def test_only_the_deployment_is_given_the_owners_secret_and_only_what_needs_a_wa
         "RebuildViews": loader,
         "ProcessStream": "",
         "WatchRate": "",
+        "PackMessages": "",
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from penstock.adapters.aws_errors import code_of
-from penstock.local import stream_letters
+from penstock.local import message_letters, stream_letters
 from penstock.local.deployment import Deployment
 from penstock.model.errors import PermanentError
 from penstock.triggers import triggers_of
@@ -25,6 +25,7 @@ QUEUES = {
     "arrivals": "ArrivalsDeadLetterQueueUrl",
     "undelivered": "UndeliveredQueueUrl",
     stream_letters.QUEUE: "StreamDeadLetterQueueUrl",
+    message_letters.QUEUE: "MessagesDeadLetterQueueUrl",
 }
 """By name, the stack's output that has the queue's URL."""
 
@@ -180,6 +181,8 @@ def _letter(deployment: Deployment, queue: str, message: Mapping[str, Any]) -> D
     held = None
     if queue == "arrivals":
         source, why, then, again = _of_arrivals(deployment, body)
+    elif queue == message_letters.QUEUE:  # Before its body is looked at, which may say whatever its producer likes.
+        source, why, then, again, held = message_letters.read_letter(deployment, message)
     elif "RULE_ARN" in told:
         source, why, then, again = _of_rule(deployment, body, told)
     elif stream_letters.is_of_stream(document):

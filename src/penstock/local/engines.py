@@ -144,6 +144,12 @@ def redshift(port: int, ministack: int, superuser: str) -> Engine:
     return Engine("redshift", arguments, port, "/", environment)
 
 
+def archive(folder: Path) -> Engine:
+    """What Firehose does, where the stack has `Archive=stream`. It reads in the stack's state where everything is."""
+    environment = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return Engine("archive", ["-m", "penstock.local.archive", str(folder)], 0, "", environment)
+
+
 def library_paths() -> list[str]:
     """Where Penstock and what it needs are installed: what a worker that runs without `site` has to be told."""
     paths = [str(Path(penstock.__file__).resolve().parents[1]), sysconfig.get_path("purelib")]

@@ -174,6 +174,7 @@ class LocalStack:
         local = deploy.read_template(template, datasets, wanted)
         outputs = deploy.deploy(self.client, self.name, local, deploy.parameters_for(local, wanted))
         self._state = change(self.folder, parameters=wanted, outputs=outputs)
+        self._archive()
 
     # ── going down ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -299,6 +300,9 @@ class LocalStack:
             "SearchAuth": "none",
             "CreateDataPipeline": "false",
             "ArrivalsWindowSeconds": "1",
+            "ArchivePrefix": "events/",
+            "ArchiveMiB": "128",
+            "ArchiveSeconds": "5",  # Of five minutes nobody would see anything.
             # A batch at work keeps two Lambda workers busy, and they share this machine with every engine.
             "MaxParallelBatches": str(max(2, min(8, os.cpu_count() or 2))),
             **deploy.make_secrets(self.client("secretsmanager"), self.name, self._port("postgres")),
@@ -309,6 +313,11 @@ class LocalStack:
         parameters = {**deploy.parameters_for(local, wanted), **given}
         outputs = deploy.deploy(self.client, self.name, local, parameters)
         self._state = change(self.folder, parameters=parameters, outputs=outputs)
+        self._archive()
+
+    def _archive(self) -> None:
+        if self.parameters.get("Archive") == "stream" and self._state.supervisor:
+            self._state.supervisor.signal(signal.SIGUSR1)
 
 
 def _make_folder(folder: Path, state: StackState) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from penstock.local import engines, reaper, search_node
 from penstock.local.children import Process, free_ports
-from penstock.local.state import EngineState, change
+from penstock.local.state import EngineState, StackState, change
 
 if TYPE_CHECKING:
     from penstock.local.postgres import PostgresServer
@@ -44,6 +44,8 @@ class Supervisor:
         self._postgres: PostgresServer | None = None
         self._reaper = self._start_reaper()
         self.ended_by = ""
+        self.archives = False
+        """Asked for by SIGUSR1, when a stack with an archive is deployed: there is nothing to read before."""
 
     def start(self) -> None:
         """Returns when every engine answers. They start side by side; PostgreSQL's first start is the longest.
@@ -99,6 +101,11 @@ class Supervisor:
                 os.read(wake, 4096)
                 self._an_engine_ended()
             self._the_lifeline_closed()
+            if self.archives and "archive" not in self._children:
+                self._start(engines.archive(self.folder))
+                there = StackState.read(self.folder).engines
+                state = EngineState(Process.of(self._children["archive"].pid), 0, "archive.log")
+                change(self.folder, engines={**there, "archive": state})
 
     def end(self) -> None:
         """Kills what is left: MiniStack and its Lambda workers as one group. None of it keeps anything worth a wait."""
@@ -179,6 +186,10 @@ def main() -> None:
         def asked(number: int, _frame: object) -> None:
             supervisor.ended_by = signal.Signals(number).name
 
+        def archive(_number: int, _frame: object) -> None:
+            supervisor.archives = True
+
+        signal.signal(signal.SIGUSR1, archive)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, asked)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # Only to wake up.
