@@ -36,6 +36,7 @@ ENGINES = (
         False,
         r"tests/(integration|faults|corpus|sam)/|\[(s3|dynamodb|stepfunctions|state machine|embedded engine)[-\]]",
     ),
+    Engine("Step Functions, a second reading: moto's interpreter", False, r"test_second_engine"),
     Engine("OpenSearch: SQLite behind its calls", False, r"\[embedded[-\]]|tests/integration/"),
     Engine("Redshift: its COPY on PostgreSQL", False, r"\[redshift[-\]]|test_redshift_loads"),
     Engine("Data Pipeline: moto", False, r"test_pipeline_contract|test_demo"),

@@ -11,6 +11,7 @@ import yaml
 REPOSITORY = Path(__file__).parents[2]
 PATH = REPOSITORY / "statemachines" / "ingest.asl.yaml"
 BACKFILL = REPOSITORY / "statemachines" / "backfill.asl.yaml"
+REBUILD_VIEWS = REPOSITORY / "statemachines" / "rebuild_views.asl.yaml"
 
 FUNCTIONS = {
     "BeginLoadArn": "BeginLoad",
@@ -40,6 +41,17 @@ BACKFILL_SUBSTITUTIONS = {
     "LandingBucketName": "landing",
 }
 
+REBUILD_VIEWS_SUBSTITUTIONS = {
+    "LandingBucket": "landing",
+    "RebuildViewsArn": "arn:aws:lambda:us-east-1:123456789012:function:RebuildViews",
+}
+
+_SUBSTITUTIONS_OF = {
+    PATH: SUBSTITUTIONS,
+    BACKFILL: BACKFILL_SUBSTITUTIONS,
+    REBUILD_VIEWS: REBUILD_VIEWS_SUBSTITUTIONS,
+}
+
 
 def raw_definition(path: Path = PATH) -> dict[str, Any]:
     """As it stands in the file: `${…}` and all."""
@@ -49,7 +61,7 @@ def raw_definition(path: Path = PATH) -> dict[str, Any]:
 
 def definition(path: Path = PATH) -> dict[str, Any]:
     text = path.read_text()
-    for name, value in (SUBSTITUTIONS if path == PATH else BACKFILL_SUBSTITUTIONS).items():
+    for name, value in _SUBSTITUTIONS_OF[path].items():
         assert f"${{{name}}}" in text, f"nothing in the definition asks for {name}"
         text = text.replace(f"${{{name}}}", value)
     assert "${" not in text, "the definition asks for a substitution that the template does not fill"

@@ -91,15 +91,18 @@ class Machine:
         while (found := self._client.describe_execution(executionArn=arn))["status"] == "RUNNING":
             assert time.monotonic() < until, f"{test_case} is still running after five minutes"
             time.sleep(0.02)  # Step Functions has nothing to wait on: its callers ask again.
-        pages = self._client.get_paginator("get_execution_history").paginate(executionArn=arn)
-        history: list[Any] = [event for page in pages for event in page["events"]]
+        history = self._history(arn)
         last = history[-1].get("executionFailedEventDetails", {})
         output = json.loads(found["output"]) if found["status"] == "SUCCEEDED" else None
         self.last = arn
         return Execution(found["status"], last.get("error", ""), last.get("cause", ""), output, history)
 
+    def _history(self, arn: str) -> list[dict[str, Any]]:
+        pages: Any = self._client.get_paginator("get_execution_history").paginate(executionArn=arn)
+        return [event for page in pages for event in page["events"]]
+
     def children(self) -> list[dict[str, Any]]:
-        """The child executions of the last execution's Distributed Maps: `{"status", "input", "output"}`."""
+        """The child executions of the last execution's Distributed Maps: `{"status", "input", "output", "history"}`."""
         found = []
         for run in self._client.list_map_runs(executionArn=self.last)["mapRuns"]:
             for child in self._client.list_executions(mapRunArn=run["mapRunArn"])["executions"]:
@@ -109,6 +112,7 @@ class Machine:
                         "status": told["status"],
                         "input": json.loads(told["input"]),
                         "output": json.loads(told.get("output", "null")),
+                        "history": self._history(child["executionArn"]),
                     }
                 )
         return found
