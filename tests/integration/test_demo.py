@@ -89,6 +89,12 @@ def test_events_are_counted_once_each_and_the_alarm_rings_on_the_day_of_the_stor
     assert stream["repeats"] == stream["sent"]["repeat"] > 200
     assert stream["hours"] > 1_000
     assert sum(stream["put_aside"].values()) == stream["sent"]["poison"] > 5
+    archived = stream["archived"]
+    assert (archived["rows"], archived["repeats"], archived["rejects"]) == (
+        stream["counted"],
+        stream["sent"]["repeat"],
+        stream["sent"]["poison"],
+    )
     assert [(one["what"], one["episode"]) for one in stream["heard"]] == [
         ("high", "cancellations/high/2013-02-08T19:00Z"),
         ("all clear", "cancellations/high/2013-02-08T19:00Z"),
@@ -130,7 +136,8 @@ def test_status_runs_and_a_run_are_told_to_machines_and_to_people(account: dict[
     story = answer("run", "last")
 
     assert sum(found["incoming"] for found in status["datasets"].values()) == 0
-    assert {name: found["rows"] for name, found in status["datasets"].items()} == ROWS
+    rows = {name: found["rows"] for name, found in status["datasets"].items()}
+    assert rows == {**ROWS, "departures": account["stream"]["counted"]}
     assert story["id"] == runs[0]["id"]
     assert sum(batch["files"] for batch in story["batches"]) == runs[0]["files"]
     for command in (("status",), ("runs",), ("run", story["id"])):

@@ -104,7 +104,7 @@ def test_an_unknown_dataset_is_told_with_those_that_there_are(tmp_path: Path) ->
 
     assert result.exit_code == 1
     assert "there is no dataset flight in" in result.stderr
-    assert "airlines, airports, flights" in result.stderr
+    assert "airlines, airports, departures" in result.stderr
 
 
 def test_a_refused_dataset_is_told_by_file_and_line(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def refusal(folder: Path) -> list[str]:
 def test_the_repository_s_own_datasets_load() -> None:
     datasets = load_datasets(REPOSITORY / "datasets")
 
-    assert set(datasets) == {"airlines", "airports", "flights", "planes", "weather"}
+    assert set(datasets) == {"airlines", "airports", "departures", "flights", "planes", "weather"}
     assert [column.name for column in datasets["airlines"].columns] == ["carrier", "name"]
     assert len(datasets["flights"].columns) == 19
 

@@ -66,6 +66,11 @@ def events_summary(account: StreamAccount) -> Iterator[Any]:
     yield indented(f"{_mark(not account.misplaced)} {letters} in the dead letters, with what they hold")
     for why, number in sorted(account.put_aside.items()):
         yield indented(f"[dim]{count(number)}: {escape(why)}[/]", by=4)
+    files = account.archived
+    yield indented(
+        f"{_mark(not files.wrong)} {count(files.rows)} in table departures by {count(files.files)} files of the "
+        f"archive, each once; {count(files.repeats)} repeats, {count(files.rejects)} rejects"
+    )
     for one in account.heard:
         yield from _message(one)
 
@@ -74,7 +79,7 @@ def events_cost(account: StreamAccount) -> Iterator[Any]:
     dollars, lines = total(account.cost), sum(account.sent.values())
     yield (
         f"\n[bold]And the events[/] about [bold]${dollars:.4f}[/] (${dollars / lines * 1_000_000:,.2f} a million), "
-        "without the hours of the stream's shards"
+        "without shards and archive"
     )
     what = table("service", "what was counted", "#dollars")
     for line in account.cost:

@@ -14,6 +14,8 @@ import psycopg
 from penstock.local import dead_letters, stream_letters
 from penstock.local.billing import billed_calls, lines_by_calls
 from penstock.local.cost import Line, StreamWork, cost_of_stream, total
+from penstock.local.demo import archived
+from penstock.local.demo.archived import Archived
 from penstock.local.demo.departures import CANCELLED, FIRST_DAY, LAST_DAY, STORM, Sending
 from penstock.local.demo.replay import ByType, CountsOf, Heard, Replayed
 from penstock.local.deployment import Deployment
@@ -53,6 +55,7 @@ class StreamAccount:
     """How many dead letters, by why."""
     heard: Sequence[Heard]
     cost: Sequence[Line]
+    archived: Archived
     miscounted: Sequence[str]
     """In words, like the next two: what is wrong of the counts, of the dead letters, and of anything else."""
     misplaced: Sequence[str]
@@ -60,7 +63,7 @@ class StreamAccount:
 
     @property
     def problems(self) -> Sequence[str]:
-        return [*self.others, *self.miscounted, *self.misplaced]
+        return [*self.others, *self.miscounted, *self.misplaced, *self.archived.wrong]
 
     def to_json(self) -> dict[str, Any]:
         heard = [{**asdict(one), "at": one.at.isoformat()} for one in self.heard]
@@ -83,6 +86,7 @@ def draw_up(deployment: Deployment, sendings: Sequence[Sending], replayed: Repla
         put_aside=dict(Counter(letter.why for letter in letters)),
         heard=replayed.heard,
         cost=_cost(deployment, seen, len(letters), len(replayed.heard)),
+        archived=archived.draw_up(deployment, len(sendings), truth),
         miscounted=list(_miscounted(counted, truth)),
         misplaced=list(_misplaced(sendings, letters)),
         others=[*_not_seen(sendings, replayed, seen), *_not_told(replayed.heard)],

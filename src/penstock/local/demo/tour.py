@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from penstock.adapters.pipelines import status_of
-from penstock.local.demo import replay, stream_account
+from penstock.local.demo import archived, replay, stream_account
 from penstock.local.demo.account import Account, compare, count, draw_up, duplicates_in
 from penstock.local.demo.departures import sendings
 from penstock.local.demo.drive import Look, drive
@@ -27,7 +27,13 @@ AT_MOST = 300.0
 """Seconds after which a round of the demo is given up: it takes a twentieth of that."""
 PATIENCE = 60.0
 """Seconds for which the last events are waited for: they take one or two."""
-STREAM = {"Stream": "provisioned", "StreamShards": "2"}
+STREAM = {
+    "Stream": "provisioned",
+    "StreamShards": "2",
+    "Archive": "stream",
+    "ArchivePrefix": f"{archived.DATASET}/",
+    "ArchiveSeconds": str(archived.SECONDS),
+}
 
 LATE = """
     SELECT airport, flights, minutes_late FROM late_by_airport
@@ -72,9 +78,10 @@ def tour(
         deployment = local_deployment(stack)
         if speed:
             held.enter_context(replay.without_the_rule(deployment))
-        datasets = load_datasets(stack.datasets)
         stage.say("cutting a year of flights into days")
         files = cutting.result()
+        of_files = {file.dataset for file in files}
+        datasets = {name: one for name, one in load_datasets(stack.datasets).items() if name in of_files}
         seconds = drive(deployment, datasets, files, stage.look, at_most=AT_MOST)
         stage.say("counting rows and documents against the files")
         account = draw_up(deployment, datasets, files, seconds)
@@ -119,7 +126,7 @@ def _replay(
     stage.say("making events of a week of flights")
     events = sendings(files)
     replayed = replay.replay(deployment, events, speed, stage.events, patience=PATIENCE)
-    stage.say("counting by SQL what the stream has counted")
+    stage.say("counting by SQL what the stream has counted, and what its archive has loaded")
     return stream_account.draw_up(deployment, events, replayed, speed)
 
 
