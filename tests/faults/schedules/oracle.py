@@ -145,11 +145,23 @@ def _wanted(world: World, name: str, expected: dict[str, Expected]) -> Counter[t
     """The rows of the table, each with its arrival."""
     rows = [(arrival, row) for arrival, _ in world.puts if arrival.id in expected
             for row in expected[arrival.id].rows if expected[arrival.id].loaded]  # fmt: skip
-    if not DATASETS[name].upsert:
+    if not DATASETS[name].row_key:
         return Counter((arrival.id, row) for arrival, row in rows)
+    if DATASETS[name].event_id:
+        return _events(world, name, {(arrival.id, row) for arrival, row in rows})
     # Of a key the greatest `name`, which is a digit; of equals the later put, then the later in its file.
     newest = {row[0]: (arrival.id, row) for arrival, row in sorted(rows, key=lambda one: (one[1][1], one[0].modified))}
     return Counter(newest.values())
+
+
+def _events(world: World, name: str, rows: set[tuple[str, Row]]) -> Counter[tuple[str, Row]]:
+    """Each event once, by whichever of its rows came first: that is for the table to say."""
+    found = Counter(world.bench.rows(DATASETS[name]))
+    wanted = Counter({row[0]: 1 for _, row in rows})
+    ids = Counter(row[0] for _, row in found.elements())
+    _hold(ids == wanted, f"events of {name}: {dict(ids)}, not {dict(wanted)}")
+    _hold(found.keys() <= rows, f"rows of {name} are in no file: {_shown(found - Counter(rows))}")
+    return found
 
 
 def _rows(world: World, name: str, expected: dict[str, Expected]) -> None:
@@ -164,8 +176,12 @@ def _rows(world: World, name: str, expected: dict[str, Expected]) -> None:
         one = expected[arrival.id]
         _hold(arrival.id in ledger, f"the ledger knows nothing of {arrival.key} {arrival.version_id}")
         if one.was_loaded:
-            counted = (ledger[arrival.id].rows, ledger[arrival.id].rejects)
+            of_ledger = ledger[arrival.id]
+            counted = (of_ledger.rows + of_ledger.repeats, of_ledger.rejects)
             _hold(counted == (len(one.rows), one.rejects), f"{arrival.key}: the ledger counts {counted}")
+            if DATASETS[name].event_id:
+                there = sum(count for (id_, _), count in found.items() if id_ == arrival.id)
+                _hold(of_ledger.rows == there, f"{arrival.key}: the ledger counts {of_ledger.rows} rows of {there}")
 
 
 def _documents(world: World, name: str, expected: dict[str, Expected]) -> None:

@@ -42,6 +42,13 @@ DATASETS = {
             upsert={"key": ["id"], "order_by": "name"},
             max_reject_ratio=0.5,
         ),
+        _dataset(
+            "events",
+            table="faults.events",
+            index={"name": "events", "id_columns": ["id"]},
+            event_id="id",
+            max_reject_ratio=0.5,
+        ),
     )
 }
 FOLDERS = (*DATASETS, "unclaimed")
@@ -87,7 +94,7 @@ class Producers:
             self.rows += 1
             # With declared ids each key has rows of its own, and every version of it has the same.
             number = 100 * NAMES.index(name) + place if folder in KEYED else self.rows
-            if folder == "merged":  # All its files meet in three keys, often with equals.
+            if folder in ("merged", "events"):  # All its files meet in three keys, often with equals.
                 lines.append(b"%d,%d" % (self.choices.draw(3), self.choices.draw(4)))
             else:
                 lines.append(b"%d,row %d" % (number, self.rows))
