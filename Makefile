@@ -16,7 +16,9 @@ ASL_JSON := .aws-sam/ingest.asl.json .aws-sam/backfill.asl.json
 
 export SAM_CLI_TELEMETRY := 0
 # Nothing here talks to AWS, but sam and boto3 want to know a region.
+ifneq ($(MAKECMDGOALS),deploy) # That one does, and goes where you say.
 export AWS_DEFAULT_REGION ?= eu-west-1
+endif
 # `sam build` looks for the functions' Python on the PATH, and .venv has one of every name: python, python3, python3.11.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -24,6 +26,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: demo
 demo: $(VENV)/.local ## A year of real files through the whole template, on this machine (ARGS="--report report.json")
 	@$(BIN)/penstock demo $(ARGS)
+
+##@ Deploy it
+.PHONY: deploy
+deploy: $(VENV)/.dev ## To your AWS account: checks, questions, what it will cost, sam build, sam deploy (ARGS="--env dev")
+	@$(BIN)/penstock deploy $(ARGS)
 
 ##@ Work on it
 .PHONY: setup

@@ -19,6 +19,7 @@ from penstock.cli import (
     cost,
     counts,
     dead_letters,
+    deploy,
     describe,
     explain,
     follow,
@@ -82,6 +83,7 @@ _add(tour.demo, _LAPTOP)
 _add(stack.up, _LAPTOP)
 _add(stack.down, _LAPTOP)
 _add(cost.cost, _LAPTOP)
+_add(deploy.deploy, _LAPTOP)
 _add(follow.put, _FILES)
 _add(follow.status, _FILES)
 _add(follow.runs, _FILES)
