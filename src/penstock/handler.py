@@ -142,10 +142,11 @@ def _refusal(event: Event, name: str, kind: str) -> str:
 
 
 def _references(event: Event) -> dict[str, str | int]:
-    """`run` and `batch` of the event, for every line that is logged."""
+    """`run` and `batch` of the event, for every line that is logged. What rebuilds views is told its `run` by name."""
     keys: dict[str, str | int] = {}
-    if isinstance(event.get("plan"), str):
-        keys["run"] = event["plan"]
+    run = event.get("plan", event.get("run"))
+    if isinstance(run, str):
+        keys["run"] = run
     if isinstance(event.get("batch"), int):
         keys["batch"] = event["batch"]
     return keys
