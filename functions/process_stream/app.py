@@ -16,7 +16,7 @@ from penstock.stream_batch import answer, batch_of
 
 @lambda_handler
 def handler(event: Event, _context: Context) -> Answer:
-    batch, known = batch_of(event), wiring.streaming()
+    known, batch = wiring.streaming(), batch_of(event)
     logger.append_keys(shard=batch.shard)
     done = process_stream(
         wiring.counts(),

@@ -11,7 +11,7 @@ _WATCH, _TELLING = "penstock.flows.watch_rate", "tests/unit/test_watch_rate.py"
 _EPISODES = "tests/property/test_episodes.py"
 _ANSWER = "penstock.flows.process_stream"
 _TABLE = "penstock.adapters.dynamodb_counts"
-_ADD = "more = counts.add(shard, after, upto, tallies, [event.id for event in new] if remembered else [], remembered)"
+_ADD = "more = counts.add(shard, after, upto, tallies, ids, remembered)"
 
 
 def _one(what: str, module: str, old: str, new: str, by: str = _SCHEDULES) -> Mutation:
@@ -66,8 +66,9 @@ STREAMS = {
     "watermark-passes-what-is-refused": _one(
         "a chunk that is refused is left out, and the next one goes on from it",
         _FLOW,
-        "        new = _add(counts, shard, after, upto, events, now + window if window else None)\n",
-        "        try:\n            new = _add(counts, shard, after, upto, events, now + window if window else None)\n"
+        "        new, writes = _add(counts, shard, after, upto, events, now + window if window else None)\n",
+        "        try:\n"
+        "            new, writes = _add(counts, shard, after, upto, events, now + window if window else None)\n"
         "        except Exception:\n            after = counts.watermark(shard)\n            continue\n",
     ),
     "poison-after-the-watermark": _one(
@@ -76,10 +77,10 @@ STREAMS = {
         "        if poison:\n            put_aside(poison)\n            counted.poison += len(poison)\n"
         "        upto = chunk[-1][0]\n"
         "        events = [line for _, line in chunk if isinstance(line, StreamEvent)]\n"
-        "        new = _add(counts, shard, after, upto, events, now + window if window else None)\n",
+        "        new, writes = _add(counts, shard, after, upto, events, now + window if window else None)\n",
         "        upto = chunk[-1][0]\n"
         "        events = [line for _, line in chunk if isinstance(line, StreamEvent)]\n"
-        "        new = _add(counts, shard, after, upto, events, now + window if window else None)\n"
+        "        new, writes = _add(counts, shard, after, upto, events, now + window if window else None)\n"
         "        if poison:\n            put_aside(poison)\n            counted.poison += len(poison)\n",
     ),
     "ids-forgotten": _one(
@@ -93,8 +94,8 @@ STREAMS = {
     "repeats-hold-the-chunk": _one(
         "a chunk with an id that was counted before is taken for done",
         _FLOW,
-        "        if not more:\n            return len(new)\n        known |= more",
-        "        return len(new)",
+        "        if not more:\n            return len(new), writes\n        known |= more",
+        "        return len(new), writes",
     ),
     "again-from-the-last": _one(
         "the mapping is told the highest of the records that are not counted",
@@ -146,8 +147,8 @@ STREAMS = {
     "judged-at-once": _one(
         "a window is judged before its late events have come",
         _WATCH,
-        "rate.begin(now - rate.late)",
-        "rate.begin(now)",
+        "rate.begin(as_of - rate.late)",
+        "rate.begin(as_of)",
         _TELLING,
     ),
 }

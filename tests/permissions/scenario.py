@@ -86,7 +86,7 @@ def write_datasets(folder: Path) -> Path:
     (folder / "chained.yaml").write_text(CHAINED)
     (folder / "noted.yaml").write_text(NOTED)
     (folder / "lenient.yaml").write_text(LENIENT)
-    (folder / "rates").mkdir()
+    (folder / "rates").mkdir(exist_ok=True)
     (folder / "rates" / "boardings.yaml").write_text(RATE)
     return folder
 
