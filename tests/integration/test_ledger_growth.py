@@ -33,7 +33,7 @@ def kit(postgres: Postgres) -> Iterator[PostgresKit]:
 def never_analysed(owner: str, target: str) -> Iterator[None]:
     """A ledger that has grown since PostgreSQL last looked at it, as it does while a backfill goes on."""
     with psycopg.connect(owner, autocommit=True) as connection:
-        connection.execute("TRUNCATE penstock.load")  # What other tests have left and deleted there was analysed.
+        connection.execute("TRUNCATE penstock.load CASCADE")  # What others left there was analysed.
         connection.execute("ALTER TABLE penstock.load SET (autovacuum_enabled = false)")
         connection.execute(
             "INSERT INTO penstock.load (target, arrival, dataset, bucket, key, version_id, etag, size, modified, retry,"
