@@ -62,6 +62,8 @@ def calls_of_runs(deployment: Deployment) -> Iterator[str]:
     prefix = f"/aws/lambda/{deployment.name}/"
     for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix):
         for group in page["logGroups"]:
+            if group["logGroupName"].endswith("/rebuild_views"):
+                continue  # What is kicked off is no part of the run.
             events = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
             for message in (event["message"] for found in events for event in found["events"]):
                 if message.startswith("{") and (line := json.loads(message)).get("message") == "done":
