@@ -58,7 +58,7 @@ def once_it_is_up(work: Callable[[], Done], seconds: float, pause: float = 5) ->
             if time.monotonic() >= until:
                 raise
             logger.info("not up yet", extra={"reason": str(down)})
-            time.sleep(pause)
+            time.sleep(pause)  # A destination tells nobody that it is up.
 
 
 class _Reply:

@@ -115,5 +115,5 @@ def _watch(show: Any) -> None:
 
     with Live(show(), console=screen(), auto_refresh=False) as live:
         while True:
-            time.sleep(_EVERY)
+            time.sleep(_EVERY)  # Counts tell nobody that they have grown.
             live.update(show(), refresh=True)

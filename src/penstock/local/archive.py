@@ -127,7 +127,7 @@ def main(folder: Path) -> None:
             print(f"tries again: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the engine's log
             came = 0
         if not came:
-            time.sleep(_IDLE_SECONDS)
+            time.sleep(_IDLE_SECONDS)  # A shard is asked; it tells nothing.
 
 
 if __name__ == "__main__":

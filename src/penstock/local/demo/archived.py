@@ -44,7 +44,7 @@ def draw_up(deployment: Deployment, lines: int, truth: Mapping[tuple[str, dateti
             files, rows, repeats, rejects = map(int, found)
             if rows + repeats + rejects >= lines or time.monotonic() > deadline:
                 break
-            time.sleep(0.2)
+            time.sleep(0.2)  # Nothing tells when the last has come.
         there = {(kind, hour): events for kind, hour, events in connection.execute(_EVENTS).fetchall()}
     return Archived(files, rows, repeats, rejects, list(_wrong(lines, rows + repeats + rejects, there == truth)))
 

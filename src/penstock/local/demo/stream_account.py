@@ -125,7 +125,7 @@ def _seen(deployment: Deployment, lines: int) -> Counter[str]:
         seen = lines_by_calls(deployment.client("logs"), deployment.name)
         if seen["events"] + seen["repeats"] + seen["poison"] >= lines or time.monotonic() > deadline:
             return seen
-        time.sleep(0.2)
+        time.sleep(0.2)  # Nothing tells when the last has come.
 
 
 def _not_known(sendings: Sequence[Sending], replayed: Replayed, repeats: int) -> Iterator[str]:
