@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,15 +80,19 @@ class Stack:
 
 
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
+def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     made = Stack()
+    monkeypatch.setenv("PENSTOCK_BUCKET", "landing")
+    monkeypatch.setenv("PENSTOCK_LEASE_TABLE", "leases")
+    monkeypatch.setattr(wiring, "described_views", dict)
+    wiring.settings.cache_clear()
     for name in ("store", "leases", "runs", "clock", "warehouse", "search", "schema"):
         monkeypatch.setattr(wiring, name, lambda name=name: getattr(made, name))
     monkeypatch.setattr(wiring, "datasets", lambda: DATASETS)
-    monkeypatch.setattr(wiring, "settings", lambda: wiring.Settings(bucket="landing", lease_table="leases"))
     monkeypatch.setattr(wiring, "pipeline", lambda *_, **__: made.pipeline)
     monkeypatch.setattr(wiring, "forget_connections", lambda: None)
-    return made
+    yield made
+    wiring.settings.cache_clear()
 
 
 def event(name: str) -> dict[str, Any]:

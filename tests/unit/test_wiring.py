@@ -22,7 +22,7 @@ from penstock.model.dataset_files import load_datasets
 from penstock.model.datasets import Dataset, KickOff
 from penstock.model.errors import DestinationDownError, PermanentError
 from penstock.model.plans import Batch, Plan, plan_key
-from penstock.wiring import Settings
+from penstock.wiring import Settings, destinations
 
 REPOSITORY = Path(__file__).parents[2]
 ENOUGH = {"PENSTOCK_BUCKET": "landing", "PENSTOCK_LEASE_TABLE": "leases"}
@@ -65,7 +65,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def conninfo(monkeypatch: pytest.MonkeyPatch, answer: str | Exception) -> dict[str, Any]:
     monkeypatch.setattr(clients, "client", lambda service: {"secretsmanager": SecretsManager(answer)}[service])
-    return conninfo_to_dict(wiring._warehouse_conninfo())
+    return conninfo_to_dict(destinations._warehouse_conninfo())
 
 
 def test_settings_are_read_by_their_names() -> None:
@@ -117,7 +117,7 @@ def test_redshift_is_reached_by_its_data_api(
 
     assert [type(one).__name__ for one in made] == ["RedshiftWarehouse", "RedshiftSchema"]
     assert "redshift-data" in asked
-    assert wiring._redshift()._endpoint.parameters() == named
+    assert destinations._redshift()._endpoint.parameters() == named
 
 
 def test_the_secret_becomes_a_connection_whose_server_is_verified_unless_it_says_otherwise(
@@ -143,7 +143,7 @@ def test_with_a_host_a_role_gets_in_by_a_token_and_reads_no_secret(monkeypatch: 
     monkeypatch.setenv("PENSTOCK_WAREHOUSE_HOST", "db.internal")
     monkeypatch.setenv("PENSTOCK_WAREHOUSE_DATABASE", "dwh")
 
-    first, second = (conninfo_to_dict(wiring._warehouse_conninfo()) for _ in range(2))
+    first, second = (conninfo_to_dict(destinations._warehouse_conninfo()) for _ in range(2))
 
     assert signed[0] == {"DBHostname": "db.internal", "Port": 5432, "DBUsername": "penstock_loader"}
     assert (first["user"], first["dbname"], first["sslmode"]) == ("penstock_loader", "dwh", "verify-full")
