@@ -46,6 +46,16 @@ def test_shards_are_added_up_minute_by_minute_and_until_is_out(counts: Counts) -
     assert counts.read("DL", TEN, TEN + MINUTE) == {}
 
 
+@pytest.mark.parametrize("year", [1, 999, 9999])
+def test_minutes_of_any_year_are_counted_where_they_belong(counts: Counts, year: int) -> None:
+    at = TEN.replace(year=year)
+    counts.add("shard-1", BEGINNING, FIRST, {("UA", at): 2, ("UA", TEN): 1}, [], None)
+
+    assert counts.read("UA", at, at + MINUTE) == {at: 2}
+    assert counts.read("UA", TEN, TEN + MINUTE) == {TEN: 1}
+    assert counts.read("UA", datetime(1, 1, 1, tzinfo=UTC), TEN) == ({at: 2} if at < TEN else {})
+
+
 def test_the_types_that_are_counted_are_told_each_once(counts: Counts) -> None:
     assert counts.types() == []
 

@@ -77,7 +77,9 @@ class World:
 
     def put_aside(self, shard: str, poison: Sequence[Poison]) -> None:
         self.counts.before(self._trouble())
-        self.aside.update((shard, int(one.sequence), one.line) for one in poison)
+        for one in poison:
+            lines = range(one.line, one.line + one.raw.count(b"\n") + 1)
+            self.aside.update((shard, int(one.sequence), line) for line in lines)
 
     def heal(self) -> None:
         """No trouble any more: all is delivered, then what was on its way lands, then all is delivered again."""

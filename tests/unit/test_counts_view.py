@@ -9,6 +9,7 @@ from rich.console import Console
 from tests.fakes.counts import FakeCounts
 
 from penstock.cli.counts import bars, read, view
+from penstock.cli.screen import harmless
 from penstock.model.stream_events import BEGINNING, Position
 
 TEN = datetime(2013, 1, 1, 10, 0, tzinfo=UTC)
@@ -31,6 +32,23 @@ def test_types_are_added_up_over_shards_and_the_most_frequent_comes_first() -> N
     lines = [line.split() for line in console.export_text().splitlines()[2:]]
     assert [line[:3] for line in lines[:2]] == [["UA", "84", "4"], ["AA", "10", "10"]]
     assert lines[2][:4] == ["2", "types", "94", "14"]
+
+
+def test_a_type_that_looks_like_markup_is_shown_as_it_is() -> None:
+    counts, console = FakeCounts(), Console(width=100, record=True, color_system=None)
+    counts.add("shard-1", BEGINNING, Position(1, 1), {("[/red]", TEN): 1}, [], None)
+
+    console.print(view(TEN, TEN + MINUTE, read(counts, [], TEN, TEN + MINUTE)))
+
+    assert "[/red]" in console.export_text()
+
+
+def test_what_a_dead_letter_holds_moves_no_cursor_and_is_no_markup() -> None:
+    console = Console(width=100, record=True, color_system=None)
+
+    console.print(harmless("\x1b[2J\x9b2J [red]caf\xe9[/] \u202e\nnext"))
+
+    assert console.export_text() == "\\x1b[2J\\x9b2J [red]caf\xe9[/] \\u202e\nnext\n"
 
 
 def test_only_the_types_that_are_named_are_read() -> None:

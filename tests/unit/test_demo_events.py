@@ -22,7 +22,7 @@ def sent() -> list[Sending]:
 
 
 def read(one: Sending) -> StreamEvent | Poison:
-    [found] = events_of(StreamRecord("1", encode(one.event).line), EventFields())
+    [(_, found)] = events_of(StreamRecord("1", encode(one.event).line), EventFields())
     return found
 
 

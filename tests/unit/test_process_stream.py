@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from tests.fakes.counts import FakeCounts
 
-from penstock.adapters.sqs_poison import LONGEST_RAW, SqsPoison
+from penstock.adapters.sqs_poison import SqsPoison
 from penstock.flows.process_stream import Processed, process_stream
 from penstock.model.errors import PermanentError, TransientError
-from penstock.model.stream_events import EventFields, Poison, Position, StreamRecord
+from penstock.model.stream_events import LONGEST_RAW, EventFields, Poison, Position, StreamRecord
 from penstock.ports.counts import MOST, Tallies
 from penstock.stream_batch import answer, batch_of
 
@@ -152,6 +152,7 @@ class Queue:
     def send_message_batch(self, **asked: Any) -> dict[str, Any]:
         assert asked["QueueUrl"] == "url"
         self.requests.append(sum(len(entry["MessageBody"]) for entry in asked["Entries"]))
+        assert all(entry["MessageBody"].isascii() for entry in asked["Entries"])
         assert len({entry["Id"] for entry in asked["Entries"]}) == len(asked["Entries"]) <= 10
         self.bodies += [json.loads(entry["MessageBody"]) for entry in asked["Entries"]]
         return {"Failed": self.failed}
@@ -159,13 +160,15 @@ class Queue:
 
 def test_letters_hold_what_they_can_and_a_request_stays_within_what_sqs_takes() -> None:
     queue: Any = Queue()
-    lines = [Poison(str(n), 1, "is no JSON", b"\xff" * (LONGEST_RAW + (n == 24)), "k" * 256) for n in range(25)]
+    key = "\U0001f600\uffff" * 128  # As long as Kinesis has them, and with what SQS takes in no message.
+    lines = [Poison(str(n), 1, "is no JSON", b"\xff" * (LONGEST_RAW + (n == 24)), key) for n in range(25)]
 
     SqsPoison(queue, "url").put_aside("arn:stream", SHARD, lines)
 
     assert [body["sequence"] for body in queue.bodies] == [str(n) for n in range(25)]
     assert b64decode(queue.bodies[0]["raw"]) == b"\xff" * LONGEST_RAW
     assert queue.bodies[24]["raw"] is None, "it is read back from the stream"
+    assert queue.bodies[0]["key"] == key
     assert max(queue.requests) < 256 * 2**10
 
 

@@ -10,10 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.unit.test_dead_letters import OUTPUTS, Account, letter
 
-from penstock.adapters.sqs_poison import LONGEST_RAW, SqsPoison
+from penstock.adapters.sqs_poison import SqsPoison
 from penstock.local.dead_letters import QUEUES, read, redrive
 from penstock.local.deployment import Deployment
-from penstock.model.stream_events import Poison
+from penstock.model.stream_events import LONGEST_RAW, Poison
 
 QUEUE = "https://sqs/123456789012/penstock-StreamDead"
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/penstock-Stream"

@@ -162,4 +162,5 @@ def _watermark(shard: str) -> dict[str, Any]:
 
 
 def _text(minute: datetime) -> str:
-    return minute.astimezone(UTC).strftime(_MINUTE)
+    """Of four digits for every year, which strftime has not."""
+    return minute.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="minutes") + "Z"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import orjson
-
 from penstock.adapters.aws_errors import of_code, translated
-from penstock.model.stream_events import Poison
+from penstock.model.stream_events import LONGEST_RAW, Poison
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 KIND = "poison line"
 """What a letter says it is, so that it is told from the mapping's own."""
 
-LONGEST_RAW = 16 * 2**10
-"""Bytes of a line that go with its letter: ten of them, in base64, fit a request of 256 KiB. What is longer is read
-back from the stream by its record's number."""
 _ENTRIES = 10
 """docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
 
@@ -47,7 +43,7 @@ class SqsPoison:
 
 def _letter(stream: str, shard: str, line: Poison) -> str:
     raw = b64encode(line.raw).decode() if len(line.raw) <= LONGEST_RAW else None
-    return orjson.dumps(
+    return json.dumps(  # In ASCII: a key may hold characters that SQS takes in no message.
         {
             "penstock": KIND,
             "stream": stream,
@@ -58,4 +54,4 @@ def _letter(stream: str, shard: str, line: Poison) -> str:
             "why": line.reason,
             "raw": raw,
         }
-    ).decode()
+    )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from penstock.cli.options import LOCAL, AsJson, OnAws, StackName
 from penstock.cli.screen import clock_time, count, emit, screen, table
@@ -81,7 +82,9 @@ def view(since: datetime, until: datetime, found: Found) -> Any:
     made = table("type", "#events", "#in the last minute", f"{clock_time(since)} to {clock_time(until)}")
     last = until - timedelta(minutes=2 if until > datetime.now(UTC) else 1)
     for kind, minutes in sorted(found.items(), key=lambda one: -sum(one[1].values())):
-        made.add_row(kind, count(sum(minutes.values())), count(minutes.get(last, 0)), bars(minutes, since, until))
+        made.add_row(
+            escape(kind), count(sum(minutes.values())), count(minutes.get(last, 0)), bars(minutes, since, until)
+        )
     if len(found) != 1:
         everything = sum(sum(minutes.values()) for minutes in found.values())
         whole = sum(minutes.get(last, 0) for minutes in found.values())

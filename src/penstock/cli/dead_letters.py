@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from penstock.cli.options import LOCAL, AsJson, OnAws, StackName
-from penstock.cli.screen import clock_time, count, emit, indented, screen
+from penstock.cli.screen import clock_time, count, emit, harmless, indented, screen
 from penstock.cli.target import deployment
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _letters(letters: Sequence[DeadLetter], texts: Mapping[str, Sequence[str]], 
         if letter.why:
             console.print(indented(escape(letter.why), by=2))
         for text in texts.get(letter.id, [])[:_SHOWN]:
-            console.print(indented(escape(text[:_LONGEST]), by=4), style="dim", soft_wrap=True)
+            console.print(indented(harmless(text[:_LONGEST]), by=4), style="dim", soft_wrap=True)
         if len(texts.get(letter.id, [])) > _SHOWN:
             console.print(indented(f"and {count(len(texts[letter.id]) - _SHOWN)} more records: --json has them", by=4))
         if letter.redrive is None:

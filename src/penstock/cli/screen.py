@@ -10,6 +10,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console, Group
+from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -105,6 +106,12 @@ def shown(value: Any) -> str:
 def count(number: int | None) -> str:
     """With thousands apart; a dash for what there is not."""
     return NOTHING if number is None else f"{number:,}"
+
+
+def harmless(text: str) -> str:
+    """What somebody else has written, as it can be shown: a terminal obeys no character of it, and rich none."""
+    plain = "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
+    return escape(plain)
 
 
 def size(number: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from penstock.model.stream_events import EventFields, Poison, Position, StreamEvent, StreamRecord, events_of
+from penstock.model.stream_events import EventFields, Poison, Position, StreamEvent, StreamRecord, end_of, events_of
 from penstock.ports.counts import MOST, Counts
 
 Line = tuple[Position, StreamEvent | Poison | None]
@@ -27,6 +27,7 @@ class Counted:
     replayed: int = 0
     """Behind the watermark."""
     poison: int = 0
+    """Lines in a row are one."""
     writes: int = 0
 
 
@@ -65,11 +66,12 @@ def count_events(
 
 def _lines(record: StreamRecord, fields: EventFields) -> Iterator[Line]:
     """Its lines with their places; one without any has to be passed all the same."""
-    found = list(events_of(record, fields))
-    if not found:
-        yield Position(int(record.sequence), 0), None
-    for number, line in enumerate(found, 1):
+    there = False
+    for number, line in events_of(record, fields):
+        there = True
         yield Position(int(record.sequence), number), line
+    if not there:
+        yield end_of(record), None
 
 
 def _chunks(lines: Sequence[Line], *, remembering: bool) -> Iterator[list[Line]]:

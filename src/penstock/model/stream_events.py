@@ -9,8 +9,12 @@ from typing import NamedTuple
 
 import orjson
 
-LONGEST_TYPE = 100
-"""Characters: a type is part of a key."""
+LONGEST_ID, LONGEST_TYPE = 256, 100
+"""Characters: both are parts of keys, and DynamoDB takes one of 2,048 bytes."""
+
+LONGEST_RAW = 16 * 2**10
+"""Bytes of lines that go with their letter: ten letters, in base64, fit a request of 256 KiB. A longer line is read
+back from the stream by its record's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class StreamEvent:
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A line that is no event. `line` is its place in the record, from 1."""
+    """A line that is no event, or several in a row. `line` is the first one's place in the record, from 1."""
 
     sequence: str
     line: int
@@ -69,20 +73,46 @@ class Poison:
     """The record's partition key, under which the line may be sent again."""
 
 
-def events_of(record: StreamRecord, fields: EventFields) -> Iterator[StreamEvent | Poison]:
-    """Line by line; an aggregated record holds several. Empty lines are nothing."""
-    for number, raw in enumerate(record.data.split(b"\n"), 1):
+def events_of(record: StreamRecord, fields: EventFields) -> Iterator[tuple[int, StreamEvent | Poison]]:
+    """Each with the place of its last line; an aggregated record holds several. Empty lines are nothing.
+
+    Lines in a row that are none are one poison, up to `LONGEST_RAW`: a file that was put into the stream by mistake, or
+    a document of many lines, would else be as many letters.
+    """
+    poison: list[bytes] = []
+    first, size, why = 0, 0, ""
+
+    def aside() -> Poison:
+        more = f", and {len(poison) - 1:,} more in a row are no events" if len(poison) > 1 else ""
+        return Poison(record.sequence, first, why + more, b"\n".join(poison), record.key)
+
+    number = 0
+    for number, raw in enumerate(record.data.rstrip().split(b"\n"), 1):
         if not raw.strip():
             continue
         try:
-            yield _event(raw, fields)
+            event = _event(raw, fields)
         except ValueError as refused:
-            yield Poison(record.sequence, number, str(refused), raw, record.key)
+            if poison and size + len(raw) > LONGEST_RAW:
+                yield number - 1, aside()
+                poison = []
+            if not poison:
+                first, size, why = number, 0, str(refused)
+            poison.append(raw)
+            size += len(raw) + 1
+        else:
+            if poison:
+                yield number - 1, aside()
+                poison = []
+            yield number, event
+    if poison:
+        yield number, aside()
 
 
 def end_of(record: StreamRecord) -> Position:
     """Where a shard stands when the whole record is counted."""
-    return Position(int(record.sequence), sum(1 for raw in record.data.split(b"\n") if raw.strip()))
+    lines = record.data.rstrip()
+    return Position(int(record.sequence), lines.count(b"\n") + 1 if lines else 0)
 
 
 def _event(raw: bytes, fields: EventFields) -> StreamEvent:
@@ -93,24 +123,26 @@ def _event(raw: bytes, fields: EventFields) -> StreamEvent:
         raise ValueError(f"is no JSON: {error.msg}") from None
     if not isinstance(found, dict):
         raise ValueError("is no JSON object")
-    name, kind = _text(found, fields.id), _text(found, fields.type)
-    if len(kind) > LONGEST_TYPE:
-        raise ValueError(f"has a {fields.type} of {len(kind)} characters; {LONGEST_TYPE} is the most")
+    name, kind = _text(found, fields.id, LONGEST_ID), _text(found, fields.type, LONGEST_TYPE)
+    if not kind.isprintable():  # It is shown in terminals.
+        raise ValueError(f"has a {fields.type} with control characters")
     return StreamEvent(name, kind, _minute(found.get(fields.at), fields.at))
 
 
-def _text(found: dict[str, object], field: str) -> str:
+def _text(found: dict[str, object], field: str, longest: int) -> str:
     value = found.get(field)
     if not isinstance(value, str) or not value:
         raise ValueError(f"has no {field}, or one that is no text")
+    if len(value) > longest:
+        raise ValueError(f"has a {field} of {len(value)} characters; {longest} is the most")
     return value
 
 
 def _minute(value: object, field: str) -> datetime:
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise ValueError(f"has no {field} that is a time with its zone, as 2013-01-01T10:00:00Z")
-    return at.astimezone(UTC).replace(second=0, microsecond=0)
+        if at and at.tzinfo:
+            return at.astimezone(UTC).replace(second=0, microsecond=0)
+    except (ValueError, OverflowError):  # The first and the last day there is may be over in UTC.
+        pass
+    raise ValueError(f"has no {field} that is a time with its zone, as 2013-01-01T10:00:00Z")
