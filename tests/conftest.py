@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.certificates import Authority
 from tests.engines import told
+from tests.folders import open_folder
 from tests.sam.build import sam_build
 
 from penstock.local.postgres import LOADER, OWNER, PostgresServer
@@ -52,20 +52,17 @@ def postgres_15() -> Iterator[Postgres]:
     """Debian's, whose clients connect by TLS and verify it by a certificate authority of the session's own."""
     if not DEBIANS.is_dir():
         pytest.skip(NO_DEBIANS)
-    with tempfile.TemporaryDirectory(prefix="penstock-ca-") as folder:
-        Path(folder).chmod(0o711)
-        authority, ca = Authority("session"), Path(folder, "ca.pem")
+    with open_folder("ca") as folder:
+        authority, ca = Authority("session"), folder / "ca.pem"
         ca.write_text(authority.pem)
-        with postgres_server(DEBIANS, tls_options(authority, "localhost", Path(folder))) as server:
+        with postgres_server(DEBIANS, tls_options(authority, "localhost", folder)) as server:
             yield _postgres(server, f" host=localhost hostaddr=127.0.0.1 sslmode=verify-full sslrootcert={ca}")
 
 
 @contextmanager
 def postgres_server(binaries: Path | None = None, options: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
-    # Not pytest's own folder: that is its user's alone, and a server that has dropped root could not enter it.
-    with tempfile.TemporaryDirectory(prefix="penstock-postgres-") as base:
-        Path(base).chmod(0o711)
-        server = PostgresServer(Path(base) / "data", free_port(), binaries, options)
+    with open_folder("postgres") as base:
+        server = PostgresServer(base / "data", free_port(), binaries, options)
         server.start()
         try:
             yield server

@@ -33,6 +33,7 @@ def ministack(folder: Path) -> Iterator[str]:
         "BIND_HOST": "127.0.0.1",
         "IOT_MTLS_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
+        "TMPDIR": str(folder),  # It leaves its process id's file there.
     }
     command = [str(Path(sys.executable).with_name("ministack"))]
     with _child(command, environment, folder / "ministack.log", port):

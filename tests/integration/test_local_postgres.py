@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 import pytest
+from tests.folders import open_folder
 
 from penstock.local import postgres
 from penstock.local.children import free_ports
@@ -19,10 +19,9 @@ from penstock.local.postgres import PostgresServer
 
 @pytest.fixture
 def copies() -> Iterator[Path]:
-    """A folder that anyone can enter; pytest's own are their user's alone."""
-    with tempfile.TemporaryDirectory(prefix="penstock-copies-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+    with open_folder("copies") as folder:
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become someone else")

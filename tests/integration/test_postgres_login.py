@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -20,6 +19,7 @@ from tests.certificates import Authority
 from tests.conftest import DEBIANS, NO_DEBIANS, postgres_server, tls_options
 from tests.contract.warehouses import PostgresKit, dataset_of, load
 from tests.fakes.object_store import FakeObjectStore
+from tests.folders import open_folder
 
 from penstock.adapters.postgres import PostgresSchema, PostgresWarehouse
 from penstock.adapters.postgres.column_types import table_of
@@ -41,10 +41,8 @@ def rules(folder: Path, kind: str, method: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    with tempfile.TemporaryDirectory(prefix="penstock-login-") as folder:
-        Path(folder).chmod(0o711)
-        with postgres_server(options=rules(Path(folder), "host", "scram-sha-256")) as running:
-            yield running
+    with open_folder("login") as folder, postgres_server(options=rules(folder, "host", "scram-sha-256")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +52,8 @@ def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Postg
         pytest.skip(NO_DEBIANS)
     authority, datasets = Authority("a company's"), tmp_path_factory.mktemp("datasets")
     (datasets / CA_FILE).write_text(authority.pem)
-    with tempfile.TemporaryDirectory(prefix="penstock-login-") as folder:
-        Path(folder).chmod(0o711)
-        options = rules(Path(folder), "hostssl", "password") | tls_options(authority, "localhost", Path(folder))
+    with open_folder("login") as folder:
+        options = rules(folder, "hostssl", "password") | tls_options(authority, "localhost", folder)
         with postgres_server(DEBIANS, options) as running:
             yield running, datasets
 

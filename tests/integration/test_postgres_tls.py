@@ -13,6 +13,7 @@ from tests.certificates import Authority
 from tests.conftest import DEBIANS, NO_DEBIANS, postgres_server, tls_options
 from tests.contract.warehouses import PostgresKit, dataset_of, load
 from tests.fakes.object_store import FakeObjectStore
+from tests.folders import open_folder
 
 from penstock.adapters.postgres import PostgresWarehouse
 from penstock.adapters.postgres.tls import CA_FILE, tls_of
@@ -28,10 +29,17 @@ def server() -> Iterator[Server]:
     if not DEBIANS.is_dir():
         pytest.skip(NO_DEBIANS)
     authority = Authority("a company's")
-    with tempfile.TemporaryDirectory(prefix="penstock-tls-") as folder:
-        Path(folder).chmod(0o711)
-        with postgres_server(DEBIANS, tls_options(authority, "localhost", Path(folder))) as running:
-            yield running, authority
+    with (
+        open_folder("tls") as folder,
+        postgres_server(DEBIANS, tls_options(authority, "localhost", folder)) as running,
+    ):
+        yield running, authority
+
+
+@pytest.fixture(autouse=True)
+def _kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An authority of a secret is kept in a file for as long as a function's worker lives; here, for a test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def conninfo(server: PostgresServer, user: str, tls: dict[str, str], host: str = "localhost") -> str:

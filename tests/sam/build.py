@@ -38,13 +38,15 @@ def sam_build(folder: Path, runtime: str = RUNTIME, processor: str = "x86_64") -
 
     Another `runtime` than this one's has to be on the PATH.
     """
+    left = folder.with_name(f"{folder.name}-left")  # `sam` leaves an empty folder of each function.
+    left.mkdir(parents=True)
     command = [str(BIN / "sam"), "build", "--no-cached", "--build-dir", str(folder)]
     subprocess.run(
         [*command, "--parameter-overrides", f"PythonRuntime={runtime}", f"Architecture={processor}"],
         cwd=REPOSITORY,
         check=True,
         capture_output=True,
-        env=environment(),
+        env=environment({"TMPDIR": str(left)}),
     )
 
 

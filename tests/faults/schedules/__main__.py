@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.conftest import free_port
+from tests.conftest import postgres_server
 from tests.faults.schedules.campaign import Tally, campaign, failure_of_seed
 from tests.faults.schedules.warehouses import FakeBench, PostgresBench
 
-from penstock.local.postgres import LOADER, OWNER, PostgresServer
+from penstock.local.postgres import LOADER, OWNER
 
 PAGE = Path(__file__).parents[3] / "docs" / "schedules.md"
 
@@ -71,16 +70,10 @@ def _page(first: int, tallies: Sequence[tuple[str, Tally]]) -> str:
 
 @contextmanager
 def postgres_bench() -> Iterator[PostgresBench]:
-    with tempfile.TemporaryDirectory(prefix="penstock-faults-") as base:
-        Path(base).chmod(0o711)
-        server = PostgresServer(Path(base) / "data", free_port())
-        server.start()
-        try:
-            bench = PostgresBench(server.conninfo(OWNER), server.conninfo(LOADER))
-            yield bench
-            bench.close()
-        finally:
-            server.stop()
+    with postgres_server() as server:
+        bench = PostgresBench(server.conninfo(OWNER), server.conninfo(LOADER))
+        yield bench
+        bench.close()
 
 
 if __name__ == "__main__":
