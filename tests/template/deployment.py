@@ -21,6 +21,7 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 REPOSITORY = Path(__file__).parents[2]
 TEMPLATE = REPOSITORY / "template.yaml"
+ARCHIVE = REPOSITORY / "archive" / "template.yaml"
 NETWORK = REPOSITORY / "network" / "template.yaml"
 DATABASE = REPOSITORY / "database" / "template.yaml"
 

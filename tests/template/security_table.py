@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.template.deployment import DATABASE, NETWORK, REPOSITORY, TEMPLATE, source
+from tests.template.deployment import ARCHIVE, DATABASE, NETWORK, REPOSITORY, TEMPLATE, source
 
-TEMPLATES = {TEMPLATE: "", NETWORK: "MakesNetwork", DATABASE: "MakesDatabase"}
+TEMPLATES = {TEMPLATE: "", NETWORK: "MakesNetwork", DATABASE: "MakesDatabase", ARCHIVE: "HasArchive"}
 """With the conditions that the nested ones stand behind. Data Pipeline's has AWS's own policies alone."""
 PAGE = REPOSITORY / "docs" / "security.md"
 BEGIN = "<!-- begin: written by `make security` from template.yaml -->"
@@ -141,6 +141,7 @@ def _named(resource: Any) -> str:
     sub = resource["Fn::Sub"]
     text = sub if isinstance(sub, str) else sub[0]
     text = re.sub(r"^arn:\$\{AWS::Partition\}:([\w-]+):\$\{AWS::Region\}:\$\{AWS::AccountId\}:", r"\1: ", text)
+    text = text.removeprefix("arn:${AWS::Partition}:s3:::")  # A nested template's bucket.
     return re.sub(r"\$\{(\w+)(?:\.\w+)?\}", r"\1", text)
 
 

@@ -83,7 +83,7 @@ def test_it_reads_the_stream_or_takes_events_itself_under_a_key() -> None:
     of_stream, direct = (archive(one)["DeliveryStream"]["Properties"] for one in ("of a stream", "direct"))
 
     assert of_stream["DeliveryStreamType"] == "KinesisStreamAsSource"
-    assert of_stream["KinesisStreamSourceConfiguration"] == {"KinesisStreamARN": STREAM, "RoleARN": "Role.Arn"}
+    assert of_stream["KinesisStreamSourceConfiguration"] == {"KinesisStreamARN": STREAM, "RoleARN": "ArchiveRole.Arn"}
     assert "DeliveryStreamEncryptionConfigurationInput" not in of_stream, "the stream's own is used"
     assert direct["DeliveryStreamType"] == "DirectPut"
     assert "KinesisStreamSourceConfiguration" not in direct
@@ -92,7 +92,7 @@ def test_it_reads_the_stream_or_takes_events_itself_under_a_key() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_its_role_writes_below_two_prefixes_and_reads_one_stream(variant: str) -> None:
-    [policy] = archive(variant)["Role"]["Properties"]["Policies"]
+    [policy] = archive(variant)["ArchiveRole"]["Properties"]["Policies"]
 
     allowed = {
         (action, resource.replace("$", ""))
@@ -114,7 +114,7 @@ def test_its_role_writes_below_two_prefixes_and_reads_one_stream(variant: str) -
         ("logs:PutLogEvents", "Logs.Arn"),
         *(of_stream if variant != "direct" else ()),
     }
-    [trust] = archive(variant)["Role"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    [trust] = archive(variant)["ArchiveRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "firehose.amazonaws.com"}
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
 
