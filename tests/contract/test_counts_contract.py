@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from tests.fakes.counts import FakeCounts
 from penstock.adapters.dynamodb_counts import DynamoCounts
 from penstock.model.errors import TransientError
 from penstock.model.stream_events import BEGINNING, Position
-from penstock.ports.counts import MOST, Counts
+from penstock.ports.counts import MOST, OTHER, Counts
 
 TEN = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -23,6 +24,16 @@ def counts(request: pytest.FixtureRequest) -> Counts:
     if request.param == "fake":
         return FakeCounts()
     return DynamoCounts(request.getfixturevalue("dynamodb"), request.getfixturevalue("table"), FakeClock())
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def few(request: pytest.FixtureRequest) -> Callable[[], Counts]:
+    """Makes a worker's counts, all of one table, which has room for two types."""
+    if request.param == "fake":
+        made = FakeCounts(most_types=2)
+        return lambda: made
+    client, table = request.getfixturevalue("dynamodb"), request.getfixturevalue("table")
+    return lambda: DynamoCounts(client, table, FakeClock(), most_types=2)
 
 
 def test_a_shard_that_was_never_counted_is_at_the_beginning(counts: Counts) -> None:
@@ -63,6 +74,21 @@ def test_the_types_that_are_counted_are_told_each_once(counts: Counts) -> None:
     counts.add("shard-2", BEGINNING, FIRST, {("UA", TEN + MINUTE): 1}, [], None)
 
     assert counts.types() == ["AA", "UA"]
+
+
+def test_when_there_are_too_many_types_further_ones_are_counted_together(few: Callable[[], Counts]) -> None:
+    first, second = few(), few()
+    first.add("shard-1", BEGINNING, FIRST, {("UA", TEN): 3, ("AA", TEN): 1}, [], None)
+
+    first.add("shard-1", FIRST, SECOND, {("UA", TEN): 1, ("n1", TEN): 2, ("n2", TEN): 4}, [], None)
+    second.add("shard-2", BEGINNING, FIRST, {("n1", TEN): 8, ("AA", TEN): 1}, [], None)
+
+    assert first.types() == [OTHER, "AA", "UA"]
+    assert {kind: counts[TEN] for kind in first.types() if (counts := first.read(kind, TEN, TEN + MINUTE))} == {
+        OTHER: 14,
+        "AA": 2,
+        "UA": 4,
+    }
 
 
 def test_a_worker_that_was_overtaken_counts_nothing(counts: Counts) -> None:

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from penstock.model.errors import TransientError
 from penstock.model.stream_events import BEGINNING, Position
-from penstock.ports.counts import MOST, Tallies
+from penstock.ports.counts import MOST, MOST_TYPES, OTHER, Tallies
 
 
 class FakeCounts:
-    def __init__(self) -> None:
+    def __init__(self, most_types: int = MOST_TYPES) -> None:
+        self.most_types = most_types
         self.watermarks: dict[str, Position] = {}
         self.tallies: Counter[tuple[str, datetime, str]] = Counter()
         self.ids: dict[str, datetime] = {}
@@ -37,7 +38,9 @@ class FakeCounts:
         if remembered:
             self.ids.update(dict.fromkeys(ids, remembered))
         for (kind, minute), more in tallies.items():
-            self.tallies[kind, minute, shard] += more
+            types = set(self.types()) - {OTHER}
+            counted_as = kind if kind in types or len(types) < self.most_types else OTHER
+            self.tallies[counted_as, minute, shard] += more
         return frozenset()
 
     def types(self) -> Sequence[str]:

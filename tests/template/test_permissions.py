@@ -113,6 +113,7 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
             for action in ("DescribeStream", "DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords")
         ),
         *((f"dynamodb:{action}Item", "CountsTable.Arn") for action in ("Get", "Update", "Put")),
+        ("dynamodb:Query", "CountsTable.Arn"),
         ("sqs:SendMessage", "StreamDeadLetterQueue.Arn"),
     },
     "PackMessagesRole": {

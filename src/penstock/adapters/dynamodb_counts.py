@@ -24,24 +24,37 @@ from penstock.adapters.dynamodb_table import packed
 from penstock.model.errors import TransientError
 from penstock.model.stream_events import BEGINNING, Position
 from penstock.ports import Clock
-from penstock.ports.counts import Tallies
+from penstock.ports.counts import MOST_TYPES, OTHER, Tallies
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _MINUTE = "%Y-%m-%dT%H:%MZ"
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_TYPES_ASKED_EVERY = timedelta(minutes=1)
 
 
 class DynamoCounts:
     """`kept` is how long counts stay."""
 
-    def __init__(self, client: DynamoDBClient, table: str, clock: Clock, kept: timedelta = timedelta(days=90)) -> None:
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        clock: Clock,
+        kept: timedelta = timedelta(days=90),
+        most_types: int = MOST_TYPES,
+    ) -> None:
         self._client = client
         self._table = table
         self._clock = clock
         self._kept = kept
+        self._most_types = most_types
         self._known: dict[str, datetime] = {}
         """Types that this worker has written, and when."""
+        self._there: set[str] = set()
+        """Types that the table had when it was last asked, and since."""
+        self._asked = _LONG_AGO
 
     def watermark(self, shard: str) -> Position:
         with translated(f"read how far shard {shard} is counted"):
@@ -57,10 +70,13 @@ class DynamoCounts:
         ids: Collection[str],
         remembered: datetime | None,
     ) -> frozenset[str]:
-        self._write_types({kind for kind, _ in tallies})
+        counted_as = self._write_types({kind for kind, _ in tallies})
+        merged: Counter[tuple[str, datetime]] = Counter()
+        for (kind, minute), more in tallies.items():
+            merged[counted_as[kind], minute] += more
         names = list(ids)
         actions = [self._move(shard, after, upto), *(self._remember(name, remembered) for name in names)]
-        actions += [self._tally(shard, kind, minute, more) for (kind, minute), more in tallies.items()]
+        actions += [self._tally(shard, kind, minute, more) for (kind, minute), more in merged.items()]
         with translated(f"count events of shard {shard}"):
             try:
                 self._client.transact_write_items(TransactItems=actions)
@@ -96,17 +112,30 @@ class DynamoCounts:
                     found[minute] += int(item["events"]["N"])
         return dict(sorted(found.items()))
 
-    def _write_types(self, kinds: Collection[str]) -> None:
-        """Before anything of them is counted, and again now and then, so that they stay as long as their counts."""
+    def _write_types(self, kinds: set[str]) -> Mapping[str, str]:
+        """Before anything of them is counted, and again now and then, so that they stay as long as their counts.
+
+        As what each is counted: itself, or `OTHER` where the table is full of types.
+        """
         now = self._clock.now()
-        for kind in kinds:
-            if now - self._known.get(kind, datetime.min.replace(tzinfo=UTC)) > self._kept / 10:
-                expires = int((now + 2 * self._kept).timestamp())
-                with translated(f"note that there are events of type {kind}"):
-                    self._client.put_item(
-                        TableName=self._table, Item=packed({"pk": "type", "sk": kind, "expires_at": expires})
-                    )
-                self._known[kind] = now
+        new = {kind for kind in kinds if now - self._known.get(kind, _LONG_AGO) > self._kept / 10}
+        if new and now - self._asked > _TYPES_ASKED_EVERY:
+            self._there, self._asked = set(self.types()), now
+        for kind in sorted(new):
+            if kind in self._there or len(self._there) < self._most_types:
+                self._write_type(kind, now)
+            else:
+                self._known.pop(kind, None)
+        if not kinds <= self._known.keys() and now - self._known.get(OTHER, _LONG_AGO) > self._kept / 10:
+            self._write_type(OTHER, now)
+        return {kind: kind if kind in self._known else OTHER for kind in kinds}
+
+    def _write_type(self, kind: str, now: datetime) -> None:
+        expires = int((now + 2 * self._kept).timestamp())
+        with translated(f"note that there are events of type {kind}"):
+            self._client.put_item(TableName=self._table, Item=packed({"pk": "type", "sk": kind, "expires_at": expires}))
+        self._known[kind] = now
+        self._there.add(kind)
 
     def _move(self, shard: str, after: Position, upto: Position) -> Any:
         """The condition is what makes counting twice impossible, by a replay and by two workers alike."""

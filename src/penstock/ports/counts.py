@@ -14,6 +14,11 @@ Tallies = Mapping[tuple[str, datetime], int]
 MOST = 99
 """Tallies and ids that one `add` takes together: a transaction is a hundred actions, and one is the watermark's."""
 
+MOST_TYPES = 1_000
+OTHER = "(other types)"
+"""A producer that takes a number for its type makes a new one with each event. So many, about, have counts of their
+own; the events of further ones are counted together, as this."""
+
 
 class Counts(Protocol):
     """Each shard counts for itself, so that shards never wait for each other; who reads adds them up."""
