@@ -109,6 +109,19 @@ def test_the_secrets_that_are_read_are_the_only_ones_that_can_be() -> None:
     assert statement["Resource"] == {"Ref": "SecretArns"}
 
 
+def test_what_is_refused_is_written_by_a_role_that_has_all_that_aws_asks_for() -> None:
+    """https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html: else a flow log may stay empty."""
+    [policy] = of_type(network("in a new network"), "AWS::IAM::Role")["FlowLogRole"]["Policies"]
+
+    given = {
+        action.removeprefix("logs:")
+        for one in policy["PolicyDocument"]["Statement"]
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    }
+
+    assert given >= {"CreateLogGroup", "CreateLogStream", "PutLogEvents", "DescribeLogGroups", "DescribeLogStreams"}
+
+
 def test_no_other_stack_makes_one() -> None:
     assert "Network" not in deployed("all of it")
 

@@ -72,3 +72,20 @@ def test_each_environment_of_samconfig_tags_what_it_costs() -> None:
     assert {name: one["tags"] for name, one in deployed.items()} == {
         name: ["project=penstock", f"stage={name}"] for name in deployed
     }
+
+
+def test_each_environment_says_that_a_resource_of_iam_has_a_name_of_its_own() -> None:
+    """Else CloudFormation refuses the nested stack,
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html"""
+    named = [
+        name
+        for template in (REPOSITORY / "template.yaml", *REPOSITORY.glob("*/template.yaml"))
+        for name, one in source(template)["Resources"].items()
+        if one["Type"].startswith("AWS::IAM::")
+        and {"RoleName", "InstanceProfileName", "ManagedPolicyName"} & one.get("Properties", {}).keys()
+    ]
+    known = tomllib.loads((REPOSITORY / "samconfig.toml").read_text())
+    granted = [one["deploy"]["parameters"]["capabilities"] for one in known.values() if isinstance(one, dict)]
+
+    assert named == ["WorkerProfile"]
+    assert granted == ["CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND"] * len(granted)
