@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ class WithAStream(Account):
     kept: int = 100
     page: int = 1
     refuses: bool = False
+    dedupe: int = 60
 
     def get_shard_iterator(self, **asked: Any) -> dict[str, Any]:
         assert (asked["StreamName"], asked["ShardId"]) == ("penstock-Stream", SHARD)
@@ -65,7 +68,8 @@ class WithAStream(Account):
     @property
     def deployment(self) -> Deployment:
         outputs = {**OUTPUTS, QUEUES["stream"]: QUEUE, "StreamName": "penstock-Stream"}
-        return Deployment("penstock", "a test", outputs, lambda _: self, lambda _: "")
+        parameters = {"StreamDedupeMinutes": str(self.dedupe), "StreamRetentionHours": "24"}
+        return Deployment("penstock", "a test", outputs, lambda _: self, lambda _: "", parameters=parameters)
 
 
 RECORDS = [("a", b"one\n"), ("b", b"two\n"), ("c", b"three\n"), ("d", b"four\n"), ("e", b"five\n")]
@@ -109,8 +113,33 @@ def test_what_was_given_up_is_read_back_whole_and_put_again_under_its_keys(page:
     )
     assert found.why.startswith("RetryAttemptsExhausted after 21 invocations")
     assert found.texts() == ["three", "four"]
-    redrive(account.deployment, 10)
+    redrive(account.deployment, 10, may_count_twice=True)
     assert account.log == [("put", ("c", b"three\n")), ("put", ("d", b"four\n")), ("delete", "AQEBstream")]
+
+
+@pytest.mark.parametrize(
+    ("dedupe", "minutes_ago", "doubted"),
+    [(60, 40, False), (60, 50, True), (60, 3_000, True), (1_440, 1_400, False), (0, 1, True)],
+)
+def test_what_may_be_counted_and_forgotten_is_put_again_only_where_it_may_count_twice(
+    dedupe: int, minutes_ago: int, doubted: bool
+) -> None:
+    account = given_up(dedupe=dedupe)
+    body = json.loads(account.queues[QUEUE][0]["Body"])
+    came = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    body["KinesisBatchInfo"]["approximateArrivalOfFirstRecord"] = came.isoformat()
+    account.queues[QUEUE][0]["Body"] = json.dumps(body)
+
+    done, left = redrive(account.deployment, 10)
+
+    assert ([len(done), len(left)], len(account.log)) == (([0, 1], 0) if doubted else ([1, 0], 3))
+    if doubted:
+        assert f"{came:%Y-%m-%d %H:%M} UTC" in left[0].then
+        assert "redrive --may-count-twice" in left[0].then
+        assert account.hidden == set(), "it is given back"
+        [forced], [] = redrive(account.deployment, 10, may_count_twice=True)
+        assert forced.then == "put it into the stream again"
+        assert [what for what, _ in account.log] == ["put", "put", "delete"]
 
 
 @pytest.mark.parametrize("gone", [{"kept": 103}, {"refuses": True}, {"records": RECORDS[:1]}])
@@ -118,7 +147,7 @@ def test_what_the_stream_keeps_no_more_is_said_and_its_letter_stays(gone: dict[s
     account = given_up(**gone)
 
     [text] = read(account.deployment, 10)[0].texts()
-    done, [left] = redrive(account.deployment, 10)
+    done, [left] = redrive(account.deployment, 10, may_count_twice=True)
 
     assert "retention has ended" in text
     assert (done, account.log, left.redrive) == ([], [], None)

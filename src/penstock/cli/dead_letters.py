@@ -34,6 +34,12 @@ def dead_letters(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Say what redrive would do with each, and do nothing.")
     ] = False,
+    may_count_twice: Annotated[
+        bool,
+        typer.Option(
+            "--may-count-twice", metavar="", help="Redrive also what a stream may have counted, and forgotten, already."
+        ),
+    ] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Take at most so many.")] = 100,
     stack: StackName = LOCAL,
     aws: OnAws = False,
@@ -58,10 +64,10 @@ def dead_letters(
             told = [letter.to_json() | ({"holds": texts[letter.id]} if texts else {}) for letter in letters]
             emit({"waiting": queues.waiting(target), "dead_letters": told})
         else:
-            _show(letters, queues.waiting(target), texts, would=action is Action.REDRIVE)
+            _show(letters, queues.waiting(target), texts, would=action is Action.REDRIVE, twice=may_count_twice)
         return
     moved = queues.move_arrivals(target)
-    done, left = queues.redrive(target, limit)
+    done, left = queues.redrive(target, limit, may_count_twice=may_count_twice)
     if as_json:
         emit(
             {
@@ -78,19 +84,24 @@ def dead_letters(
         console.print(f"{letter.source}: {letter.then}", markup=False)
     if left:
         console.print("\nleft where they are:")
-        _letters(left, {}, would=False)
+        _letters(left, {}, would=False, twice=False)
     if not (moved or done or left):
         console.print("There are no dead letters.")
 
 
 def _show(
-    letters: Sequence[DeadLetter], waiting: Mapping[str, int], texts: Mapping[str, Sequence[str]], *, would: bool
+    letters: Sequence[DeadLetter],
+    waiting: Mapping[str, int],
+    texts: Mapping[str, Sequence[str]],
+    *,
+    would: bool,
+    twice: bool,
 ) -> None:
     console = screen()
     if not letters:
         console.print("There are no dead letters.")
         return
-    _letters(letters, texts, would=would)
+    _letters(letters, texts, would=would, twice=twice)
     total = max(sum(waiting.values()), len(letters))
     more = f", the first {count(len(letters))} shown (--limit)" if total > len(letters) else ""
     console.print(f"[dim]{count(total)} dead letter{'s' if total != 1 else ''}{more}[/]")
@@ -98,7 +109,7 @@ def _show(
         console.print("Mend what they name, then: penstock dead-letters redrive")
 
 
-def _letters(letters: Sequence[DeadLetter], texts: Mapping[str, Sequence[str]], *, would: bool) -> None:
+def _letters(letters: Sequence[DeadLetter], texts: Mapping[str, Sequence[str]], *, would: bool, twice: bool) -> None:
     console = screen()
     for letter in letters:
         console.print(f"[bold]{clock_time(letter.sent)}[/]  {escape(letter.source)}", soft_wrap=True)
@@ -110,5 +121,7 @@ def _letters(letters: Sequence[DeadLetter], texts: Mapping[str, Sequence[str]], 
             console.print(indented(f"and {count(len(texts[letter.id]) - _SHOWN)} more records: --json has them", by=4))
         if letter.redrive is None:
             console.print(indented(f"[yellow]{escape(letter.then)}[/]", by=2))
+        elif would and letter.doubt and not twice:
+            console.print(indented(f"[yellow]would leave it: {escape(letter.doubt)}[/]", by=2))
         elif would:
             console.print(indented(f"would {escape(letter.then)}", by=2))

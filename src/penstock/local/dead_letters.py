@@ -56,6 +56,8 @@ class DeadLetter:
     receipt: str
     held: Callable[[], Sequence[stream_letters.Held]] | None = None
     """What of a stream it is about, read back where need be; None for letters of anything else."""
+    doubt: str = ""
+    """Why a redrive might count events of a stream twice."""
 
     def texts(self) -> list[str]:
         """What it holds, record by record, for a person to read; or why that is not there any more."""
@@ -73,6 +75,7 @@ class DeadLetter:
             "why": self.why,
             "redrive": self.then if self.redrive else None,
             "instead": None if self.redrive else self.then,
+            "doubt": self.doubt or None,
         }
 
 
@@ -96,12 +99,17 @@ def read(deployment: Deployment, most: int) -> list[DeadLetter]:
     return sorted(found, key=lambda letter: letter.sent)
 
 
-def redrive(deployment: Deployment, most: int) -> tuple[list[DeadLetter], list[DeadLetter]]:
-    """Those that were sent again, and those that can't be, which stay."""
+def redrive(
+    deployment: Deployment, most: int, *, may_count_twice: bool = False
+) -> tuple[list[DeadLetter], list[DeadLetter]]:
+    """Those that were sent again, and those that can't be, which stay, as do those in doubt unless they may."""
     done, left = [], []
     for letter in _received(deployment, most):
         if letter.redrive is None:
             left.append(letter)
+            continue
+        if letter.doubt and not may_count_twice:
+            left.append(replace(letter, then=letter.doubt, redrive=None))
             continue
         try:
             letter.redrive()
@@ -178,7 +186,7 @@ def _letter(deployment: Deployment, queue: str, message: Mapping[str, Any]) -> D
     except ValueError:
         document = None
     document = document if isinstance(document, dict) else {}
-    held = None
+    held, doubt = None, ""
     if queue == "arrivals":
         source, why, then, again = _of_arrivals(deployment, body)
     elif queue == message_letters.QUEUE:  # Before its body is looked at, which may say whatever its producer likes.
@@ -188,6 +196,7 @@ def _letter(deployment: Deployment, queue: str, message: Mapping[str, Any]) -> D
     elif stream_letters.is_of_stream(document):
         found = stream_letters.read_letter(deployment, document)
         source, why, then, again, held = found.source, found.why, found.then, found.redrive, found.held
+        doubt = found.doubt if again else ""
     elif "functionArn" in document.get("requestContext", {}):
         source, why, then, again = _of_function(deployment, document)
     elif document.get("Type") == "Notification":
@@ -205,6 +214,7 @@ def _letter(deployment: Deployment, queue: str, message: Mapping[str, Any]) -> D
         redrive=again,
         receipt=message["ReceiptHandle"],
         held=held,
+        doubt=doubt,
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -19,6 +20,10 @@ from penstock.local.deployment import Deployment
 from penstock.model.errors import PermanentError
 
 QUEUE = "stream"
+
+
+_ON_ITS_WAY = timedelta(minutes=15)
+"""For which what is put into the stream again may wait to be counted: behind more than this an alarm has rung."""
 
 
 class Held(NamedTuple):
@@ -36,6 +41,8 @@ class StreamLetter:
     held: Callable[[], Sequence[Held]]
     """Raises PermanentError for what the stream does not keep any more."""
     redrive: Callable[[], None] | None
+    doubt: str = ""
+    """Why it might count twice what it puts into the stream again; empty where it can't."""
 
 
 def is_of_stream(document: Mapping[str, Any]) -> bool:
@@ -71,7 +78,23 @@ def _given_up(deployment: Deployment, document: Mapping[str, Any]) -> StreamLett
         f"stream {stream}, {shard}, {records} from {first}, that arrived {batch['approximateArrivalOfFirstRecord']}"
     )
     why = f"{context.get('condition', 'given up')} after {tries} invocations: ProcessStream's log says why"
-    return _letter(deployment, stream, source, why, lambda: list(_read_back(deployment, stream, shard, first, last)))
+    made = _letter(deployment, stream, source, why, lambda: list(_read_back(deployment, stream, shard, first, last)))
+    return replace(made, doubt=_doubt(deployment, datetime.fromisoformat(batch["approximateArrivalOfFirstRecord"])))
+
+
+def _doubt(deployment: Deployment, came: datetime) -> str:
+    """A worker that was killed may have counted what was then given up, at the earliest when it came (decision 47)."""
+    minutes = int(deployment.parameters.get("StreamDedupeMinutes", 0))
+    if datetime.now(UTC) + _ON_ITS_WAY < came + timedelta(minutes=minutes):
+        return ""
+    kept = came + timedelta(hours=int(deployment.parameters.get("StreamRetentionHours", 24)))
+    known = f"ids are remembered for {minutes:,} minutes" if minutes else "no ids are remembered"
+    return (
+        f"some of it may be counted already, and could count twice: it came at {came:%Y-%m-%d %H:%M} UTC, and {known}. "
+        "Nothing waits for it, and with Archive=stream its events reach the warehouse in any case, once. The stream "
+        f"keeps it until {kept:%Y-%m-%d %H:%M} UTC: `penstock dead-letters show --json` saves what it holds. Where a "
+        "count too low is worse than one too high: penstock dead-letters redrive --may-count-twice"
+    )
 
 
 def _letter(
