@@ -22,6 +22,7 @@ from aws_lambda_powertools import Logger
 
 from penstock import wiring
 from penstock.model.errors import PermanentError, TransientError
+from penstock.snapshot import prepare_for_copies
 
 Event = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -71,6 +72,7 @@ def lambda_handler(function: Handler) -> Handler:
         logger.info("done", extra={"answer": told, "peak_mib": peak, "cpu_ms": spent})
         return answer
 
+    prepare_for_copies()
     with_context: Handler = logger.inject_lambda_context(clear_state=True)(reporting)
     return _traced(with_context)
 

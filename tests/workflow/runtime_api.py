@@ -33,12 +33,25 @@ class Reported:
 class Worker:
     """A handler in a process of its own."""
 
+    pid: int = 0
     _events: queue.Queue[Any] = field(default_factory=queue.Queue)
+    _ready: threading.Event = field(default_factory=threading.Event)
+    _restored: threading.Event = field(default_factory=threading.Event)
     _reports: queue.Queue[Reported] = field(default_factory=queue.Queue)
 
     def invoke(self, event: Mapping[str, Any]) -> Reported:
         self._events.put(event)
+        return self.reported()
+
+    def reported(self) -> Reported:
         return self._reports.get(timeout=30)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """While Lambda would take one, where AWS_LAMBDA_INITIALIZATION_TYPE is snap-start; it goes on as a copy."""
+        assert self._ready.wait(30), "it is not ready for its snapshot"
+        yield
+        self._restored.set()
 
 
 @contextmanager
@@ -62,9 +75,11 @@ def worker(folder: Path, environment: Mapping[str, str] | None = None) -> Iterat
         },
         stdout=subprocess.DEVNULL,
     )
+    made.pid = child.pid
     try:
         yield made
     finally:
+        made._restored.set()
         child.kill()
         child.wait()
         server.shutdown()
@@ -77,6 +92,13 @@ def _server(worker: Worker) -> http.server.ThreadingHTTPServer:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if self.path.endswith("/restore/next"):
+                worker._ready.set()
+                worker._restored.wait()
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             event = json.dumps(worker._events.get()).encode()
             self.send_response(200)
             self.send_header("Lambda-Runtime-Aws-Request-Id", str(uuid.uuid4()))
