@@ -12,5 +12,7 @@ RUN rm -rf /opt/penstock/penstock/local /opt/penstock/penstock/cli
 COPY datasets /opt/datasets
 
 ENV PYTHONPATH=/opt/penstock PYTHONUNBUFFERED=1 PENSTOCK_DATASETS=/opt/datasets
+# Everything else is read-only in Fargate, and a volume without this would be root's.
+VOLUME /tmp
 USER nobody
 ENTRYPOINT ["python", "-m", "penstock.task"]

@@ -48,7 +48,8 @@ def run(daemon: Docker, world: World, *arguments: str) -> int:
     given = [f"{name}={value}" for name, value in world.environment("BeginLoad").items()]
     variables = [part for one in given if one.startswith(("PENSTOCK_", "POWERTOOLS_", "AWS_")) for part in ("-e", one)]
     try:
-        daemon.run("run", "--rm", "--network", "host", "--memory", "2048m", *variables, _IMAGE, *arguments)
+        as_fargate = ("--read-only", "--memory", "2048m")  # But for the image's VOLUME.
+        daemon.run("run", "--rm", "--network", "host", *as_fargate, *variables, _IMAGE, *arguments)
     except subprocess.CalledProcessError as error:
         return error.returncode
     return 0

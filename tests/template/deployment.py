@@ -113,6 +113,8 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
         "RedshiftWorkgroupArn": WORKGROUP,
         "WarehouseSecretArn": LOADER,
         "WarehouseOwnerSecretArn": OWNER,
+        "TaskImage": "images.example.com/penstock-task:1",
+        "TaskCluster": "tasks",
     },
     "arm64 on Python 3.12": {"PythonRuntime": "python3.12", "Architecture": "arm64"},
     "provisioned stream": {

@@ -143,7 +143,7 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         *(("lambda:InvokeFunction", f"{function}.Arn") for function in ("SettleBatch", "SummariseRun", "KickOff")),
         ("sns:Publish", "RunTopic"),
         *DELIVERS_LOGS,
-        ("ecs:RunTask", "HugeFileTask"),
+        ("ecs:RunTask", ARN.format("ecs", "task-definition/penstock-huge-file:*")),
         *((f"ecs:{action}", ARN.format("ecs", "task/tasks/*")) for action in ("StopTask", "DescribeTasks")),
         *(
             (f"events:{action}", ARN.format("events", "rule/StepFunctionsGetEventsForECSTaskRule"))
