@@ -49,7 +49,7 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         ),
     },
     "BeginLoadRole": {LISTS_MISSING, READS_PLANS, *READS_ARRIVALS, LOADERS_SECRET},
-    "PollLoadRole": {LISTS_MISSING, READS_PLANS, LOADERS_SECRET},
+    "PollLoadRole": {LISTS_MISSING, READS_PLANS},
     "IndexBatchRole": {
         LISTS_MISSING,
         READS_PLANS,
