@@ -18,6 +18,9 @@ import sys
 import threading
 import time
 
+END_OF_CALL = "\x1e"
+"""Ends a line of the output: all that the call had to say is before it. ministack_server takes it out."""
+
 
 def main(paths: list[str]) -> None:
     """`paths` are where Python looks first: the function's folder, then Penstock, then libraries."""
@@ -83,10 +86,17 @@ def serve(paths: list[str]) -> None:
         def post_invocation_result(
             self, invoke_id: str, result_data: str | bytes, content_type: str = "application/json", *_: object
         ) -> None:
+            self._end_of_call()
             self._call("POST", f"invocation/{invoke_id}/response", result_data, content_type)
 
         def post_invocation_error(self, invoke_id: str, error_response_data: str, *_: object) -> None:
+            self._end_of_call()
             self._call("POST", f"invocation/{invoke_id}/error", error_response_data)
+
+        def _end_of_call(self) -> None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.write(1, f"{END_OF_CALL}\n".encode())
 
         def _call(
             self, method: str, path: str, body: str | bytes | None = None, content_type: str = "application/json"

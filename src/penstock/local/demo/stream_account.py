@@ -33,8 +33,8 @@ _TRUTH = """
 _SHOWN = 5
 """Differences that are named one by one."""
 _MOST_LETTERS = 1_000
-_TO_COME = 5.0
-"""Seconds that are waited for the logs of the last calls; the emulator has been seen to lose a line of them."""
+_TO_COME = 30.0
+"""Seconds within which the last call has ended: its log comes after its counts."""
 
 ByHour = Mapping[tuple[str, datetime], int]
 
