@@ -30,21 +30,26 @@ def kit(postgres: Postgres) -> Iterator[PostgresKit]:
 
 
 @contextmanager
-def never_analysed(superuser: str, target: str) -> Iterator[None]:
-    """A ledger that has grown since PostgreSQL last looked at it, as it does while a backfill goes on."""
+def grown_since(superuser: str, target: str, analysed: str) -> Iterator[None]:
+    """A ledger that has grown since PostgreSQL last looked at it, as it does while a backfill goes on.
+
+    `analysed` is the target and the key, as SQL, of each of the rows that were there then; empty: it never looked.
+    """
+    insert = (
+        "INSERT INTO penstock.load (target, arrival, dataset, bucket, key, version_id, etag, size, modified, retry,"
+        " verdict, reason, rows) SELECT {}, gen_random_uuid(), 'things', 'landing', {}, 'v',"
+        " 'e', 1, now(), 0, 'loaded', '', 1 FROM generate_series(1, {}) AS number"
+    )
     with psycopg.connect(superuser, autocommit=True) as connection:
         connection.execute("TRUNCATE penstock.load CASCADE")
-        # What other tests left there was analysed: hundreds of tables with a file or two each.
         connection.execute("DELETE FROM pg_statistic WHERE starelid = 'penstock.load'::regclass")
         connection.execute("ALTER TABLE penstock.load SET (autovacuum_enabled = false)")
-        connection.execute(
-            "INSERT INTO penstock.load (target, arrival, dataset, bucket, key, version_id, etag, size, modified, retry,"
-            " verdict, reason, rows) SELECT %s, gen_random_uuid(), 'things', 'landing', 'incoming/old/' || number, 'v',"
-            " 'e', 1, now(), 0, 'loaded', '', 1 FROM generate_series(1, %s) AS number",
-            (target, LOADED_BEFORE),
-        )
+        if analysed:
+            connection.execute(insert.format(*analysed.split("; "), 800).encode())
+            connection.execute("ANALYZE penstock.load")
+        connection.execute(insert.format("%s", "'incoming/old/' || number", LOADED_BEFORE).encode(), (target,))
         yield
-        connection.execute("DELETE FROM penstock.load WHERE target = %s", (target,))
+        connection.execute("TRUNCATE penstock.load CASCADE")
         connection.execute("ALTER TABLE penstock.load RESET (autovacuum_enabled)")
 
 
@@ -59,13 +64,18 @@ def rows_read(superuser: str) -> int:
     return int(row[0]) if row else 0
 
 
+@pytest.mark.parametrize(
+    "analysed",
+    ["", "'data.table_' || number; 'incoming/' || number", "'data.one'; 'incoming/latest.csv'"],
+    ids=["never", "with hundreds of tables of a file each", "with one file that was put time and again"],
+)
 def test_a_batch_reads_its_own_rows_of_the_ledger_and_not_all_that_the_table_has_ever_loaded(
-    kit: PostgresKit, postgres: Postgres
+    kit: PostgresKit, postgres: Postgres, analysed: str
 ) -> None:
     dataset, store = dataset_of(), FakeObjectStore()
     kit.apply(dataset)
     arrivals = [store.put(f"incoming/{dataset.prefix}{name}.csv", b"id,name,delay\n1,a,2\n") for name in range(FILES)]
-    with never_analysed(postgres.superuser, table_of(dataset).qualified):
+    with grown_since(postgres.superuser, table_of(dataset).qualified, analysed):
         kit.close()
         before = rows_read(postgres.superuser)
 

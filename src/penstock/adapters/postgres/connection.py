@@ -24,6 +24,9 @@ _VANISHED = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_
 """The server's side of it. A COPY that waits for a client obeys no statement_timeout, so it is keepalives that end the
 transaction of a Lambda that is gone, and free the ledger rows that its successor waits for."""
 
+_BY_INDEX = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
+"""Statistics are of yesterday's rows: a table that has grown since is taken for one that is quickly read whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -51,6 +54,10 @@ class Session:
             )
         return left
 
+    def plans_freely(self) -> None:
+        """From here on as PostgreSQL sees fit, as for what reads the datasets' tables."""
+        _set(self.connection, dict.fromkeys(_BY_INDEX, "on"))
+
 
 class Connections:
     """Opened at first use, checked at each, opened anew when it is gone. Threads take turns.
@@ -65,15 +72,16 @@ class Connections:
         self._connection: Connection | None = None
 
     @contextmanager
-    def transaction(self, doing: str, dataset: str = "") -> Iterator[Session]:
+    def transaction(self, doing: str, dataset: str = "", *, by_index: bool = False) -> Iterator[Session]:
         """Commits at the end, rolls back on any exception. `doing` is for errors to name, as in `read the ledger`.
 
-        With `dataset`, what is refused for good in it says that the warehouse is down for that dataset.
+        With `dataset`, what is refused for good in it says that the warehouse is down for that dataset. With `by_index`
+        no table is read whole where an index leads to the rows, until `Session.plans_freely`.
         """
         with self._lock, translated(doing, dataset):
             connection = self._ready(doing)
             with connection.transaction():
-                self._begin(connection)
+                self._begin(connection, by_index)
                 yield Session(connection, time.monotonic() + self._limits.whole)
 
     def close(self) -> None:
@@ -111,7 +119,7 @@ class Connections:
     def _asked(self) -> str:
         return self._conninfo if isinstance(self._conninfo, str) else self._conninfo()
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin(self, connection: Connection, by_index: bool) -> None:
         """What a file means must not depend on the role's or the database's settings."""
         _set(
             connection,
@@ -122,6 +130,7 @@ class Connections:
                 "lock_timeout": milliseconds(self._limits.lock),
                 "idle_in_transaction_session_timeout": milliseconds(self._limits.idle),
                 "statement_timeout": milliseconds(self._limits.whole),
+                **(_BY_INDEX if by_index else {}),
             },
         )
         # A deferred constraint would fail the commit, and with it the file's neighbours.

@@ -40,10 +40,10 @@ class Ledger:
         self._target = target
 
     def _targets(self, of: Collection[object]) -> list[str]:
-        """The target once for each, so that a statement looks each up by its key.
+        """The target once for each, so that a statement looks each up by the primary key.
 
-        Said once, as `target = %s`, it reads as a condition of its own. Before the table has been analysed, and a
-        growing one never is in time, PostgreSQL takes it to leave few rows, and reads the target's whole ledger.
+        No other index begins with the target. Before the table has been analysed, and a growing one never is in time,
+        PostgreSQL takes a target to have few rows; what begins with it would serve as well, and read them all.
         """
         return [self._target] * len(of)
 
@@ -109,16 +109,18 @@ class Ledger:
         """By bucket and key: what was loaded under the arrivals' keys and not replaced since, the oldest first."""
         found = self._connection.execute(
             """
-            SELECT bucket, key, arrival, etag, size, modified FROM penstock.load
-            WHERE verdict = %s AND replaced_by IS NULL
-                AND (target, bucket, key) IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))
-            ORDER BY decided_at, arrival
+            SELECT l.bucket, l.key, l.arrival, l.etag, l.size, l.modified
+            FROM (SELECT DISTINCT * FROM unnest(%s::text[], %s::text[])) AS a (bucket, key)
+            -- OFFSET keeps the target out of it: by that, the primary key would seem to lead there as well.
+            CROSS JOIN LATERAL (SELECT * FROM penstock.load WHERE key = a.key AND bucket = a.bucket OFFSET 0) AS l
+            WHERE l.target = %s AND l.verdict = %s AND l.replaced_by IS NULL
+            ORDER BY l.decided_at, l.arrival
             """,
             (
-                Verdict.LOADED,
-                self._targets(arrivals),
                 [_text(arrival.bucket) for arrival in arrivals],
                 [_text(arrival.key) for arrival in arrivals],
+                self._target,
+                Verdict.LOADED,
             ),
         )
         earlier: dict[tuple[str, str], list[Earlier]] = defaultdict(list)
@@ -165,8 +167,8 @@ class Ledger:
         found = self._connection.execute(
             """
             SELECT l.arrival, l.verdict, l.rows, l.rejects, l.reason, ARRAY(
-                SELECT r.arrival FROM penstock.load AS r
-                WHERE r.target = l.target AND r.replaced_by = l.arrival ORDER BY r.decided_at, r.arrival
+                SELECT r.arrival FROM (SELECT * FROM penstock.load WHERE replaced_by = l.arrival OFFSET 0) AS r
+                WHERE r.target = l.target ORDER BY r.decided_at, r.arrival
             ), l.replaced_by IS NOT NULL, l.repeats
             FROM penstock.load AS l
             JOIN unnest(%s::text[], %s::uuid[], %s::integer[]) AS a (target, arrival, retry) USING (target, arrival)

@@ -1,4 +1,4 @@
-"""Penstock's own tables in the warehouse, as SQL. Every statement may be run again."""
+"""Penstock's own tables in the warehouse, as SQL."""
 
 from __future__ import annotations
 
@@ -27,9 +27,6 @@ LEDGER = (
         PRIMARY KEY (target, arrival)
     )
     """,
-    # What was loaded under a key before; and what an arrival replaced.
-    "CREATE INDEX IF NOT EXISTS load_by_key ON penstock.load (target, bucket, key)",
-    "CREATE INDEX IF NOT EXISTS load_replaced ON penstock.load (target, replaced_by) WHERE replaced_by IS NOT NULL",
     """
     CREATE TABLE IF NOT EXISTS penstock.reject (
         target text NOT NULL,
@@ -62,6 +59,14 @@ LEDGER = (
     "COMMENT ON TABLE penstock.reject IS 'Rows that could not be loaded, with the reason.'",
     "COMMENT ON TABLE penstock.load_history IS 'Quarantines that a retry took the place of; rejects have their retry.'",
 )
+
+INDEXES = (
+    # What was loaded under a key before; and what an arrival replaced. None begins with the target, which a ledger may
+    # have a million rows of: PostgreSQL would look up the rest by it.
+    "CREATE INDEX load_by_file ON penstock.load (key, bucket)",
+    "CREATE INDEX load_replaced_by ON penstock.load (replaced_by) WHERE replaced_by IS NOT NULL",
+)
+"""Of a ledger that is new. IF NOT EXISTS would wait for every load first, and then do nothing."""
 
 INPUT_ERROR = """
     CREATE OR REPLACE FUNCTION penstock.input_error(value text, type text) RETURNS text
@@ -120,6 +125,12 @@ MIGRATIONS = (
         "SELECT NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'penstock.load'::regclass"
         " AND attname = 'repeats')",
         ("ALTER TABLE penstock.load ADD COLUMN repeats bigint NOT NULL DEFAULT 0",),
+    ),
+    Migration(
+        "made the load ledger's indexes anew, led by the file",
+        "SELECT to_regclass('penstock.load_by_file') IS NULL",
+        # Dropped first, which locks out reading as well: by a stronger lock later, two could wait for each other.
+        ("DROP INDEX IF EXISTS penstock.load_by_key, penstock.load_replaced", *INDEXES),
     ),
 )
 """In this order, after `LEDGER` has made the tables that are missing. A table that changes there needs one here:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from psycopg import sql
 
 from penstock.adapters.postgres.connection import Connection, Connections, Limits
-from penstock.adapters.postgres.ledger_schema import GRANTS, INPUT_ERROR, LEDGER, MIGRATIONS
+from penstock.adapters.postgres.ledger_schema import GRANTS, INDEXES, INPUT_ERROR, LEDGER, MIGRATIONS
 from penstock.adapters.postgres.target_table import TargetTable, ensure_schema, exists
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
@@ -48,7 +48,7 @@ class PostgresSchema:
     def _own(self, connection: Connection) -> list[str]:
         done = ensure_schema(connection, "penstock", self._loader)
         new = not exists(connection, "penstock", "load")
-        for statement in LEDGER:
+        for statement in (*LEDGER, *(INDEXES if new else ())):
             connection.execute(statement)
         for migration in MIGRATIONS:
             due = connection.execute(migration.due.encode()).fetchone()

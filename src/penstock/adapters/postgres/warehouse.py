@@ -44,13 +44,14 @@ class PostgresWarehouse:
         """
         target = table_of(dataset).qualified
         doing = f"load batch {batch.number} of dataset {dataset.name} into {target}"
-        with self._connections.transaction(doing, dataset.name) as session:
+        with self._connections.transaction(doing, dataset.name, by_index=True) as session:
             ledger = Ledger(session.connection, target)
             claimed = ledger.claim(dataset.name, batch.arrivals)
             if not claimed:
                 return LoadProgress()
             require_table(session.connection, dataset)
             earlier = ledger.loaded_before(claimed)
+            session.plans_freely()
             fresh = [arrival for arrival in claimed if (arrival.bucket, arrival.key) not in earlier]
             with read_ahead(store, fresh) as files:
                 loader = FileLoader(session, ledger, Judge.of(session.connection), dataset, files)
@@ -64,13 +65,14 @@ class PostgresWarehouse:
 
     def outcomes(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> Mapping[str, LoadOutcome]:
         target = table_of(dataset).qualified
-        with self._connections.transaction(f"read the load ledger of {target}", dataset.name) as session:
+        doing = f"read the load ledger of {target}"
+        with self._connections.transaction(doing, dataset.name, by_index=True) as session:
             return Ledger(session.connection, target).outcomes(arrivals)
 
     def duplicates(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> frozenset[str]:
         target = table_of(dataset).qualified
         doing = f"look for duplicates in the load ledger of {target}"
-        with self._connections.transaction(doing, dataset.name) as session:
+        with self._connections.transaction(doing, dataset.name, by_index=True) as session:
             earlier = Ledger(session.connection, target).loaded_before(arrivals)
         return frozenset(
             arrival.id
@@ -83,7 +85,8 @@ class PostgresWarehouse:
 
     def quarantine(self, dataset: Dataset, arrivals: Sequence[Arrival], reason: str) -> None:
         target = table_of(dataset).qualified
-        with self._connections.transaction(f"quarantine files of dataset {dataset.name}", dataset.name) as session:
+        doing = f"quarantine files of dataset {dataset.name}"
+        with self._connections.transaction(doing, dataset.name, by_index=True) as session:
             Ledger(session.connection, target).claim(dataset.name, arrivals, reason)
 
     def rejects(self, dataset: Dataset, arrival: Arrival) -> Iterator[Reject]:
