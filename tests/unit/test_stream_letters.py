@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.unit.test_dead_letters import OUTPUTS, Account, letter
 
-from penstock.adapters.sqs_poison import SqsPoison
+from penstock.adapters.sqs_poison import KIND, SqsPoison
 from penstock.local.dead_letters import QUEUES, read, redrive
 from penstock.local.deployment import Deployment
 from penstock.model.stream_events import LONGEST_RAW, Poison
@@ -72,6 +72,7 @@ class WithAStream(Account):
         return Deployment("penstock", "a test", outputs, lambda _: self, lambda _: "", parameters=parameters)
 
 
+LINE = {"stream": ARN, "shard": SHARD, "line": 1, "key": "N14228", "why": "is no JSON", "raw": "bm8gSlNPTg=="}
 RECORDS = [("a", b"one\n"), ("b", b"two\n"), ("c", b"three\n"), ("d", b"four\n"), ("e", b"five\n")]
 
 
@@ -90,6 +91,25 @@ def test_a_line_that_is_no_event_says_where_it_stood_why_and_what_it_holds() -> 
     assert found.texts() == ["no \\xff JSON"]
     redrive(account.deployment, 10)
     assert account.log == [("put", ("N14228", b"no \xff JSON\n")), ("delete", "0")]
+
+
+def test_a_line_that_is_still_no_event_comes_back_as_a_letter_for_the_next_redrive() -> None:
+    class Counted(WithAStream):
+        """What is put into the stream is put aside at once."""
+
+        def put_record(self, **asked: Any) -> None:
+            super().put_record(**asked)
+            number = f"{len(self.log)}"
+            again = {"Id": number, "MessageBody": json.dumps({"penstock": KIND, **LINE, "sequence": number})}
+            self.send_message_batch(QueueUrl=QUEUE, Entries=[again])
+
+    account = Counted()
+    account.put_aside(Poison("102", 3, "is no JSON", b"no JSON", "N14228"))
+
+    done, left = redrive(account.deployment, 10)
+
+    assert (len(done), left) == (1, [])
+    assert len(account.queues[QUEUE]) == 1
 
 
 def test_a_line_too_long_for_its_letter_is_read_back() -> None:

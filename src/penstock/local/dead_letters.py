@@ -104,7 +104,8 @@ def redrive(
 ) -> tuple[list[DeadLetter], list[DeadLetter]]:
     """Those that were sent again, and those that can't be, which stay, as do those in doubt unless they may."""
     done, left = [], []
-    for letter in _received(deployment, most):
+    # All are received before any is sent: one that fails again is a new letter, and not for this redrive.
+    for letter in list(_received(deployment, most)):
         if letter.redrive is None:
             left.append(letter)
             continue
