@@ -1,4 +1,4 @@
-"""The month as a picture, for docs/simulation.md."""
+"""The month as a picture, for docs/operations.md."""
 
 from __future__ import annotations
 
