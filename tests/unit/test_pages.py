@@ -1,0 +1,93 @@
+"""What the pages name is there: commands and their options, make's targets, modules, files, headings, decisions."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import typer
+from tests.pages import REPOSITORY, Said, anchors, commands, links, tracked
+
+from penstock.cli import app
+
+PAGES = tracked("*.md")
+DECISIONS = REPOSITORY / "docs" / "adr"
+TARGETS = set(re.findall(r"^([a-z][\w-]*):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+PROGRAM: Any = typer.main.get_command(app)
+ELLIPSIS = "…"
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(REPOSITORY))
+
+
+def parse(said: Said) -> None:
+    """Fails for a command or an option that is not there, or one word too many."""
+    name, *words = said.words
+    assert name in PROGRAM.commands, f"{said}: there is no command {name}"
+    command = PROGRAM.commands[name]
+    shown = [word for word in words if word != ELLIPSIS]
+    try:
+        _, rest, _ = command.make_parser(typer.Context(command, info_name=name)).parse_args(shown)
+    except Exception as error:
+        error.add_note(str(said))
+        raise
+    assert not rest, f"{said}: {' '.join(rest)} is too much"
+
+
+def test_commands_of_pages_and_their_options_are_there() -> None:
+    for said in (said for page in PAGES for said in commands(page, "penstock")):
+        if said.words[0] not in (ELLIPSIS, "--help"):
+            parse(said)
+
+
+def test_options_that_alarms_and_messages_tell_an_operator_to_give_are_there() -> None:
+    for file in tracked("src/*.py", "functions/*.py", "statemachines/*.json", "*.yaml"):
+        for name, options in re.findall(r"\bpenstock ([a-z][a-z-]*)((?: --[a-z-]+)+)", file.read_text()):
+            known = {option for one in PROGRAM.commands[name].params for option in one.opts + one.secondary_opts}
+            assert not set(options.split()) - known, f"{named(file)}: penstock {name}{options}"
+
+
+def test_targets_of_make_that_pages_name_are_there() -> None:
+    for said in (said for page in PAGES for said in commands(page, "make")):
+        assert said.words[0] in TARGETS, str(said)
+        for given in (word.removeprefix("ARGS=") for word in said.words if word.startswith("ARGS=")):
+            if (target := said.words[0]) in ("demo", "deploy"):
+                parse(Said(said.where, (target, *given.split())))
+
+
+def test_modules_that_pages_say_to_run_are_there_with_their_options() -> None:
+    for said in (said for page in PAGES for said in commands(page, "python -m")):
+        module, *words = said.words
+        spec = find_spec(f"{module}.__main__" if (REPOSITORY / module.replace(".", "/")).is_dir() else module)
+        assert spec, str(said)
+        assert spec.origin, str(said)
+        for option in (word for word in words if word.startswith("--")):
+            assert f'"{option}"' in Path(spec.origin).read_text(), str(said)
+
+
+def test_links_of_pages_lead_somewhere() -> None:
+    for page, link in ((of, found) for of in PAGES for found in links(of)):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{named(page)}: {link}"
+        if anchor:
+            assert anchor in anchors(target), f"{named(page)}: {link}"
+
+
+def test_pages_that_the_code_names_are_there() -> None:
+    for file in tracked("*.py", "*.yaml", "*.yml", "*.toml", "*.sql", "Makefile"):
+        for path in re.findall(r"\bdocs/(?:adr/)?[\w-]+\.md\b", file.read_text()):
+            assert (REPOSITORY / path).is_file(), f"{named(file)} names {path}"
+
+
+def test_each_decision_is_in_the_list_once_in_order_and_by_its_own_title() -> None:
+    listed = re.findall(r"^(\d+)\. \[(.+)\]\((.+)\)$", (DECISIONS / "README.md").read_text(), re.MULTILINE)
+    files = sorted(path.name for path in DECISIONS.glob("[0-9]*.md"))
+
+    assert [file for _, _, file in listed] == files
+    for number, title, file in listed:
+        assert int(file[:4]) == int(number)
+        assert (DECISIONS / file).read_text().startswith(f"# {number}. {title}")
