@@ -118,6 +118,22 @@ def test_a_rebuild_that_fails_leaves_what_was_there_and_names_the_view(kit: Kit,
     assert seen(kit, good) == [(1, ROWS)]
 
 
+def test_one_that_fails_keeps_none_behind_it_from_being_rebuilt_and_each_that_fails_is_told(
+    kit: Kit, table: str
+) -> None:
+    by_zero = "SELECT id, 2 / generation AS generation FROM {table}"
+    first, second = view_of(table, "a_broken", by_zero), view_of(table, "c_broken", by_zero)
+    good = [view_of(table, name) for name in ("_before", "between", "last")]
+    kit.schema.apply([first, second, *good])
+    kit.do(f"UPDATE {table} SET generation = 0 WHERE id = 7")
+
+    with pytest.raises(PermanentError, match=rf"(?s)2 of 5 .*{table}_a_broken.*by zero.*{table}_c_broken.*by zero"):
+        kit.views().rebuild(table, "run-1")
+
+    assert [seen(kit, view) for view in good] == [[(0, 1), (1, ROWS - 1)]] * 3
+    assert seen(kit, first) == seen(kit, second) == [(2, ROWS)]
+
+
 def test_a_query_that_is_refused_leaves_the_view_that_was_there_and_names_it(kit: Kit, table: str) -> None:
     view = view_of(table)
     kit.schema.apply([view])

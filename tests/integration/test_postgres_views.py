@@ -85,6 +85,39 @@ def test_the_role_that_loads_rebuilds_what_is_made_of_a_dataset_and_nothing_else
     assert said == ("run-1",)
 
 
+def test_the_one_call_of_data_pipeline_rebuilds_all_and_where_some_fail_names_each_and_changes_none(
+    postgres: Postgres, owner: Connection, table: str
+) -> None:
+    def of(name: str, query: str) -> View:
+        return _view(table, query, name=f"{table}_{name}", view=f"{table}_{name}")
+
+    broken = f"SELECT shop, 1 / total AS total FROM {table} WHERE total > 1 OR shop = 'none'"
+    good, *bad = of("b", f"SELECT DISTINCT shop FROM {table}"), of("a", broken), of("c", broken)
+    PostgresViewSchema(postgres.owner).apply([good, *bad])
+    before = _rows(owner, good)
+    with psycopg.connect(postgres.loader, autocommit=True) as loader:
+        owner.execute(f"INSERT INTO {table} VALUES ('none', 0)".encode())
+        with pytest.raises(psycopg.Error, match=f"(?s){table}_a.*by zero.*{table}_c.*by zero"):
+            loader.execute("CALL penstock.rebuild_views(%s, 'run-1')", (table,))
+        kept = _rows(owner, good)
+
+        owner.execute(f"UPDATE {table} SET total = 2 WHERE shop = 'none'".encode())
+        loader.execute("CALL penstock.rebuild_views(%s, 'run-2')", (table,))
+
+    assert kept == before
+    assert ("none",) in _rows(owner, good)
+
+
+def test_the_role_that_loads_rebuilds_nothing_that_is_no_view_of_penstocks(
+    postgres: Postgres, owner: Connection, table: str
+) -> None:
+    PostgresViewSchema(postgres.owner).apply([])
+    owner.execute(f"CREATE MATERIALIZED VIEW {table}_own AS SELECT * FROM {table}".encode())
+
+    with psycopg.connect(postgres.loader, autocommit=True) as loader, pytest.raises(psycopg.errors.NoDataFound):
+        loader.execute("CALL penstock.rebuild_view(%s, 'run-1')", (f'"public"."{table}_own"',))
+
+
 def test_a_dataset_that_no_view_is_made_of_has_nothing_to_rebuild(postgres: Postgres, views: PostgresViews) -> None:
     PostgresViewSchema(postgres.owner).apply([])
 

@@ -14,7 +14,10 @@ class Views(Protocol):
     """The warehouse's views, to whoever may rebuild them."""
 
     def rebuild(self, dataset: str, run: str) -> Sequence[Rebuilt]:
-        """Those that are made of `dataset`, all or none; as they are after it, each rebuilt since the call began."""
+        """Those that are made of `dataset`, as they are after it, each rebuilt since the call began.
+
+        Each is tried: one that fails stays as it was, keeps no other from being rebuilt, and is in the error's text.
+        """
         ...
 
 

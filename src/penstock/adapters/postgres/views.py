@@ -1,7 +1,7 @@
-"""Views, as materialized views: made by their owner, rebuilt by whoever may call `penstock.rebuild_views`.
+"""Views, as materialized views: made by their owner, rebuilt by whoever may call `penstock.rebuild_view`.
 
-One procedure does the rebuilding, so that a state machine's function and AWS Data Pipeline's SqlActivity, which knows
-nothing of Penstock, do the same by one CALL.
+A procedure does the rebuilding, for a state machine's function as for AWS Data Pipeline's SqlActivity, which knows
+nothing of Penstock and has one statement.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import psycopg
 from psycopg import sql
 
 from penstock.adapters.postgres.column_types import identifier
-from penstock.adapters.postgres.connection import Connection, Connections, Limits
+from penstock.adapters.postgres.connection import Connection, Connections, Limits, milliseconds
 from penstock.adapters.postgres.errors import words
 from penstock.adapters.postgres.rights import hand_on_rights
 from penstock.adapters.postgres.target_table import ensure_schema, exists
+from penstock.adapters.rebuild_each import SECONDS, rebuild_each
 from penstock.model.datasets import Table
 from penstock.model.errors import PermanentError
 from penstock.model.views import Rebuilt, View
@@ -41,7 +42,7 @@ _OWN = (
     # It runs as the owner, who alone may refresh (PostgreSQL 17 has a right for it, 15 has none). One rebuild of a view
     # at a time; who waited for one that began after he asked has what he wanted.
     """
-    CREATE OR REPLACE PROCEDURE penstock.rebuild_views(dataset text, for_run text)
+    CREATE OR REPLACE PROCEDURE penstock.rebuild_view(asked_for text, for_run text)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
         asked timestamptz := clock_timestamp();
@@ -49,22 +50,47 @@ _OWN = (
         stale text;
         counted bigint;
     BEGIN
+        SELECT v.view INTO STRICT stale FROM penstock.view AS v WHERE v.view = asked_for;
+        PERFORM pg_advisory_xact_lock(hashtextextended('penstock.view ' || stale, 0));
+        IF EXISTS (SELECT FROM penstock.view AS v WHERE v.view = stale AND v.began_at > asked) THEN
+            RETURN;
+        END IF;
+        began := clock_timestamp();
+        BEGIN
+            EXECUTE 'REFRESH MATERIALIZED VIEW CONCURRENTLY ' || stale::regclass;
+        EXCEPTION WHEN OTHERS THEN
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = format(
+                'view %s stays as it was; mend its query, or the rows that it can''t take: %s', stale, SQLERRM);
+        END;
+        EXECUTE 'SELECT count(*) FROM ' || stale::regclass INTO counted;
+        UPDATE penstock.view AS v SET began_at = began, ended_at = clock_timestamp(), rows = counted, run = for_run
+            WHERE v.view = stale;
+    END
+    $$
+    """,
+    "REVOKE ALL ON PROCEDURE penstock.rebuild_view(text, text) FROM PUBLIC",
+    # For who has one statement, in a transaction or not: so it can't commit one view by itself, and is all or nothing.
+    # It tells of each that fails all the same.
+    """
+    CREATE OR REPLACE PROCEDURE penstock.rebuild_views(dataset text, for_run text)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DECLARE
+        stale text;
+        code text;
+        failed text[] := '{}';
+    BEGIN
         FOR stale IN SELECT v.view FROM penstock.view AS v WHERE dataset = ANY (v.datasets)
             ORDER BY v.view COLLATE "C" LOOP
-            PERFORM pg_advisory_xact_lock(hashtextextended('penstock.view ' || stale, 0));
-            CONTINUE WHEN EXISTS (SELECT FROM penstock.view AS v WHERE v.view = stale AND v.began_at > asked);
-            began := clock_timestamp();
             BEGIN
-                EXECUTE 'REFRESH MATERIALIZED VIEW CONCURRENTLY ' || stale::regclass;
+                CALL penstock.rebuild_view(stale, for_run);
             EXCEPTION WHEN OTHERS THEN
-                RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = format(
-                    'view %s stays as it was; mend its query, or the rows that it can''t take: %s',
-                    stale::regclass, SQLERRM);
+                code := SQLSTATE;
+                failed := failed || SQLERRM;
             END;
-            EXECUTE 'SELECT count(*) FROM ' || stale::regclass INTO counted;
-            UPDATE penstock.view AS v SET began_at = began, ended_at = clock_timestamp(), rows = counted, run = for_run
-                WHERE v.view = stale;
         END LOOP;
+        IF code IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = code, MESSAGE = array_to_string(failed, '; ');
+        END IF;
     END
     $$
     """,
@@ -73,30 +99,40 @@ _OWN = (
 
 _GRANTS = (
     "GRANT SELECT ON penstock.view TO {loader}",
+    "GRANT EXECUTE ON PROCEDURE penstock.rebuild_view(text, text) TO {loader}",
     "GRANT EXECUTE ON PROCEDURE penstock.rebuild_views(text, text) TO {loader}",
 )
 
 
 class PostgresViews:
-    """`conninfo` is of any role that may call the procedure, as the loader's, or asks for it."""
+    """`conninfo` is of any role that may call the procedures, as the loader's, or asks for it."""
 
     def __init__(self, conninfo: str | Callable[[], str]) -> None:
         # A rebuild waits for another of the same view no longer than it may itself take.
-        self._connections = Connections(conninfo, Limits(lock=840))
+        self._connections = Connections(conninfo, Limits(whole=SECONDS, lock=SECONDS))
 
     def close(self) -> None:
         self._connections.close()
 
     def rebuild(self, dataset: str, run: str) -> list[Rebuilt]:
-        """All that are made of the dataset, in one transaction; readers see the old ones until it commits."""
-        with self._connections.transaction(f"rebuild the views of dataset {dataset}") as session:
-            session.connection.execute("CALL penstock.rebuild_views(%s, %s)", (dataset, run))
+        """All that are made of the dataset, each in a transaction; readers see the old one until that commits."""
+        with self._connections.transaction(f"read which views are made of {dataset}") as session:
             found = session.connection.execute(
-                "SELECT view, rows, extract(epoch FROM ended_at - began_at)::float8 FROM penstock.view"
-                ' WHERE %s = ANY (datasets) ORDER BY view COLLATE "C"',
-                (dataset,),
-            )
-            return [Rebuilt(*one) for one in found]
+                'SELECT view FROM penstock.view WHERE %s = ANY (datasets) ORDER BY view COLLATE "C"', (dataset,)
+            ).fetchall()
+        return rebuild_each([name for (name,) in found], lambda name, left: self._rebuild(name, run, left))
+
+    def _rebuild(self, name: str, run: str, seconds: float) -> Rebuilt:
+        with self._connections.transaction(f"rebuild view {name} after run {run}") as session:
+            connection = session.connection
+            connection.execute("SELECT set_config('statement_timeout', %s, true)", (milliseconds(seconds),))
+            connection.execute("CALL penstock.rebuild_view(%s, %s)", (name, run))
+            row = connection.execute(
+                "SELECT rows, extract(epoch FROM ended_at - began_at)::float8 FROM penstock.view WHERE view = %s",
+                (name,),
+            ).fetchone()
+        rows, took = row or (0, 0.0)
+        return Rebuilt(name, rows, took)
 
 
 class PostgresViewSchema:

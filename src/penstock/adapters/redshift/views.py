@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
+from penstock.adapters.rebuild_each import rebuild_each
 from penstock.adapters.redshift.data_api import DataApi
 from penstock.adapters.redshift.schema import grantee
 from penstock.adapters.redshift.sql_text import format_sql, identifier, literals
@@ -20,9 +21,6 @@ _OWN = """
     )
     """
 """A row for each dataset that a view is made of."""
-
-_SECONDS = 840
-"""Of one refresh: RebuildViews has 900."""
 
 
 class RedshiftViewSchema:
@@ -94,9 +92,9 @@ class RedshiftViews:
             "SELECT DISTINCT view FROM penstock.view WHERE dataset = {dataset} ORDER BY 1", dataset=sql.Literal(dataset)
         )
         found = [str(name) for (name,) in self._api.query(statement, f"read which views are made of {dataset}")]
-        return [self._rebuild(name, run) for name in found]
+        return rebuild_each(found, lambda name, left: self._rebuild(name, run, left))
 
-    def _rebuild(self, qualified: str, run: str) -> Rebuilt:
+    def _rebuild(self, qualified: str, run: str, seconds: float) -> Rebuilt:
         schema, _, name = qualified.rpartition(".")
         view = sql.Identifier(schema, name)
         doing = (
@@ -104,7 +102,7 @@ class RedshiftViews:
             "can't take)"
         )
         began = time.monotonic()
-        ended = self._api.execute(format_sql("REFRESH MATERIALIZED VIEW {view}", view=view), doing, _SECONDS)
+        ended = self._api.execute(format_sql("REFRESH MATERIALIZED VIEW {view}", view=view), doing, seconds)
         if ended.status != "FINISHED":
             raise ended.to_raise(doing)
         took = time.monotonic() - began
