@@ -116,7 +116,8 @@ def test_its_role_writes_below_two_prefixes_and_reads_one_stream(variant: str) -
     }
     [trust] = archive(variant)["ArchiveRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "firehose.amazonaws.com"}
-    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html
+    assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": "123456789012"}}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -74,6 +74,14 @@ def test_the_deployment_alone_is_told_of_the_administrator_and_only_where_there_
     assert not any(told["warehouse by IAM"].values())
 
 
+def test_the_proxy_takes_its_role_as_aws_documents_it() -> None:
+    """https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy-iam-setup.html: no condition. A role is passed
+    within its account alone, so one would keep nobody out but, perhaps, the proxy."""
+    [trust] = the("AWS::IAM::Role")["AssumeRolePolicyDocument"]["Statement"]
+
+    assert trust == {"Effect": "Allow", "Principal": {"Service": "rds.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+
 def test_rows_outlive_the_stack_and_are_in_no_log() -> None:
     cluster = nested(NEW, "Database")["Cluster"]
 

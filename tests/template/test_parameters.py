@@ -87,3 +87,10 @@ def test_what_an_operator_and_a_producer_need_is_an_output() -> None:
         "ReconcileFunction",
         "ListIncomingFunction",
     }
+
+
+def test_a_default_that_fits_no_32_bits_is_quoted() -> None:
+    """Else it may reach a function as 8.6E9: https://github.com/aws/serverless-application-model/issues/200"""
+    defaults = {name: parameter["Default"] for name, parameter in PARAMETERS.items() if "Default" in parameter}
+
+    assert not {name: one for name, one in defaults.items() if isinstance(one, int) and one >= 2**31}
