@@ -12,7 +12,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 TEMPLATES := template.yaml archive/template.yaml database/template.yaml network/template.yaml pipeline/template.yaml
-ASL_JSON := .aws-sam/ingest.asl.json .aws-sam/backfill.asl.json
+ASL_JSON := .aws-sam/definitions
 
 export SAM_CLI_TELEMETRY := 0
 # Nothing here talks to AWS, but sam and boto3 want to know a region.
@@ -116,9 +116,8 @@ checkov: .venv-checkov/.installed ## checkov; what is not done, and why, stands 
 		--file $(TEMPLATES)
 .PHONY: definition
 definition: $(VENV)/.dev node_modules/.installed ## asl-validator, which finds a Next that names no state
-	@mkdir -p .aws-sam
-	@for json in $(ASL_JSON); do \
-		$(BIN)/python -m tests.template.definition_json $$json && node_modules/.bin/asl-validator --json-path $$json; done
+	@$(BIN)/python -m tests.template.definition_json $(ASL_JSON)
+	@node_modules/.bin/asl-validator $$(printf -- '--json-path %s ' $(ASL_JSON)/*.json)
 .PHONY: build
 build: $(VENV)/.dev ## sam build, for the Python of .venv
 	@$(BIN)/sam build --parameter-overrides PythonRuntime=$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')

@@ -1,6 +1,7 @@
-"""A state machine's definition as JSON, filled as the template fills it, for checkers that read nothing else.
+"""The state machines' definitions as JSON, filled as the template fills them, for checkers that read nothing else.
 
-`python -m tests.template.definition_json FOLDER/ingest.asl.json` writes it; `make check` gives it to asl-validator.
+`python -m tests.template.definition_json FOLDER` writes each into FOLDER, once for each way in which the template's
+parameters can fill it, and nothing else is left there; `make check` gives all of them to asl-validator.
 """
 
 from __future__ import annotations
@@ -12,38 +13,64 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.template.deployment import PSEUDO, REPOSITORY, deployed
+from tests.template.deployment import PSEUDO, REPOSITORY, VARIANTS, deployed, source
 
-DEFINITIONS = {
-    f"{name}.asl.json": (REPOSITORY / "statemachines" / f"{name}.asl.yaml", f"{name.title()}StateMachine")
-    for name in ("ingest", "backfill")
+_ARNS = {
+    "AWS::Lambda::Function": "lambda:{region}:{account}:function:{name}",
+    "AWS::Lambda::Version": "lambda:{region}:{account}:function:{name}:1",
+    "AWS::SNS::Topic": "sns:{region}:{account}:{name}",
+    "AWS::ECS::TaskDefinition": "ecs:{region}:{account}:task-definition/{name}:1",
 }
-"""The file that is written → the definition, and its machine in template.yaml."""
-
-_ARN = "arn:aws:{}:{}:{}:{}"
 
 
-def definition(name: str = "ingest.asl.json") -> dict[str, Any]:
-    """Filled in the text, before YAML reads it, as Step Functions does it: a number stays a number."""
-    path, machine = DEFINITIONS[name]
-    text = re.sub(r"\$\{(\w+)\}", lambda placeholder: _value(machine, placeholder[1]), path.read_text())
-    filled: dict[str, Any] = yaml.safe_load(text)
-    return filled
+def machines() -> dict[str, Path]:
+    """Those of template.yaml by their logical id, and the files of their definitions."""
+    return {
+        name: REPOSITORY / resource["Properties"]["DefinitionUri"]
+        for name, resource in source()["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::StateMachine"
+    }
 
 
-def _value(machine: str, placeholder: str) -> str:
-    """What the template puts there, by default. KeyError for a placeholder that it does not know."""
-    value = str(deployed("as it comes")[machine]["Properties"]["DefinitionSubstitutions"][placeholder])
-    name = value.removesuffix(".Arn")
-    if value != name:
-        return _arn("lambda", f"function:{name}")
-    return _arn("sns", name) if placeholder.endswith("Arn") else value
+def definitions() -> dict[str, dict[str, Any]]:
+    """`ingest.asl.json`, `ingest.1.asl.json`, …: each machine under every set of parameters, without repeats.
+
+    Filled in the text, before YAML reads it, as Step Functions does it: a number stays a number.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for machine, path in machines().items():
+        filled: list[str] = []
+        for variant in VARIANTS:
+            text = _filled(path.read_text(), machine, deployed(variant))
+            if text and text not in filled:
+                filled.append(text)
+        name = path.name.removesuffix(".asl.yaml")
+        for n, text in enumerate(filled):
+            found[f"{name}.{n}.asl.json" if n else f"{name}.asl.json"] = yaml.safe_load(text)
+    return found
 
 
-def _arn(service: str, resource: str) -> str:
-    return _ARN.format(service, PSEUDO["AWS::Region"], PSEUDO["AWS::AccountId"], resource)
+def _filled(text: str, machine: str, resources: dict[str, dict[str, Any]]) -> str:
+    """Nothing where there is no such machine. KeyError for a placeholder that the template doesn't fill."""
+    if machine not in resources:
+        return ""
+    given = resources[machine]["Properties"]["DefinitionSubstitutions"]
+    return re.sub(r"\$\{(\w+)\}", lambda placeholder: _value(str(given[placeholder[1]]), resources), text)
+
+
+def _value(given: str, resources: dict[str, dict[str, Any]]) -> str:
+    """The ARN that a resource's name stands for, or what is given."""
+    name = given.removesuffix(".Arn")
+    pattern = _ARNS.get(resources.get(name, {}).get("Type", ""))
+    if pattern is None:
+        return given
+    return "arn:aws:" + pattern.format(region=PSEUDO["AWS::Region"], account=PSEUDO["AWS::AccountId"], name=name)
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    target.write_text(json.dumps(definition(target.name), indent=2))
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.asl.json"):
+        old.unlink()
+    for file, definition in definitions().items():
+        (folder / file).write_text(json.dumps(definition, indent=2))

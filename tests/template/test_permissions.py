@@ -144,7 +144,10 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         ("sns:Publish", "RunTopic"),
         *DELIVERS_LOGS,
         ("ecs:RunTask", ARN.format("ecs", "task-definition/penstock-huge-file:*")),
-        *((f"ecs:{action}", ARN.format("ecs", "task/tasks/*")) for action in ("StopTask", "DescribeTasks")),
+        *(
+            (f"ecs:{action}", ARN.format("ecs", "task/tasks/*"))
+            for action in ("StopTask", "DescribeTasks", "TagResource")
+        ),
         *(
             (f"events:{action}", ARN.format("events", "rule/StepFunctionsGetEventsForECSTaskRule"))
             for action in ("PutTargets", "PutRule", "DescribeRule")
