@@ -54,6 +54,10 @@ class World:
         """The template's Timeout, in seconds."""
         return int(self._configurations[function]["Timeout"])
 
+    def functions(self) -> dict[str, str]:
+        """The ARN of every function, by its logical id."""
+        return {name: str(one["FunctionArn"]) for name, one in self._configurations.items()}
+
     def event(self, name: str) -> dict[str, Any]:
         """A file of events/. CloudFormation's says where to answer: here that is an object, `told_cloudformation`."""
         read: dict[str, Any] = json.loads((REPOSITORY / "events" / name).read_text())
@@ -74,22 +78,31 @@ class World:
         plan = Plan(PLAN, datetime(2026, 1, 15, 10, 11, 12, tzinfo=UTC), (Batch(0, "flights", (arrival,)),))
         store.put_json(plan_key(PLAN), plan.to_json())
 
+    def machines(self) -> dict[str, str]:
+        """The ARN of every state machine, by its logical id."""
+        return self._resources("AWS::StepFunctions::StateMachine")
+
     @cached_property
     def _configurations(self) -> dict[str, dict[str, Any]]:
         client = self.stack.client("lambda")
-        of_stack = self.stack.client("cloudformation").list_stack_resources(StackName=self.stack.name)
+        found = self._resources("AWS::Lambda::Function")
+        return {name: client.get_function_configuration(FunctionName=one) for name, one in found.items()}
+
+    def _resources(self, kind: str) -> dict[str, str]:
+        """Logical id → physical id."""
+        pages = self.stack.client("cloudformation").get_paginator("list_stack_resources")
         return {
-            resource["LogicalResourceId"]: client.get_function_configuration(
-                FunctionName=resource["PhysicalResourceId"]
-            )
-            for resource in of_stack["StackResourceSummaries"]
-            if resource["ResourceType"] == "AWS::Lambda::Function"
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for page in pages.paginate(StackName=self.stack.name)
+            for resource in page["StackResourceSummaries"]
+            if resource["ResourceType"] == kind
         }
 
 
 @contextmanager
-def quiet_world() -> Iterator[World]:
-    with LocalStack.temporary("quiet", parameters={"Stream": "provisioned", "Messages": "standard"}) as stack:
+def quiet_world(**parameters: str) -> Iterator[World]:
+    given = {"Stream": "provisioned", "Messages": "standard", **parameters}
+    with LocalStack.temporary("quiet", parameters=given) as stack:
         client = stack.client("lambda")
         for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
             client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
