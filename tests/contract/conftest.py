@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import Postgres
 from tests.contract.engines import client, ministack, moto
+from tests.contract.redshift import BUCKET, RedshiftKit
 from tests.contract.searching import running_node
+from tests.contract.warehouses import FakeKit, Kit, PostgresKit
+from tests.fakes.object_store import FakeObjectStore
 
 TABLE = {
     "BillingMode": "PAY_PER_REQUEST",
@@ -23,6 +27,22 @@ TABLE = {
         }
     ],
 }
+
+
+@pytest.fixture(scope="module", params=["fake", "postgres", "redshift"])
+def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
+    made: FakeKit | PostgresKit | RedshiftKit = FakeKit()
+    if request.param != "fake":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        of_postgres = request.param == "postgres"
+        made = PostgresKit(postgres.owner, postgres.loader) if of_postgres else RedshiftKit(lambda: postgres.superuser)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store() -> FakeObjectStore:
+    return FakeObjectStore(BUCKET)
 
 
 @pytest.fixture(scope="session")

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.conftest import Postgres
-from tests.contract.redshift import BUCKET, RedshiftKit
-from tests.contract.warehouses import FakeKit, Kit, PostgresKit, dataset_of, load
+from tests.contract.redshift import BUCKET
+from tests.contract.warehouses import NOON, FakeKit, Kit, dataset_of, load, put
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.search_index import FakeSearchIndex
 
 from penstock.flows.index_batch import Indexing
-from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.outcomes import LoadOutcome, Verdict
 
@@ -29,23 +24,6 @@ COLUMNS: list[dict[str, Any]] = [
     {"name": "type", "type": "text"},
     {"name": "n", "type": "integer"},
 ]
-NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module", params=["fake", "postgres", "redshift"])
-def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
-    made: FakeKit | PostgresKit | RedshiftKit = FakeKit()
-    if request.param != "fake":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        of_postgres = request.param == "postgres"
-        made = PostgresKit(postgres.owner, postgres.loader) if of_postgres else RedshiftKit(lambda: postgres.superuser)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store() -> FakeObjectStore:
-    return FakeObjectStore(BUCKET)
 
 
 def events(**changes: Any) -> Dataset:
@@ -55,11 +33,6 @@ def events(**changes: Any) -> Dataset:
 
 def lines(*wanted: tuple[str, Any]) -> bytes:
     return b"".join(json.dumps({"event_id": id_, "type": "click", "n": n}).encode() + b"\n" for id_, n in wanted)
-
-
-def put(store: FakeObjectStore, dataset: Dataset, key: str, data: bytes, minute: int = 0) -> Arrival:
-    """`minute` is when it was put."""
-    return replace(store.put(f"incoming/{dataset.prefix}{key}", data), modified=NOON + timedelta(minutes=minute))
 
 
 def table(kit: Kit, dataset: Dataset) -> list[tuple[str, int]]:

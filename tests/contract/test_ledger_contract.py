@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.contract.redshift import BUCKET, RedshiftKit
-from tests.contract.warehouses import PostgresKit, dataset_of, load, rejects
+from tests.contract.redshift import BUCKET
+from tests.contract.warehouses import Kit, dataset_of, load, rejects
 from tests.fakes.object_store import FakeObjectStore
-from tests.fakes.warehouse import FakeWarehouse
 
 from penstock.model.arrivals import Arrival, Location
 from penstock.model.datasets import Dataset
@@ -24,55 +23,14 @@ CLEAN = b"id,name,delay\n1,one,-5\n2,,\n"
 BAD_ROW = b"id,name,delay\n1,one,1\nx,two,2\n3,three,3\n"
 
 
-class _Fake:
-    def __init__(self) -> None:
-        self.warehouse = FakeWarehouse()
-
-    def apply(self, dataset: Dataset) -> None:
-        """A table in memory needs none."""
-
-    def count(self, dataset: Dataset) -> int:
-        return len(self.warehouse.rows(dataset))
-
-
-class _Postgres(PostgresKit):
-    def count(self, dataset: Dataset) -> int:
-        return len(self.rows(dataset))
-
-
-class _Redshift(RedshiftKit):
-    def count(self, dataset: Dataset) -> int:
-        return len(self.rows(dataset))
-
-
-@pytest.fixture(params=["fake", "postgres", "redshift"])
-def there(request: pytest.FixtureRequest) -> Iterator[Any]:
-    if request.param == "fake":
-        yield _Fake()
-        return
-    postgres = request.getfixturevalue("postgres")
-    kit = (
-        _Postgres(postgres.owner, postgres.loader)
-        if request.param == "postgres"
-        else _Redshift(lambda: postgres.superuser)
-    )
-    yield kit
-    kit.close()
-
-
-@pytest.fixture
-def store() -> FakeObjectStore:
-    return FakeObjectStore(BUCKET)
-
-
-def made(there: Any, **changes: Any) -> tuple[Dataset, Warehouse]:
+def made(kit: Kit, **changes: Any) -> tuple[Dataset, Warehouse]:
     dataset = dataset_of(**changes)
-    there.apply(dataset)
-    return dataset, there.warehouse
+    kit.apply(dataset)
+    return dataset, kit.warehouse
 
 
-def test_a_batch_is_loaded_once(there: Any, store: FakeObjectStore) -> None:
-    dataset, warehouse = made(there)
+def test_a_batch_is_loaded_once(kit: Kit, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(kit)
     arrival = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
 
     first = load(warehouse, dataset, store, arrival)
@@ -80,11 +38,11 @@ def test_a_batch_is_loaded_once(there: Any, store: FakeObjectStore) -> None:
 
     assert first == again
     assert (first[arrival.id].verdict, first[arrival.id].rows) == (Verdict.LOADED, 2)
-    assert there.count(dataset) == 2
+    assert len(kit.rows(dataset)) == 2
 
 
-def test_a_bad_file_is_quarantined_with_its_rejects_beside_a_good_one(there: Any, store: FakeObjectStore) -> None:
-    dataset, warehouse = made(there)
+def test_a_bad_file_is_quarantined_with_its_rejects_beside_a_good_one(kit: Kit, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(kit)
     bad = store.put(f"incoming/{dataset.prefix}bad.csv", BAD_ROW)
     none = store.put(f"incoming/{dataset.prefix}none.csv", b"what,is,this\n1,2,3\n")
     good = store.put(f"incoming/{dataset.prefix}good.csv", CLEAN)
@@ -99,11 +57,11 @@ def test_a_bad_file_is_quarantined_with_its_rejects_beside_a_good_one(there: Any
     assert outcomes[bad.id].reason
     assert (outcomes[bad.id].rows, outcomes[bad.id].rejects) == (0, 1)
     assert [(one.line, one.column) for one in rejects(warehouse, dataset, bad)] == [(3, "id")]
-    assert there.count(dataset) == 2
+    assert len(kit.rows(dataset)) == 2
 
 
-def test_rejects_within_tolerance_leave_the_rest_loaded(there: Any, store: FakeObjectStore) -> None:
-    dataset, warehouse = made(there, max_reject_ratio=0.5)
+def test_rejects_within_tolerance_leave_the_rest_loaded(kit: Kit, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(kit, max_reject_ratio=0.5)
     arrival = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
 
     outcome = load(warehouse, dataset, store, arrival)[arrival.id]
@@ -112,15 +70,15 @@ def test_rejects_within_tolerance_leave_the_rest_loaded(there: Any, store: FakeO
     assert [one.line for one in rejects(warehouse, dataset, arrival)] == [3]
 
 
-def test_identical_bytes_put_again_are_a_duplicate(there: Any, store: FakeObjectStore) -> None:
-    dataset, warehouse = made(there)
+def test_identical_bytes_put_again_are_a_duplicate(kit: Kit, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(kit)
     first, again = [store.put(f"incoming/{dataset.prefix}a.csv", CLEAN) for _ in range(2)]
 
     load(warehouse, dataset, store, first)
     outcome = load(warehouse, dataset, store, again)[again.id]
 
     assert (outcome.verdict, outcome.rows) == (Verdict.DUPLICATE, 0)
-    assert there.count(dataset) == 2
+    assert len(kit.rows(dataset)) == 2
 
 
 @pytest.mark.parametrize(
@@ -128,9 +86,9 @@ def test_identical_bytes_put_again_are_a_duplicate(there: Any, store: FakeObject
     [("append", Verdict.LOADED, 3), ("replace", Verdict.LOADED, 1), ("refuse", Verdict.QUARANTINED, 2)],
 )
 def test_other_content_under_the_same_key_does_what_the_dataset_says(
-    there: Any, store: FakeObjectStore, how: str, verdict: Verdict, rows: int
+    kit: Kit, store: FakeObjectStore, how: str, verdict: Verdict, rows: int
 ) -> None:
-    dataset, warehouse = made(there, on_overwrite=how)
+    dataset, warehouse = made(kit, on_overwrite=how)
     old = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
     new = store.put(f"incoming/{dataset.prefix}a.csv", b"id,name,delay\n9,nine,\n")
 
@@ -139,11 +97,11 @@ def test_other_content_under_the_same_key_does_what_the_dataset_says(
 
     assert outcome.verdict is verdict
     assert outcome.replaced == ((old.id,) if how == "replace" else ())
-    assert there.count(dataset) == rows
+    assert len(kit.rows(dataset)) == rows
 
 
-def test_a_quarantine_is_final_and_overrules_nothing(there: Any, store: FakeObjectStore) -> None:
-    dataset, warehouse = made(there)
+def test_a_quarantine_is_final_and_overrules_nothing(kit: Kit, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(kit)
     loaded = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
     given_up = store.put(f"incoming/{dataset.prefix}b.csv", CLEAN)
     load(warehouse, dataset, store, loaded)
@@ -155,18 +113,18 @@ def test_a_quarantine_is_final_and_overrules_nothing(there: Any, store: FakeObje
     assert before == {}
     assert outcomes[loaded.id].verdict is Verdict.LOADED
     assert (outcomes[given_up.id].verdict, outcomes[given_up.id].reason) == (Verdict.QUARANTINED, "given up")
-    assert there.count(dataset) == 2
+    assert len(kit.rows(dataset)) == 2
 
 
 def test_the_whole_ledger_can_be_read_with_what_replaced_what(
-    there: Any, store: FakeObjectStore, monkeypatch: pytest.MonkeyPatch
+    kit: Kit, store: FakeObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("penstock.adapters.postgres.ledger._PAGE", 2)
-    dataset, warehouse = made(there, on_overwrite="replace")
+    dataset, warehouse = made(kit, on_overwrite="replace")
     bad = store.put(f"incoming/{dataset.prefix}bad.csv", BAD_ROW)
     first, again = [store.put(f"incoming/{dataset.prefix}a.csv", CLEAN) for _ in range(2)]
     new = store.put(f"incoming/{dataset.prefix}a.csv", b"id,name,delay\n9,nine,\n")
-    other, _ = made(there)
+    other, _ = made(kit)
     load(warehouse, other, store, store.put(f"incoming/{other.prefix}a.csv", CLEAN))
 
     for arrival in (bad, first, again, new):
@@ -191,8 +149,8 @@ def test_the_whole_ledger_can_be_read_with_what_replaced_what(
     assert entry.decided.tzinfo is not None
 
 
-def test_rows_are_counted_by_their_arrival(there: Any, store: FakeObjectStore) -> None:
-    dataset, warehouse = made(there)
+def test_rows_are_counted_by_their_arrival(kit: Kit, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(kit)
     two = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
     one = store.put(f"incoming/{dataset.prefix}b.csv", b"id,name,delay\n9,nine,\n")
     none = store.put(f"incoming/{dataset.prefix}c.csv", BAD_ROW)
@@ -221,9 +179,9 @@ class _Anywhere(FakeObjectStore):
             yield stream
 
 
-def test_a_quarantine_of_a_lesser_retry_does_not_bind(there: Any) -> None:
+def test_a_quarantine_of_a_lesser_retry_does_not_bind(kit: Kit) -> None:
     store = _Anywhere(BUCKET)
-    dataset, warehouse = made(there)
+    dataset, warehouse = made(kit)
     arrival = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
     load(warehouse, dataset, store, arrival)
     tolerant = dataset.model_copy(update={"max_reject_ratio": 0.5})
@@ -235,13 +193,13 @@ def test_a_quarantine_of_a_lesser_retry_does_not_bind(there: Any) -> None:
     assert before == {}
     assert (outcome.verdict, outcome.rows, outcome.rejects) == (Verdict.LOADED, 2, 1)
     assert again == outcome
-    assert there.count(dataset) == 2
+    assert len(kit.rows(dataset)) == 2
     assert [one.line for one in rejects(warehouse, dataset, retried(arrival))] == [3]
 
 
-def test_a_retry_that_fails_again_is_decided_once(there: Any) -> None:
+def test_a_retry_that_fails_again_is_decided_once(kit: Kit) -> None:
     store = _Anywhere(BUCKET)
-    dataset, warehouse = made(there)
+    dataset, warehouse = made(kit)
     arrival = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
     load(warehouse, dataset, store, arrival)
 
@@ -250,12 +208,12 @@ def test_a_retry_that_fails_again_is_decided_once(there: Any) -> None:
 
     assert (late.verdict, late.reason, late.rejects) == (Verdict.QUARANTINED, "given up", 0)
     assert rejects(warehouse, dataset, retried(arrival)) == []
-    assert there.count(dataset) == 0
+    assert len(kit.rows(dataset)) == 0
 
 
-def test_a_retry_of_what_is_loaded_adds_nothing(there: Any) -> None:
+def test_a_retry_of_what_is_loaded_adds_nothing(kit: Kit) -> None:
     store = _Anywhere(BUCKET)
-    dataset, warehouse = made(there)
+    dataset, warehouse = made(kit)
     arrival = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
     load(warehouse, dataset, store, arrival)
 
@@ -263,12 +221,12 @@ def test_a_retry_of_what_is_loaded_adds_nothing(there: Any) -> None:
     outcome = load(warehouse, dataset, store, retried(arrival))[arrival.id]
 
     assert outcome.verdict is Verdict.LOADED
-    assert there.count(dataset) == 2
+    assert len(kit.rows(dataset)) == 2
 
 
-def test_a_retried_version_does_not_replace_a_later_one(there: Any) -> None:
+def test_a_retried_version_does_not_replace_a_later_one(kit: Kit) -> None:
     store = _Anywhere(BUCKET)
-    dataset, warehouse = made(there, on_overwrite="replace")
+    dataset, warehouse = made(kit, on_overwrite="replace")
     older = store.put(f"incoming/{dataset.prefix}a.csv", BAD_ROW)
     later = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
     load(warehouse, dataset, store, older)
@@ -278,4 +236,4 @@ def test_a_retried_version_does_not_replace_a_later_one(there: Any) -> None:
 
     assert (outcome.verdict, outcome.replaced) == (Verdict.QUARANTINED, ())
     assert "later version" in outcome.reason
-    assert there.count(dataset) == 2
+    assert len(kit.rows(dataset)) == 2

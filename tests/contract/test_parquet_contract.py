@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.conftest import Postgres
-from tests.contract.redshift import BUCKET, RedshiftKit
-from tests.contract.warehouses import FakeKit, Kit, PostgresKit, dataset_of, load, rejects
+from tests.contract.warehouses import Kit, dataset_of, load, rejects
 from tests.corpus.parquet_files import written
 from tests.fakes.object_store import FakeObjectStore
 
@@ -45,30 +42,8 @@ TYPES = [
 ]
 
 
-@pytest.fixture(params=["fake", "postgres", "redshift"])
-def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
-    made = FakeKit() if request.param == "fake" else _kit(request.param, request.getfixturevalue("postgres"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(params=["postgres", "redshift"])
-def real(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator[Kit]:
-    """What keeps values as the table's types have them."""
-    made = _kit(request.param, postgres)
-    yield made
-    made.close()
-
-
-def _kit(name: str, postgres: Postgres) -> PostgresKit | RedshiftKit:
-    return (
-        RedshiftKit(lambda: postgres.superuser) if name == "redshift" else PostgresKit(postgres.owner, postgres.loader)
-    )
-
-
-@pytest.fixture
-def store() -> FakeObjectStore:
-    return FakeObjectStore(BUCKET)
+ON_REAL_ONES = pytest.mark.parametrize("kit", ["postgres", "redshift"], indirect=True)
+"""They keep values as the table's types have them."""
 
 
 def typed(types: list[pa.DataType], rows: list[tuple[Any, ...]] = ROWS, **write: Any) -> bytes:
@@ -185,59 +160,63 @@ NARROW = [pa.int16(), pa.string(), pa.int8(), pa.int64(), pa.decimal128(4, 2), p
         *("milliseconds", "wide", "wide, no statistics", "narrow"),
     ],
 )
+@ON_REAL_ONES
 def test_values_arrive_unchanged_whoever_wrote_the_file(
-    real: Kit, store: FakeObjectStore, types: list[pa.DataType], write: dict[str, Any]
+    kit: Kit, store: FakeObjectStore, types: list[pa.DataType], write: dict[str, Any]
 ) -> None:
-    dataset = parquet_of(real, columns=TYPED)
+    dataset = parquet_of(kit, columns=TYPED)
     files = [put(store, dataset, name, typed(types, **write)) for name in "ab"]
 
-    outcomes = load(real.warehouse, dataset, store, *files)
+    outcomes = load(kit.warehouse, dataset, store, *files)
 
     assert outcomes == {file.id: LoadOutcome(Verdict.LOADED, rows=3) for file in files}
     # The Data API tells a moment in UTC without its zone.
-    found = [(*row[:9], row[9] and row[9].replace(tzinfo=UTC)) for row in real.rows(dataset)]
+    found = [(*row[:9], row[9] and row[9].replace(tzinfo=UTC)) for row in kit.rows(dataset)]
     assert sorted(found, key=lambda row: row[0]) == sorted(ROWS * 2, key=lambda row: row[0])
 
 
 @pytest.mark.parametrize("statistics", [True, False])
+@ON_REAL_ONES
 def test_what_a_column_cannot_hold_is_told_as_in_every_format(
-    real: Kit, store: FakeObjectStore, statistics: bool
+    kit: Kit, store: FakeObjectStore, statistics: bool
 ) -> None:
-    dataset = parquet_of(real, max_reject_ratio=0.5)
+    dataset = parquet_of(kit, max_reject_ratio=0.5)
     ids = [1, 2**40, -(2**31) - 1, 2**31 - 1]
     bad = put(store, dataset, "bad", plain(ids, 64, write_statistics=statistics))
     good = put(store, dataset, "good", plain([5], 64))
 
-    outcomes = load(real.warehouse, dataset, store, good, bad)
+    outcomes = load(kit.warehouse, dataset, store, good, bad)
 
     assert outcomes[good.id] == LoadOutcome(Verdict.LOADED, rows=1)
     assert outcomes[bad.id] == LoadOutcome(Verdict.LOADED, rows=2, rejects=2)
-    told = rejects(real.warehouse, dataset, bad)
+    told = rejects(kit.warehouse, dataset, bad)
     reason = "value is out of range for type integer; write a whole number from -2147483648 to 2147483647"
     assert [(one.line, one.column, one.reason) for one in told] == [(2, "id", reason), (3, "id", reason)]
     assert json.loads(told[0].raw)["id"] == str(2**40)
 
 
-def test_json_and_uuids_are_read_by_penstock(real: Kit, store: FakeObjectStore) -> None:
+@ON_REAL_ONES
+def test_json_and_uuids_are_read_by_penstock(kit: Kit, store: FakeObjectStore) -> None:
     columns = ({"name": "id", "type": "uuid"}, {"name": "data", "type": "json"})
-    dataset = parquet_of(real, columns=columns, max_reject_ratio=0.5)
+    dataset = parquet_of(kit, columns=columns, max_reject_ratio=0.5)
     one = "123e4567-e89b-12d3-a456-426614174000"
     data = written({"id": [one, one, None], "data": ['{"a": [1.10]}', "{", None]})
     file = put(store, dataset, "a", data)
 
-    outcomes = load(real.warehouse, dataset, store, file)
+    outcomes = load(kit.warehouse, dataset, store, file)
 
     assert outcomes[file.id] == LoadOutcome(Verdict.LOADED, rows=2, rejects=1)
-    assert [(str(row[0]), row[1]) for row in real.rows(dataset)] == [(one, {"a": [1.1]}), ("None", None)]
-    [reject] = rejects(real.warehouse, dataset, file)
+    assert [(str(row[0]), row[1]) for row in kit.rows(dataset)] == [(one, {"a": [1.1]}), ("None", None)]
+    [reject] = rejects(kit.warehouse, dataset, file)
     assert (reject.line, reject.column) == (2, "data")
 
 
-def test_times_are_read_as_spark_writes_them(real: Kit, store: FakeObjectStore) -> None:
-    dataset = parquet_of(real, columns=({"name": "at", "type": "timestamp"},))
+@ON_REAL_ONES
+def test_times_are_read_as_spark_writes_them(kit: Kit, store: FakeObjectStore) -> None:
+    dataset = parquet_of(kit, columns=({"name": "at", "type": "timestamp"},))
     file = put(store, dataset, "a", written({"at": pa.array([AT, None])}, use_deprecated_int96_timestamps=True))
 
-    outcomes = load(real.warehouse, dataset, store, file)
+    outcomes = load(kit.warehouse, dataset, store, file)
 
     assert outcomes[file.id] == LoadOutcome(Verdict.LOADED, rows=2)
-    assert real.rows(dataset) == [(AT,), (None,)]
+    assert kit.rows(dataset) == [(AT,), (None,)]

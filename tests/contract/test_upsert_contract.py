@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conftest import Postgres
 from tests.contract.redshift import BUCKET, RedshiftKit
-from tests.contract.warehouses import FakeKit, Kit, PostgresKit, dataset_of, load
+from tests.contract.warehouses import NOON, FakeKit, Kit, dataset_of, load, put
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.search_index import FakeSearchIndex
 
@@ -29,23 +27,6 @@ COLUMNS: list[dict[str, Any]] = [
     {"name": "at", "type": "numeric", "required": True},
     {"name": "name", "type": "text"},
 ]
-NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module", params=["fake", "postgres", "redshift"])
-def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
-    made: FakeKit | PostgresKit | RedshiftKit = FakeKit()
-    if request.param != "fake":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        of_postgres = request.param == "postgres"
-        made = PostgresKit(postgres.owner, postgres.loader) if of_postgres else RedshiftKit(lambda: postgres.superuser)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store() -> FakeObjectStore:
-    return FakeObjectStore(BUCKET)
 
 
 def upserting(**changes: Any) -> Dataset:
@@ -55,11 +36,6 @@ def upserting(**changes: Any) -> Dataset:
 
 def csv(*rows: tuple[int, float, str]) -> bytes:
     return ("id,at,name\n" + "".join(f"{id_},{at},{name}\n" for id_, at, name in rows)).encode()
-
-
-def put(store: FakeObjectStore, dataset: Dataset, key: str, data: bytes, minute: int = 0) -> Arrival:
-    """`minute` is when it was put."""
-    return replace(store.put(f"incoming/{dataset.prefix}{key}", data), modified=NOON + timedelta(minutes=minute))
 
 
 def table(kit: Kit, dataset: Dataset) -> list[tuple[int, float, str]]:

@@ -34,11 +34,6 @@ def kit(request: pytest.FixtureRequest) -> Iterator[RealKit]:
     made.close()
 
 
-@pytest.fixture
-def store() -> FakeObjectStore:
-    return FakeObjectStore(BUCKET)
-
-
 class _Breaks(FakeObjectStore):
     """A store whose streams break off after so many bytes."""
 

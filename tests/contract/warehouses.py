@@ -6,10 +6,13 @@ import itertools
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
+from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.warehouse import FakeWarehouse
 
 from penstock.adapters.postgres import PostgresSchema, PostgresWarehouse
@@ -22,6 +25,7 @@ from penstock.ports import LoadProgress, ObjectStore, Warehouse
 _numbers = itertools.count(1)
 _SESSION = uuid.uuid4().hex[:6]
 """A warehouse that outlives the session has the tables of earlier ones."""
+NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
 class Kit(Protocol):
@@ -139,6 +143,11 @@ def dataset_of(columns: Sequence[dict[str, Any]] = (), **changes: Any) -> Datase
             **changes,
         }
     )
+
+
+def put(store: FakeObjectStore, dataset: Dataset, key: str, data: bytes, minute: int = 0) -> Arrival:
+    """`minute` is when it was put."""
+    return replace(store.put(f"incoming/{dataset.prefix}{key}", data), modified=NOON + timedelta(minutes=minute))
 
 
 def load(warehouse: Warehouse, dataset: Dataset, store: ObjectStore, *arrivals: Arrival) -> dict[str, LoadOutcome]:
