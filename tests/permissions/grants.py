@@ -6,12 +6,13 @@ import copy
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from penstock.local.stack import LocalStack
+from penstock.local.template import MINISTACKS_NAMES
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,6 +60,7 @@ class Roles:
                     Grant(owner, statement.get("Sid", "(SAM's own)"), action, self.told(resource))
                     for statement in self._statements(role, policy)
                     for action in _listed(statement["Action"])
+                    if action not in MINISTACKS_NAMES.values()  # The template's own name of it stands beside it.
                     for resource in _listed(statement["Resource"])
                 ]
             attached = self._iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
@@ -75,38 +77,41 @@ class Roles:
         return re.sub(r"-[0-9a-f]{6}$|(?<=pipeline/)df-.*", "", resource.split(":", 5)[-1])
 
     @contextmanager
-    def without(self, grant: Grant) -> Iterator[None]:
-        """Takes it out, and its function's warm workers with it: they would go on with what they have read."""
-        role = self.names[grant.role]
-        self._start_anew(grant.role)
-        if grant.managed:
-            attached = self._iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-            arn = next(policy["PolicyArn"] for policy in attached if policy["PolicyName"] == grant.action)
-            self._iam.detach_role_policy(RoleName=role, PolicyArn=arn)
-            try:
-                yield
-            finally:
-                self._iam.attach_role_policy(RoleName=role, PolicyArn=arn)
-            return
-        before = {policy: self._statements(role, policy) for policy in self._policies(role)}
-        for policy, statements in before.items():
-            self._put(role, policy, [left for one in statements for left in self._lessened(one, grant)])
-        try:
+    def without(self, *grants: Grant) -> Iterator[None]:
+        """Takes them out, and their functions' warm workers with them: they would go on with what they have read."""
+        with ExitStack() as given_back:
+            for owner in sorted({grant.role for grant in grants}):
+                self._start_anew(owner)
+                self._take_out(given_back, self.names[owner], [one for one in grants if one.role == owner])
             yield
-        finally:
-            for policy, statements in before.items():
-                self._put(role, policy, statements)
+
+    def _take_out(self, given_back: ExitStack, role: str, grants: list[Grant]) -> None:
+        managed = {grant.action for grant in grants if grant.managed}
+        for policy in self._iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            if policy["PolicyName"] in managed:
+                given_back.callback(self._iam.attach_role_policy, RoleName=role, PolicyArn=policy["PolicyArn"])
+                self._iam.detach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
+        for policy in self._policies(role):
+            statements = self._statements(role, policy)
+            left = statements
+            for grant in grants:
+                left = [kept for one in left for kept in self._lessened(one, grant)]
+            if left != statements:
+                given_back.callback(self._put, role, policy, statements)
+                # Of one statement several are left, and no two may have the same Sid.
+                self._put(role, policy, [{key: one[key] for key in one if key != "Sid"} for one in left])
 
     def _lessened(self, statement: dict[str, Any], grant: Grant) -> list[dict[str, Any]]:
         """The statement without the one pair of action and resource: each other action, and its other resources."""
-        if statement.get("Sid", "(SAM's own)") != grant.sid:
+        if grant.managed or statement.get("Sid", "(SAM's own)") != grant.sid:
             return [statement]
         resources = _listed(statement["Resource"])
+        lost = {grant.action, MINISTACKS_NAMES.get(grant.action)}
         left = []
         for action in _listed(statement["Action"]):
-            kept = [one for one in resources if action != grant.action or self.told(one) != grant.resource]
+            kept = [one for one in resources if action not in lost or self.told(one) != grant.resource]
             if kept:
-                left.append({**copy.deepcopy(statement), "Sid": "", "Action": action, "Resource": kept})
+                left.append({**copy.deepcopy(statement), "Action": action, "Resource": kept})
         return left
 
     def _policies(self, role: str) -> list[str]:
@@ -120,9 +125,8 @@ class Roles:
 
     def _put(self, role: str, policy: str, statements: list[dict[str, Any]]) -> None:
         # IAM refuses a policy without a statement, so one is left that allows nothing of ours.
-        kept = [{key: value for key, value in one.items() if key != "Sid" or value} for one in statements]
         nothing = {"Effect": "Allow", "Action": "iam:GetAccountName", "Resource": "*"}
-        document = {"Version": "2012-10-17", "Statement": kept or [nothing]}
+        document = {"Version": "2012-10-17", "Statement": statements or [nothing]}
         self._iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
 
     def _start_anew(self, function: str) -> None:

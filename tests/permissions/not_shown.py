@@ -2,85 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
 from tests.permissions.grants import Grant
 
-RUNS_MACHINES = "The emulator runs state machines and their children with rights of its own."
-MISSING = "S3 answers 403 for a key that is missing where the caller may not list; the emulator answers 404."
-RARE = "Only what outlives its run, and was settled meanwhile, reads there: tests/faults/schedules has that."
+NO_LOGS = "The emulator writes the functions' logs itself."
+MAPPED = "The emulator reads for an event source mapping with rights of its own."
 TAGS = "The emulator copies tags without asking."
-BIG = "Only of a copy of more than 5 GB that is broken off."
+MISSING = "S3 answers 403 for a key that is missing where the caller may not list; the emulator answers 404."
+NO_POLL = "A load of PostgreSQL is over when BeginLoad answers: nothing is polled."
+TELL_MISSING = ("BeginLoad", "IndexBatch", "PlanBackfill", "PollLoad", "SettleBatch", "SummariseRun", "WorkParquet")
 
-PARQUET = "The scenario has no Parquet file; tests/integration/test_parquet.py takes one through with all."
+REASONS: dict[tuple[str, str, str], str] = {
+    ("*", "AWSLambdaBasicExecutionRole", ""): NO_LOGS,
+    (
+        "*",
+        "AWSLambdaVPCAccessExecutionRole",
+        "",
+    ): "The emulator has no network interfaces. SAM attaches it in any case.",
+    ("*", "AWSXrayWriteOnlyAccess", ""): "There is no X-Ray on the laptop.",
+    ("ListIncoming", "AWSLambdaSQSQueueExecutionRole", ""): MAPPED,
+    ("PackMessages", "sqs:*", "MessagesQueue"): MAPPED,
+    ("ProcessStream", "kinesis:*", "EventStream"): MAPPED,
+    ("*", "sqs:SendMessage", "UndeliveredQueue"): "Lambda leaves there what it gave up on: the emulator asks no role.",
+    **dict.fromkeys(((role, "s3:ListBucket", "LandingBucket") for role in TELL_MISSING), MISSING),
+    ("SettleBatch", "s3:AbortMultipartUpload", "*"): "Only of a copy of more than 5 GB that is broken off.",
+    ("SettleBatch", "s3:PutObjectTagging", "*"): TAGS,
+    ("SettleBatch", "s3:GetObjectVersionTagging", "*"): TAGS,
+    ("KickOff", "datapipeline:ActivatePipeline", "*"): "Data Pipeline is moto's here, which knows no permissions.",
+    ("*StateMachine", "logs:*", "[*]"): "Step Functions delivers its log with them; the emulator has none.",
+    ("*StateMachine", "lambda:InvokeFunction", "PollLoad"): NO_POLL,
+    ("BackfillStateMachine", "states:DescribeExecution", "*"): "The emulator follows a Map's children without calls.",
+    ("BackfillStateMachine", "states:StopExecution", "*"): "The emulator stops a Map's children without calls.",
+    ("BackfillStateMachine", "s3:*", "*/results/*"): "The emulator writes no results of a Distributed Map.",
+}
+"""By patterns of role, action and resource."""
 
-ROLES = {"IngestStateMachine", "BackfillStateMachine", "RebuildViewsStateMachine"}
-MANAGED = {
-    "AWSLambdaBasicExecutionRole": "The emulator writes the functions' logs itself.",
-    "AWSLambdaVPCAccessExecutionRole": "The emulator has no network interfaces. SAM attaches it in any case.",
-    "AWSXrayWriteOnlyAccess": "There is no X-Ray on the laptop.",
-    "AWSLambdaSQSQueueExecutionRole": "The emulator reads the queue with rights of its own.",
+ABSENT: dict[str, str] = {
+    "OnRedshift": "The stand-in for Redshift asks for no permission; what is staged in S3 does: "
+    "tests/integration/test_permissions.py with `--warehouse redshift`, and `make faults-redshift`.",
+    "SignsSearch": "The laptop's index asks for no signature.",
+    "RunsTasks": "There is no ECS on the laptop; `tests/integration/test_task.py` runs the task's program.",
+    "Canaries": "There is no CodeDeploy on the laptop.",
+    "LogsInByIam": "The laptop's PostgreSQL is no RDS.",
+    "MakesDatabase": "The laptop's PostgreSQL is no RDS.",
+    "MakesNetwork": "The laptop has no VPC.",
+    "HasArchive": "The laptop's Firehose is `penstock.local.archive`, which has every right.",
 }
-BY_ROLE = {
-    "WorkParquet": "The scenario has no Parquet; tests/integration/test_parquet.py has, with permissions enforced."
-}
-BY_GRANT = {
-    (
-        "PollLoad",
-        "secretsmanager:GetSecretValue",
-    ): "A load of PostgreSQL is over when BeginLoad answers: nothing is polled.",
-    ("KickOff", "datapipeline:ActivatePipeline"): "Data Pipeline is moto's here, which knows no permissions.",
-    ("IndexBatch", "s3:ListBucketVersions"): RARE,
-    (
-        "ListIncoming",
-        "dynamodb:GetItem",
-    ): "Only of a run that ended badly and owes a kickoff: tests/unit/test_close_again.py.",
-    ("ProcessStream", "sqs:SendMessage"): "The emulator asks for SendMessageBatch, which AWS does not know.",
-    ("SettleBatch", "s3:DeleteObject"): "Not in template.yaml: the emulator asks for it beside DeleteObjectVersion.",
-}
-BY_RESOURCE = {
-    (
-        "SettleBatch",
-        "s3:DeleteObjectVersion",
-        "LandingBucket/failed/*",
-    ): "The emulator was satisfied with DeleteObject when a retried file left failed/.",
-    (
-        "Reconcile",
-        "s3:GetObject",
-        "LandingBucket/failed/*.rejects.jsonl",
-    ): "Only where an arrival has fewer documents than rows: tests/integration/test_reconcile.py.",
-    ("IndexBatch", "s3:GetObjectVersion", "LandingBucket/processed/*"): RARE,
-    (
-        "IndexBatch",
-        "s3:GetObjectVersion",
-        "LandingBucket/failed/*",
-    ): "A file that is indexed where it failed has a table and an index: `penstock retry`; the scenario's has a table.",
-}
-BY_ACTION = {
-    **dict.fromkeys(
-        [
-            f"kinesis:{one}"
-            for one in ["DescribeStream", "DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords"]
-        ],
-        "The emulator reads the stream with rights of its own.",
-    ),
-    "s3:ListBucket": MISSING,
-    "s3:AbortMultipartUpload": BIG,
-    "s3:GetObjectVersionTagging": TAGS,
-    "s3:PutObjectTagging": TAGS,
-    "sqs:SendMessage": "Where Lambda leaves what it gave up on; nothing is invoked asynchronously here.",
-}
+"""Permissions behind these conditions are not in the stack that is played."""
 
 
 def why(grant: Grant) -> str:
     """Empty where nothing excuses it: then the scenario lacks a step, or the role has a permission too many."""
-    if grant.managed:
-        return MANAGED.get(grant.action, "")
-    if grant.role in ROLES:
-        return RUNS_MACHINES
-    if grant.role == "WorkParquet":
-        return PARQUET
-    return (
-        BY_RESOURCE.get((grant.role, grant.action, grant.resource))
-        or BY_GRANT.get((grant.role, grant.action))
-        or BY_ACTION.get(grant.action, "")
-        or BY_ROLE.get(grant.role, "")
-    )
+    asked = (grant.role, grant.action, grant.resource)
+    for pattern, reason in REASONS.items():
+        if all(fnmatchcase(*pair) for pair in zip(asked, pattern, strict=True)):
+            return reason
+    return ""
+
+
+def why_absent(conditions: Iterable[str]) -> str:
+    return next((ABSENT[one] for one in conditions if one in ABSENT), "")

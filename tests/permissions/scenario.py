@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow as pa
+from tests.corpus.parquet_files import written
 from tests.permissions.grants import Roles
 
 from penstock.adapters.clock import SystemClock
 from penstock.adapters.dynamodb_watches import DynamoWatches
+from penstock.adapters.opensearch import OpenSearchIndex
+from penstock.adapters.opensearch_client import make_client
 from penstock.adapters.pipelines import execution_name
 from penstock.adapters.stepfunctions import execution_arn
 from penstock.flows.list_incoming import Limits
@@ -27,42 +31,58 @@ from penstock.local.deployment import local_deployment
 from penstock.local.stack import LocalStack
 from penstock.model.dataset_files import load_datasets
 from penstock.model.episodes import Watch
-from penstock.model.plans import summary_key
+from penstock.model.plans import closing_id, summary_key
 from penstock.ports import Runs, RunStatus
 
 REPOSITORY = Path(__file__).parents[2]
 DATASETS = REPOSITORY / "datasets"
-CHAINED = """\
-name: chained
-prefix: chained/
+OWN = {
+    "chained": """
 format: csv
 columns: [{name: link, type: text}]
 table: public.chained
+index: chained
 kick_off: {state_machine: after-load}
-"""
-NOTED = """\
-name: noted
-prefix: noted/
+""",
+    "noted": """
 format: csv
 columns: [{name: note, type: text}]
 index: noted
-"""
-LENIENT = """\
-name: lenient
-prefix: lenient/
+""",
+    "lenient": """
 format: csv
 columns: [{name: number, type: integer}]
 table: public.lenient
 index: lenient
 max_reject_ratio: 0.6
-"""
+""",
+    "people": """
+format: parquet
+columns: [{name: id, type: integer}, {name: born, type: date}]
+table: public.people
+index: people
+max_reject_ratio: 0.6
+""",
+    "found": """
+format: parquet
+columns: [{name: id, type: integer}, {name: born, type: date}]
+index: found
+""",
+    "messages": """
+format: jsonl
+columns: [{name: event_id, type: text, required: true}, {name: type, type: text}]
+table: public.messages
+event_id: event_id
+""",
+}
+"""One that kicks off a state machine; without a table, with rejects, both of Parquet files; what messages become."""
 RATE = """\
 name: boardings
 type: boarding
 window: 1m
 at_least: 1
 """
-PARAMETERS = {"KickOffStateMachines": "after-load", "Stream": "provisioned"}
+PARAMETERS = {"KickOffStateMachines": "after-load", "Stream": "provisioned", "Messages": "standard"}
 PATIENCE = 60
 LISTED = timedelta(minutes=2)
 
@@ -81,14 +101,19 @@ class StepError(Exception):
 
 
 def write_datasets(folder: Path) -> Path:
-    """The repository's own, one that kicks off a state machine, one without a table, one that takes rejects, a rate."""
+    """The repository's own, those above, and a rate."""
     shutil.copytree(DATASETS, folder)
-    (folder / "chained.yaml").write_text(CHAINED)
-    (folder / "noted.yaml").write_text(NOTED)
-    (folder / "lenient.yaml").write_text(LENIENT)
+    for name, body in OWN.items():
+        (folder / f"{name}.yaml").write_text(f"name: {name}\nprefix: {name}/{body}")
     (folder / "rates").mkdir(exist_ok=True)
     (folder / "rates" / "boardings.yaml").write_text(RATE)
     return folder
+
+
+def people(first: int, born: list[str | None] | None = None) -> bytes:
+    """A Parquet file of two rows."""
+    ids = pa.array([first, first + 1], pa.int32())
+    return written({"id": ids, "born": born or pa.array([None, None], pa.date32())})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +143,7 @@ class Scenario:
         self._number = 0
         self._began = 0
         self._run = ""
+        self._first = ""
         self._hush()
 
     def play(self) -> StepError | None:
@@ -139,11 +165,22 @@ class Scenario:
     def apply_datasets(self) -> None:
         self._invoke("ApplyDatasets", {})
 
+    def pack_messages(self) -> None:
+        batch = json.loads((REPOSITORY / "events" / "messages-batch.json").read_text())
+        for record in batch["Records"]:
+            record["messageId"] += f"-{self._number}"
+        if refused := self._invoke("PackMessages", batch)["batchItemFailures"]:
+            raise ValueError(f"not packed: {refused}")
+
     def list_arrivals(self) -> None:
         number = self._number
         self._sql("ALTER TABLE chained ADD CONSTRAINT unmended CHECK (link <> 'to be mended') NOT VALID")
+        self._sql("ALTER TABLE people ADD CONSTRAINT unmended CHECK (id > 0) NOT VALID")
         self._put(f"chained/{number}-failing.csv", b"link\nto be mended\n")
+        self._put(f"people/{number}-failing.parquet", people(-number))
         self._put(f"lenient/{number}.csv", b"number\n1\nx\n")
+        self._put(f"people/{number}.parquet", people(number, ["yes", None]))
+        self._put(f"found/{number}.parquet", people(number))
         self._put(f"airports/{number}.csv", AIRPORT % number)
         self._put(f"airlines/{number}.csv", b"carrier,name\nAA,American\n", tagging="kept=yes")
         self._put(f"weather/{number}.jsonl", HOUR % 6)
@@ -153,6 +190,7 @@ class Scenario:
         self._put(f"nobodys/{number}.csv", b"a\n1\n")
         listing = self._invoke("ListIncoming", {})
         [self._run] = listing["plans"]
+        self._first = self._run
 
     def run(self) -> None:
         self._await_execution(self._target.runs.execution_of(self._run))
@@ -163,7 +201,7 @@ class Scenario:
     def settle(self) -> None:
         self._nothing_left()
         processed = {key.split("/")[1] for key in self._target.store.keys("processed/")}
-        if processed != {"airports", "airlines", "weather", "chained", "noted", "lenient"}:
+        if processed != {"planes", "airports", "airlines", "weather", *OWN}:
             raise ValueError(f"processed: {sorted(processed)}")
         [airline] = self._target.store.keys("processed/airlines/")
         tags = self._stack.client("s3").get_object_tagging(Bucket=self._stack.bucket, Key=airline)["TagSet"]
@@ -175,8 +213,7 @@ class Scenario:
         self._await_execution(execution_arn(machine, execution_name(self._run, "airports")))
 
     def kick_off_machine(self) -> None:
-        machine = self._target.machine.rpartition(":")[0] + ":after-load"
-        self._await_execution(execution_arn(machine, execution_name(self._run, "chained")))
+        self._kicked_off("chained")
 
     def kick_off_pipeline(self) -> None:
         if not self._target.leases.claim_kick_off(self._run, "weather"):
@@ -191,6 +228,16 @@ class Scenario:
         for batch in read_plan(self._target.store, self._run).batches:
             self._invoke("PollLoad", {"plan": self._run, "batch": batch.number, "handle": "h"})
 
+    def index_again(self) -> None:
+        """A function that was given up on goes on, and finds its files where they were settled meanwhile."""
+        for batch in read_plan(self._target.store, self._run).batches:
+            event = {"plan": self._run, "batch": batch.number, "load_ended": True, "step": "index"}
+            try:
+                self._invoke("WorkParquet" if batch.dataset in {"people", "found"} else "IndexBatch", event)
+            except ValueError as gone:
+                if "PermanentError" not in str(gone) or self._logged():
+                    raise
+
     def settle_again(self) -> None:
         done = {"status": "done"}
         for batch in read_plan(self._target.store, self._run).batches:
@@ -199,53 +246,74 @@ class Scenario:
                 raise ValueError("what was settled is put back")
 
     def retry(self) -> None:
-        self._sql("ALTER TABLE chained DROP CONSTRAINT unmended")
         limits = Limits(1000, 2**30, timedelta(hours=1))
         target = self._target
         retrying = Retrying(target.store, target.leases, target.runs, SystemClock(), self._datasets, limits)
-        run = retrying.start(Wanted(dataset="chained"), "permissions").run
-        self._await_execution(target.runs.execution_of(run))
-        if len([*target.store.keys("processed/chained/")]) != 2:
-            raise ValueError("it was mended, and is not in processed/")
-        if any(key.endswith(".csv") for key in target.store.keys("failed/chained/")):
-            raise ValueError("it is in processed/, and still in failed/")
+        for dataset in ("chained", "people"):
+            self._sql(f"ALTER TABLE {dataset} DROP CONSTRAINT unmended")
+            before = len([*target.store.keys(f"processed/{dataset}/")])
+            run = retrying.start(Wanted(dataset=dataset), "permissions").run
+            self._await_execution(target.runs.execution_of(run))
+            if len([*target.store.keys(f"processed/{dataset}/")]) != before + 1:
+                raise ValueError(f"a file of {dataset} was mended, and is not in processed/")
+            if any(key.endswith((".csv", ".parquet")) for key in target.store.keys(f"failed/{dataset}/")):
+                raise ValueError(f"a file of {dataset} is in processed/, and still in failed/")
 
     def interrupt(self) -> None:
         """A run waits for its table, meanwhile others look at what it holds; then it is stopped."""
         self._put(f"airports/{self._number}-late.csv", AIRPORT % self._number)
-        with psycopg.connect(self._stack.warehouse_dsn("owner")) as connection:
-            connection.execute("LOCK TABLE airports IN EXCLUSIVE MODE")  # Readers are let in.
-            [self._run] = self._invoke("ListIncoming", {})["plans"]
-            execution = self._target.runs.execution_of(self._run)
+        with self._stopped_run("airports"):
             self._invoke("ListIncoming", {})
             self._invoke("Reconcile", {})
-            self._stack.client("stepfunctions").stop_execution(executionArn=execution)
 
     def take_over(self) -> None:
         [run] = self._invoke("ListIncoming", {})["plans"]
         self._await_execution(self._target.runs.execution_of(run))
         self._nothing_left()
 
+    def close_again(self) -> None:
+        """A run is stopped, and what it had begun goes on without it: of its files nobody is told, but by a closing."""
+        self._put(f"chained/{self._number}-late.csv", b"link\nb\n")
+        with self._stopped_run("chained"):
+            pass
+        here, done = {"plan": self._run, "batch": 0}, {"status": "done"}
+        self._invoke("BeginLoad", here)
+        self._invoke("IndexBatch", here)
+        self._invoke("SettleBatch", {**here, "warehouse": done, "search": done})
+        self._nothing_left()
+        self._invoke("ListIncoming", {})  # Ends the run, and records its closing.
+        self._invoke("ListIncoming", {})
+        self._await_execution(self._target.runs.execution_of(closing_id(self._run, 1)))
+        self._kicked_off("chained")
+
     def backfill(self) -> None:
         """Whoever asked for it died before starting it: the next listing does."""
         for number in range(3):
             self._put(f"planes/{number}.csv", PLANE % number)
+        self._put(f"people/{self._number}-backfilled.parquet", people(1000 + self._number))
+        self._put(f"chained/{self._number}-backfilled.csv", b"link\nc\n")
         target, clock = self._target, SystemClock()
         lease = target.leases.acquire_listing("permissions", clock.now(), LISTED)
         assert lease
         runs = Recorded(target.runs)
-        self._run = start_backfill(target.leases, runs, clock, lease, [], "incoming/planes/", 999, 2**30, 2)
+        self._run = start_backfill(target.leases, runs, clock, lease, [], "incoming/", 999, 2**30, 2)
         while target.leases.release_listing(lease):
             continue
         self._invoke("ListIncoming", {})
         self._await_execution(target.runs.execution_of(self._run))
         self._nothing_left()
+        self._kicked_off("chained")
 
     def close_backfill(self) -> None:
         self._invoke("ListIncoming", {})
         self._ended(self._run)
 
     def reconcile(self) -> None:
+        """An arrival's documents are gone: what the index has rejected of it is looked up."""
+        batches = read_plan(self._target.store, self._first).batches
+        with make_client(self._stack.search_url, "none") as client:
+            for one in (one for batch in batches for one in batch.arrivals if batch.dataset == "lenient"):
+                OpenSearchIndex(client).delete_arrival("lenient", one.id)
         report = self._invoke("Reconcile", {})["report"]
         self._target.store.get_json(report)
 
@@ -294,6 +362,20 @@ class Scenario:
             raise ValueError(f"{function} raised {payload.get('errorType')}: {payload.get('errorMessage')}")
         return payload
 
+    def _kicked_off(self, dataset: str) -> None:
+        machine = self._target.machine.rpartition(":")[0] + ":after-load"
+        self._await_execution(execution_arn(machine, execution_name(self._run, dataset)))
+
+    @contextmanager
+    def _stopped_run(self, table: str) -> Iterator[None]:
+        """A run of what is in incoming/, which waits for the table meanwhile, and is stopped then."""
+        with psycopg.connect(self._stack.warehouse_dsn("owner")) as connection:
+            connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")  # Readers are let in.
+            [self._run] = self._invoke("ListIncoming", {})["plans"]
+            yield
+            execution = self._target.runs.execution_of(self._run)
+            self._stack.client("stepfunctions").stop_execution(executionArn=execution)
+
     def _sql(self, statement: str) -> None:
         with psycopg.connect(self._stack.warehouse_dsn("owner")) as connection:
             connection.execute(statement)
@@ -329,7 +411,8 @@ class Scenario:
         return "\n".join(lines)
 
     def _tidy(self) -> None:
-        self._sql("ALTER TABLE chained DROP CONSTRAINT IF EXISTS unmended")
+        for table in ("chained", "people"):
+            self._sql(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS unmended")
         machines = self._stack.client("stepfunctions")
         for machine in (self._target.machine, self._target.outputs["BackfillStateMachineArn"]):
             for one in machines.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
@@ -347,6 +430,15 @@ class Scenario:
 
 STEPS: dict[str, Callable[[Scenario], None]] = {
     "the datasets are applied": Scenario.apply_datasets,
+    # First what is quick and asks much: most permissions are missed soon.
+    "a stream's events are counted, and what is none is put aside": Scenario.count_events,
+    "a rate that is low is told": Scenario.watch_rates,
+    "a backfill loads what is below a prefix": Scenario.backfill,
+    "the next listing ends the backfill": Scenario.close_backfill,
+    "others look at what a run holds that is at work": Scenario.interrupt,
+    "the next listing takes over what a stopped run held": Scenario.take_over,
+    "what a stopped run has settled is announced": Scenario.close_again,
+    "messages are packed into a file": Scenario.pack_messages,
     "arrivals are listed and a run is started": Scenario.list_arrivals,
     "the run succeeds and is summed up": Scenario.run,
     "each file is where it belongs, with its tags": Scenario.settle,
@@ -355,13 +447,8 @@ STEPS: dict[str, Callable[[Scenario], None]] = {
     "a Data Pipeline is activated": Scenario.kick_off_pipeline,
     "the next listing ends the run": Scenario.list_again,
     "a load is polled": Scenario.poll,
+    "an indexing outlives its run": Scenario.index_again,
     "a settling is repeated": Scenario.settle_again,
     "a failed file is retried where it lies": Scenario.retry,
-    "others look at what a run holds that is at work": Scenario.interrupt,
-    "the next listing takes over what a stopped run held": Scenario.take_over,
-    "a backfill loads what is below a prefix": Scenario.backfill,
-    "the next listing ends the backfill": Scenario.close_backfill,
     "a reconcile leaves its report": Scenario.reconcile,
-    "a stream's events are counted, and what is none is put aside": Scenario.count_events,
-    "a rate that is low is told": Scenario.watch_rates,
 }

@@ -10,8 +10,14 @@ from tests.permissions.measure import Laboratory, laboratory
 from tests.permissions.not_shown import why
 
 SLICE = [
-    ("ListIncoming", "states:StartExecution", "IngestStateMachine", "arrivals are listed and a run is started"),
-    ("BeginLoad", "s3:GetObjectVersion", "LandingBucket/incoming/*", "each file is where it belongs, with its tags"),
+    ("ListIncoming", "states:StartExecution", "IngestStateMachine", "others look at what a run holds that is at work"),
+    ("BeginLoad", "s3:GetObjectVersion", "LandingBucket/incoming/*", "a backfill loads what is below a prefix"),
+    (
+        "IngestStateMachine",
+        "lambda:InvokeFunction",
+        "SummariseRun",
+        "the next listing takes over what a stopped run held",
+    ),
     ("Reconcile", "s3:PutObject", "LandingBucket/plans/reconcile/*", "others look at what a run holds that is at work"),
 ]
 
@@ -22,7 +28,7 @@ def at_hand() -> Iterator[Laboratory]:
         yield at_hand
 
 
-def test_without_a_permission_its_step_fails_and_with_it_again_none_does(at_hand: Laboratory) -> None:
+def test_without_a_permission_its_step_fails_and_it_is_given_back(at_hand: Laboratory) -> None:
     grants = {(one.role, one.action, one.resource): one for one in at_hand.roles.grants()}
 
     steps = {
@@ -31,8 +37,16 @@ def test_without_a_permission_its_step_fails_and_with_it_again_none_does(at_hand
     }
 
     assert steps == {(role, action, resource): step for role, action, resource, step in SLICE}
-    assert at_hand.scenario.play() is None
     assert {(one.role, one.action, one.resource) for one in at_hand.roles.grants()} == grants.keys()
+
+
+def test_one_that_a_step_misses_is_found_among_those_that_none_does(at_hand: Laboratory) -> None:
+    found = {one.action: one for one in at_hand.roles.grants() if one.role == "KickOff"}
+    missed, *others = found["dynamodb:PutItem"], found["datapipeline:ActivatePipeline"], found["AWSXrayWriteOnlyAccess"]
+
+    steps = {one.grant: one.step for one in at_hand.together([missed, *others])}
+
+    assert steps == {missed: "a backfill loads what is below a prefix", **dict.fromkeys(others, "")}
 
 
 def test_a_permission_that_nothing_excuses_has_no_reason() -> None:

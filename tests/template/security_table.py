@@ -51,6 +51,15 @@ def wide() -> list[tuple[str, str, list[str]]]:
     ]
 
 
+def granted_words() -> list[tuple[str, str, str, str]]:
+    """Of each statement of a role: whose it is, its Sid, that in words, and the conditions that it stands behind."""
+    return [
+        (name, statement["Sid"], why[0], when)
+        for name, statement, when, why in _granted()
+        if "Principal" not in statement
+    ]
+
+
 def written() -> str:
     """docs/security.md as it ought to be."""
     before, _, rest = PAGE.read_text().partition(BEGIN)

@@ -35,8 +35,16 @@ def main() -> None:
     if hasattr(provided, "_await_init"):
         name_exits_during_init(provided)
 
-    from ministack.app import main as serve  # type: ignore[import-untyped] # No types.
+    from ministack.app import AUTH  # type: ignore[import-untyped] # No types.
+    from ministack.app import main as serve
 
+    if AUTH:
+        from ministack.core import iam_evaluator
+        from ministack.services import stepfunctions  # type: ignore[import-untyped] # No types.
+
+        from penstock.local import machine_roles
+
+        machine_roles.enforce(stepfunctions, iam_evaluator)
     serve()
 
 

@@ -34,10 +34,11 @@ _DROPPED = {
     "AWS::Serverless::Application",
     "AWS::CloudFormation::Stack",
 }
-_MINISTACKS_NAMES = {
+MINISTACKS_NAMES = {
     "s3:DeleteObjectVersion": "s3:DeleteObject",  # For DeleteObjects by version id.
     "sqs:SendMessage": "sqs:SendMessageBatch",
 }
+"""Beside each permission that MiniStack asks for by another name, that name."""
 _CUSTOM_SECONDS = 30
 """MiniStack waits as long for a custom resource whose function has crashed; on AWS it is the template's."""
 
@@ -184,7 +185,7 @@ def allow_by_ministacks_names(node: Any) -> None:
         allow_by_ministacks_names(child)
     if isinstance(node, dict) and "Action" in node:
         actions = [node["Action"]] if isinstance(node["Action"], str) else node["Action"]
-        if more := [_MINISTACKS_NAMES[action] for action in actions if action in _MINISTACKS_NAMES]:
+        if more := [MINISTACKS_NAMES[action] for action in actions if action in MINISTACKS_NAMES]:
             node["Action"] = [*actions, *more]
 
 
