@@ -102,7 +102,7 @@ def test_what_lambda_gave_up_is_read_back_from_the_stream_and_counted_once_when_
         "shardId": put[0]["ShardId"],
         "startSequenceNumber": put[1]["SequenceNumber"],
         "endSequenceNumber": put[2]["SequenceNumber"],
-        "approximateArrivalOfFirstRecord": "2026-01-15T10:01:02.304Z",
+        "approximateArrivalOfFirstRecord": datetime.now(UTC).isoformat(),
         "batchSize": 2,
         "streamArn": kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"],
     }

@@ -310,7 +310,12 @@ class LocalStack:
         pipeline = template.parent / "pipeline" / "template.yaml"
         if pipeline.exists() and "DataPipelineId" in local.body.get("Parameters", {}):
             wanted |= deploy.make_pipeline(self.client("datapipeline"), self.name, pipeline)
-        parameters = {**deploy.parameters_for(local, wanted), **given}
+        stated = {  # The terminal asks how long ids are remembered.
+            name: str(one["Default"])
+            for name, one in local.body.get("Parameters", {}).items()
+            if name.startswith("Stream") and "Default" in one
+        }
+        parameters = {**stated, **deploy.parameters_for(local, wanted), **given}
         outputs = deploy.deploy(self.client, self.name, local, parameters)
         self._state = change(self.folder, parameters=parameters, outputs=outputs)
         self._archive()
