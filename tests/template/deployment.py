@@ -30,6 +30,7 @@ _OUTPUTS = ("DeliveryStreamName", "PipelineId", "VpcId", "SubnetIds", "SecurityG
 
 PSEUDO = {
     "AWS::StackName": "penstock",
+    "AWS::StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/penstock/0f1e2d3c",
     "AWS::AccountId": "123456789012",
     "AWS::Region": "eu-west-1",
     "AWS::Partition": "aws",

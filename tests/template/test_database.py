@@ -75,8 +75,8 @@ def test_the_deployment_alone_is_told_of_the_administrator_and_only_where_there_
 
 
 def test_the_proxy_takes_its_role_as_aws_documents_it() -> None:
-    """https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy-iam-setup.html: no condition. A role is passed
-    within its account alone, so one would keep nobody out but, perhaps, the proxy."""
+    """With no condition: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy-iam-setup.html
+    A role is passed within its account alone, so one would keep nobody out but, perhaps, the proxy."""
     [trust] = the("AWS::IAM::Role")["AssumeRolePolicyDocument"]["Statement"]
 
     assert trust == {"Effect": "Allow", "Principal": {"Service": "rds.amazonaws.com"}, "Action": "sts:AssumeRole"}

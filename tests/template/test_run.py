@@ -160,6 +160,18 @@ def test_every_function_is_traced_shares_both_layers_and_has_a_log_group_of_its_
     assert groups["IngestLogs"]["LogGroupName"].startswith("/aws/vendedlogs/")
 
 
+def test_a_stack_can_be_made_again_after_its_custom_resource_has_logged_its_deletion() -> None:
+    """Lambda makes a log group again for lines that come late, and CloudFormation takes none that is there already:
+    https://github.com/aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws/issues/564"""
+    [name] = {
+        group["LogGroupName"]
+        for logical, group in of_type(deployed("all of it"), "AWS::Logs::LogGroup").items()
+        if logical == "ApplyDatasetsLogs"
+    }
+
+    assert name == "/aws/lambda/penstock/0f1e2d3c/apply_datasets"
+
+
 def test_each_function_has_its_code_under_its_own_name() -> None:
     for name, resource in source()["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
