@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -33,9 +32,8 @@ def deploy(
     [dim]$ penstock deploy
     $ penstock deploy --env prod --parameter MaxBatchesAtWork=20[/dim]
     """
-    import boto3
-
     from penstock.local import first_deployment as first
+    from penstock.local.aws_session import aws_session
 
     console = screen()
     for needed in (TEMPLATE, CONFIG, DATASETS):
@@ -50,8 +48,7 @@ def deploy(
         given[name] = value
     sam = first.require("sam", "Install the AWS SAM CLI, or run: make setup, then make deploy")
     first.require("make", "Both layers are built by a Makefile")
-    # The SDK of Python knows AWS_DEFAULT_REGION alone.
-    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    session = aws_session()
     place = first.place(session)
     console.print(f"  account {place.account}, region {place.region}, as {place.caller}", soft_wrap=True)
     standing = first.deployed_parameters(session, section.stack)
@@ -153,7 +150,7 @@ def _cost(values: Mapping[str, str]) -> None:
     destinations = (values["Warehouse"] != "none") + bool(values["SearchUrl"])
     told = forecast(Files(a_day * 30, 200_000, destinations=destinations or 1), StackTemplate.read(TEMPLATE, values))
     screen().print(
-        f"  about ${told.dollars:,.2f} a month for {a_day:,} files of 200 KB a day, by list prices and without the "
-        f"warehouse; more: penstock cost --files {a_day} --per day\n",
+        f"  about ${told.dollars:,.2f} a month for {a_day:,} files of 200 KB a day, by list prices and without a "
+        f"warehouse of yours; more: penstock cost --files {a_day} --per day\n",
         soft_wrap=True,
     )

@@ -14,8 +14,8 @@ def explained(error: Exception) -> str | None:
     match type(error).__module__.partition(".")[0], type(error).__name__:
         case "botocore", "NoCredentialsError" | "PartialCredentialsError" | "TokenRetrievalError" | "SSOTokenLoadError":
             return f"no AWS credentials that can be used: {error}. Run: aws sso login, or set AWS_PROFILE"
-        case "botocore", "NoRegionError":
-            return "no AWS region is set. Set AWS_REGION"
+        case "botocore", "ProfileNotFound":
+            return f"{error}. AWS_PROFILE has to name one of these: aws configure list-profiles"
         case "botocore", "EndpointConnectionError" | "ConnectTimeoutError" | "ConnectionClosedError":
             return f"{error}. Is the stack up? penstock up starts a local one"
         case "botocore", "ClientError":

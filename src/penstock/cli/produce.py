@@ -56,6 +56,7 @@ def produce(
     [dim]$ penstock produce clicks.jsonl --key user
     $ penstock produce --follow /var/log/app.jsonl --stream clicks --spill /var/spool/clicks[/dim]
     """
+    from penstock.local.aws_session import aws_session
     from penstock.local.clients import session
     from penstock.producer import Producer
     from penstock.producer.sending import make_client
@@ -66,7 +67,7 @@ def produce(
     if target is not None and not (stream := stream or target.outputs.get("StreamName", "")):
         raise PermanentError(f"stack {stack} has no stream. Name one (--stream), or deploy with Stream=on-demand")
     client = (
-        make_client(4)
+        make_client(4, aws_session())
         if target is None or aws
         else make_client(4, session(), target.client("kinesis").meta.endpoint_url)
     )

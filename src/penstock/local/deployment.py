@@ -142,12 +142,13 @@ def local_deployment(stack: LocalStack) -> Deployment:
 def aws_deployment(name: str) -> Deployment:
     """The CloudFormation stack `name` of the environment's account and region.
 
-    Raises PermanentError when there is no such stack, or when it is not one of Penstock's.
+    Raises PermanentError when there is no such stack, or when it is not one of Penstock's, or no region is set.
     """
-    import boto3
     from botocore.exceptions import ClientError
 
-    session = boto3.Session()
+    from penstock.local.aws_session import aws_session
+
+    session = aws_session()
 
     def make_client(service: str) -> Any:
         # The overloads of `client` want a literal name.

@@ -85,9 +85,7 @@ def build_options(runtime: str) -> list[str]:
 
 
 def place(session: Any) -> Place:
-    """Of a boto3 session. Raises PermanentError without a region, botocore's errors without credentials."""
-    if not session.region_name:
-        raise PermanentError("no AWS region is set. Set AWS_REGION, as AWS_REGION=eu-west-1 make deploy")
+    """Of a boto3 session. Raises botocore's errors without credentials."""
     told = session.client("sts").get_caller_identity()
     return Place(told["Account"], session.region_name, told["Arn"])
 
