@@ -87,11 +87,11 @@ class LocalStack:
         """Starts the engines and deploys the template to them.
 
         With a `lifeline` the stack ends with this process, however that ends; without one it stays until `down`. A
-        `temporary` stack's folder is removed with it. With `auth` each function has what its own role allows, no more.
-        `wait_scale` below 1 shrinks the state machines' waits. `search` names a real node to start in place of the
-        embedded index; it is fetched where it is not there. `warehouse: redshift` is the stand-in for its Data API, on
-        the same PostgreSQL. Raises PermanentError when a stack of that name is up, an engine does not start or the
-        template does not deploy; nothing is left running then.
+        `temporary` stack's folder is removed with it. With `auth` each function and each state machine has what its own
+        role allows, no more. `wait_scale` below 1 shrinks the state machines' waits. `search` names a real node to
+        start in place of the embedded index; it is fetched where it is not there. `warehouse: redshift` is the stand-in
+        for its Data API, on the same PostgreSQL. Raises PermanentError when a stack of that name is up, an engine does
+        not start or the template does not deploy; nothing is left running then.
         """
         say = on_progress or (lambda _: None)
         template = (template or _ROOT / "template.yaml").resolve()
