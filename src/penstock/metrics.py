@@ -22,7 +22,8 @@ def publish_backlog(stack: str, listing: Listing) -> None:
 
     For the stack also how the backlog goes (`BacklogGrowingMinutes`, `BacklogStuckMinutes`), `RunsEndedBadly` since the
     last listing, and `SilentDatasets`, which each dataset that says how often it expects files has, too, as 1 or 0.
-    Datasets without a backlog publish zeros: an alarm has to see that one fell.
+    The stack publishes zeros: an alarm has to see that its backlog fell. A dataset without files publishes none of its
+    own, since CloudWatch bills a metric for each hour in which something of it came (docs/adr/0056).
     """
     backlogs = listing.backlog.values()
     oldest = max((backlog.oldest_age(listing.at) for backlog in backlogs), default=0.0)
@@ -39,10 +40,11 @@ def publish_backlog(stack: str, listing: Listing) -> None:
         },
     )
     for dataset, backlog in listing.backlog.items():
-        level = _level(backlog.files, backlog.bytes, backlog.oldest_age(listing.at))
+        level = _level(backlog.files, backlog.bytes, backlog.oldest_age(listing.at)) if backlog.files else {}
         if dataset in listing.silent:
             level["SilentDatasets"] = (MetricUnit.Count, int(listing.silent[dataset]))
-        _publish({"Stack": stack, "Dataset": dataset}, level)
+        if level:
+            _publish({"Stack": stack, "Dataset": dataset}, level)
 
 
 def publish_breakers(stack: str, down: Iterable[str]) -> None:

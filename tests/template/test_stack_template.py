@@ -18,10 +18,16 @@ def test_alarms_dashboards_and_memory_are_those_of_the_stack(variant: str) -> No
     found = StackTemplate.read(TEMPLATE, VARIANTS[variant])
 
     alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
-    assert found.alarm_metrics == sum(
-        len([one for one in alarm.get("Metrics", []) if "MetricStat" in one]) or 1 for alarm in alarms
+    queries = [one for one in alarms if any("SELECT" in part.get("Expression", "") for part in one.get("Metrics", []))]
+    archives = 2 if VARIANTS[variant].get("Archive", "none") != "none" else 0
+    archives += 1 if VARIANTS[variant].get("ArchivePartition") else 0
+    assert found.alarm_queries == len(queries)
+    assert found.alarm_metrics == archives + sum(
+        len([part for part in one.get("Metrics", []) if "MetricStat" in part]) or 1
+        for one in alarms
+        if one not in queries
     )
-    assert found.dashboards == len(of_type(resources, "AWS::CloudWatch::Dashboard"))
+    assert len(found.of("CloudWatch::Dashboard")) == len(of_type(resources, "AWS::CloudWatch::Dashboard"))
     functions = of_type(resources, "AWS::Lambda::Function").values()
     assert sorted(found.memory.values()) == sorted(function["MemorySize"] / 1024 for function in functions)
     assert found.machine["StartAt"] == "Work every batch"
@@ -30,6 +36,34 @@ def test_alarms_dashboards_and_memory_are_those_of_the_stack(variant: str) -> No
 def test_the_secrets_that_a_stack_is_given_are_paid_for() -> None:
     assert StackTemplate.read(TEMPLATE, VARIANTS["warehouse"]).secrets == 2
     assert StackTemplate.read(TEMPLATE, {}).secrets == 0
+
+
+def test_what_is_billed_by_the_hour_is_found_in_nested_stacks() -> None:
+    made = StackTemplate.read(TEMPLATE, VARIANTS["new database"])
+    bare = StackTemplate.read(TEMPLATE, {})
+
+    assert (made.interfaces, len(made.of("RDS::DBProxy")), made.secrets) == (
+        6,
+        1,
+        1,
+    )  # ECR's two, and logs, in two zones.
+    assert made.of("RDS::DBCluster")[0]["ServerlessV2ScalingConfiguration"]["MinCapacity"] == 0.5
+    assert not bare.interfaces
+    assert not bare.of("RDS::DBProxy")
+    assert not made.of("EC2::NatGateway")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("Stream", "sometimes", "it is one of none, on-demand, provisioned"),
+        ("StreamShards", "0", "it is from 1 to 10,000"),
+        ("StreamShards", "two", "it is a number"),
+    ],
+)
+def test_a_value_that_the_template_would_refuse_is_refused(name: str, value: str, told: str) -> None:
+    with pytest.raises(PermanentError, match=f"--parameter {name}={value}: {told}"):
+        StackTemplate.read(TEMPLATE, {name: value})
 
 
 def test_a_parameter_that_the_template_does_not_have_is_named() -> None:

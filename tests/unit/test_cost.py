@@ -48,7 +48,7 @@ def test_a_million_files_cost_ten_dollars_to_put_and_move() -> None:
         (replace(NOTHING, transitions=MILLION), "Step Functions", 25.00),
         (replace(NOTHING, gb_seconds=MILLION), "Lambda", 16.6667),
         (replace(NOTHING, invocations=MILLION), "Lambda", 0.20),
-        (replace(NOTHING, files=MILLION), "SQS", 0.40),
+        (replace(NOTHING, files=MILLION), "SQS", 1.2 * 0.40),  # Lambda takes ten at once, and deletes them.
         (replace(NOTHING, runs=MILLION), "SNS", 0.50),
         (replace(NOTHING, runs=MILLION), "DynamoDB", 9 * 0.625),
         (replace(NOTHING, kick_offs=MILLION), "DynamoDB", 2 * 0.625),
@@ -103,7 +103,15 @@ def test_a_table_of_ones_own_replaces_the_prices(tmp_path: Path) -> None:
     assert total(lines) == pytest.approx(50)
 
 
-@pytest.mark.parametrize("wrong", ["no table", "region: x\nas_of: y\nprices: {s3_put: {dollars: much, for: 1}}"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "no table",
+        "region: x\nas_of: y\nprices: {s3_put: {dollars: much, for: 1}}",
+        TABLE.read_text().replace("s3_put: {dollars: 0.005", "s3_put: {dollars: -1"),
+        TABLE.read_text().replace("unit: transitions, ", ""),
+    ],
+)
 def test_what_is_no_table_of_prices_is_refused_and_says_what_one_looks_like(tmp_path: Path, wrong: str) -> None:
     own = tmp_path / "prices.yaml"
     own.write_text(wrong)

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from penstock.cli import app
-from penstock.flows.backlog import Backlog
-from penstock.flows.list_incoming import Listing
-from penstock.local.forecast import MONTH, Files, batches_of, custom_metrics, forecast
+from penstock.local.forecast import MONTH, Files, Forecast, batches_of, forecast
 from penstock.local.stack_template import StackTemplate
-from penstock.metrics import publish_backlog, publish_breakers, publish_disagreements
-from penstock.model.arrivals import UNCLAIMED
-from penstock.model.reconciliation import Checked, Reconciliation
+from penstock.model.limits import Flush, Pace
 
 REPOSITORY = Path(__file__).parents[2]
 A_MILLION_A_DAY = Files(a_month=30_000_000, size=200_000)
@@ -28,8 +20,8 @@ def stack(**parameters: str) -> StackTemplate:
     return StackTemplate.read(REPOSITORY / "template.yaml", parameters)
 
 
-def cost(*arguments: str) -> Any:
-    return CliRunner().invoke(app, ["cost", "--from-template", str(REPOSITORY / "template.yaml"), *arguments])
+def paid(told: Forecast, service: str, of: str = "files") -> float:
+    return sum(line.dollars for line in told.designs[0].lines if (line.service, line.of) == (service, of))
 
 
 def test_files_that_come_one_by_one_each_have_a_run() -> None:
@@ -92,64 +84,99 @@ def test_the_page_on_costs_says_what_is_computed(a_day: int, pause: str) -> None
 def test_arm_costs_a_fifth_less_of_lambda() -> None:
     x86, arm = (forecast(A_MILLION_A_DAY, stack(Architecture=one)) for one in ("x86_64", "arm64"))
 
-    lambdas = [next(line for line in told.designs[0].lines if line.service == "Lambda") for told in (x86, arm)]
-    calls = int(lambdas[0].what.split()[0].replace(",", "")) * 0.20 / 1e6
-    assert lambdas[1].dollars - calls == pytest.approx((lambdas[0].dollars - calls) * 0.8, rel=1e-4)
+    [line] = [line for line in x86.designs[0].lines if (line.service, line.of) == ("Lambda", "files")]
+    calls = int(line.what.split()[0].replace(",", "")) * 0.20 / 1e6
+    assert paid(arm, "Lambda") - calls == pytest.approx((paid(x86, "Lambda") - calls) * 0.8, rel=1e-4)
 
 
-def test_the_metrics_that_are_paid_for_are_those_that_are_published(capsys: pytest.CaptureFixture[str]) -> None:
-    now, names = datetime(2026, 1, 1, tzinfo=UTC), ("flights", "weather", "planes")
-    listing = Listing(listed=True, at=now, backlog={name: Backlog() for name in (*names, UNCLAIMED)})
-    checked = {name: Checked() for name in names}
-
-    publish_backlog("penstock", listing)
-    publish_breakers("penstock", [])
-    publish_disagreements("penstock", Reconciliation(now, now, checked=checked))
-
-    published = set()
-    for line in map(json.loads, capsys.readouterr().out.splitlines()):
-        [told] = line["_aws"]["CloudWatchMetrics"]
-        [dimensions] = told["Dimensions"]
-        where = tuple((name, line[name]) for name in dimensions)
-        published |= {(where, metric["Name"]) for metric in told["Metrics"]}
-    assert len(published) == custom_metrics(len(names))
-
-
-def test_the_command_tells_the_same_as_json_and_as_a_table() -> None:
-    asked = ("--files", "1e6", "--size", "200KB", "--per", "day")
-
-    shown, told = cost(*asked), json.loads(cost(*asked, "--json").stdout)
-
-    assert told["files"]["a_month"] == 30_000_000
-    assert told["files"]["size"] == 200_000
-    assert f"${told['dollars_a_month']:,.2f} a month" in shown.stdout
-    assert told["dollars_a_month"] == pytest.approx(forecast(A_MILLION_A_DAY, stack()).dollars)
-    for design in told["designs"]:
-        assert design["name"] in shown.stdout
-
-
-def test_a_datasets_own_batches_and_kick_off_are_counted() -> None:
-    folder = str(REPOSITORY / "datasets")
-
-    told = json.loads(cost("--files", "10", "--dataset", "flights", "--datasets", folder, "--json").stdout)
-
-    assert told["files"]["most_files"] == 50
-    assert told["files"]["kick_offs"] == 1
-    assert told["files"]["destinations"] == 2
+A_FILE_A_SECOND = Files(a_month=MONTH, size=1_000)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("flush", "runs"),
     [
-        (("--size", "big"), "--size big is no size"),
-        (("--parameter", "Architecture"), "--parameter Architecture has no value"),
-        (("--parameter", "Processor=arm64"), "has no parameter Processor"),
-        (("--dataset", "flight", "--datasets", str(REPOSITORY / "datasets")), "there is no dataset flight"),
-        (("--prices", "nowhere.yaml"), "nowhere.yaml is no table of prices"),
+        (None, MONTH / 6),
+        (Flush(files=120), MONTH / (119 + 5 + 1)),
+        (Flush(files=10_000, after=timedelta(minutes=5)), MONTH / (300 + 3 + 1)),
+        (Flush(files=10_000, bytes=60_000), MONTH / (59 + 5 + 1)),
     ],
 )
-def test_what_is_not_understood_is_said_in_a_sentence(arguments: tuple[str, ...], told: str) -> None:
-    result = cost("--files", "10", *arguments)
+def test_files_that_are_gathered_have_fewer_runs(flush: Flush | None, runs: float) -> None:
+    told = forecast(replace(A_FILE_A_SECOND, flush=flush), stack())
 
-    assert result.exit_code == 1
-    assert told in result.stderr
+    assert told.runs == pytest.approx(runs, rel=0.001)
+
+
+def test_a_pace_bounds_what_a_run_holds() -> None:
+    told = forecast(replace(A_FILE_A_SECOND, pace=Pace(min_files=2, max_files=4)), stack(MinSecondsBetweenRuns="60"))
+
+    assert told.runs == told.batches == MONTH / 4
+
+
+def test_bytes_bound_what_a_run_holds() -> None:
+    told = forecast(
+        Files(a_month=30_000, size=2**30), stack(MinSecondsBetweenRuns="900", MaxLeasedBytes=str(4 * 2**30))
+    )
+
+    assert told.runs == 7_500
+    assert told.batches == 30_000
+
+
+def test_redshift_is_asked_how_the_load_goes() -> None:
+    plain = forecast(Files(a_month=100, size=1_000), stack())
+    asked = forecast(Files(a_month=100, size=1_000), stack(Warehouse="redshift", RedshiftCluster="flights"))
+
+    assert asked.transitions == plain.transitions + 100 * 4
+    assert any("Redshift is not in it" in note for note in asked.notes)
+
+
+def test_redshift_serverless_is_awake_a_minute_for_each_run_and_never_longer_than_the_month() -> None:
+    known = stack(Warehouse="redshift", RedshiftCluster="flights", ReconcileSchedule="")
+
+    few = forecast(Files(a_month=600, size=1_000), known, rpus=8)
+    many = forecast(A_MILLION_A_DAY, known, rpus=8)
+
+    assert paid(few, "Redshift Serverless") == pytest.approx(10 * 8 * 0.36)
+    assert paid(many, "Redshift Serverless") == pytest.approx(720 * 8 * 0.36)
+
+
+def test_parquet_has_a_function_and_states_of_its_own() -> None:
+    plain = forecast(Files(a_month=100, size=1_000), stack())
+    parquet = forecast(Files(a_month=100, size=1_000, parquet=True), stack())
+
+    assert parquet.transitions == plain.transitions + 100 * (2 + 2)
+    assert paid(parquet, "Lambda") > paid(plain, "Lambda")
+
+
+def test_a_huge_file_is_a_tasks_and_without_one_is_refused() -> None:
+    files = Files(a_month=30, size=5 * 10**9)
+    tasks = {"TaskImage": "images/penstock", "TaskCluster": "tasks", "CreateNetwork": "true"}
+
+    without, with_task = forecast(files, stack()), forecast(files, stack(**tasks))
+
+    assert any("each is quarantined" in note for note in without.notes)
+    assert not paid(without, "Fargate")
+    seconds = 5_000 * (0.3 + 1.5)
+    assert paid(with_task, "Fargate") == pytest.approx(30 * seconds / 3600 * (0.04048 + 2 * 0.004445))
+    assert paid(with_task, "Lambda") < 1
+    assert with_task.transitions == with_task.runs * 6 + 30 * (5 + 2 + 1)
+
+
+def test_more_than_all_batches_can_work_is_said() -> None:
+    assert any("the backlog grows" in note for note in forecast(replace(A_MILLION_A_DAY, size=10**7), stack()).notes)
+    assert not any("the backlog grows" in note for note in forecast(A_MILLION_A_DAY, stack()).notes)
+
+
+def test_reconciles_look_at_what_is_kept_and_that_is_bounded_by_what_expires() -> None:
+    forever, a_week = (forecast(A_MILLION_A_DAY, stack(ProcessedExpirationDays=days)) for days in ("0", "7"))
+
+    assert paid(forever, "S3", "reconcile") == pytest.approx(30 * (15_000 + 3) * 5e-6)
+    assert paid(a_week, "S3", "reconcile") == pytest.approx(30 * (7_000 + 3) * 5e-6)
+    assert any("ProcessedExpirationDays" in note for note in forever.notes)
+    assert not paid(forecast(A_MILLION_A_DAY, stack(ReconcileSchedule="")), "S3", "reconcile")
+
+
+def test_each_run_mails_whoever_is_told() -> None:
+    told = forecast(Files(a_month=30_000, size=1_000), stack(NotificationEmail="ops@example.com"))
+
+    assert paid(told, "SNS") == pytest.approx(told.runs * (0.5e-6 + 2e-5))

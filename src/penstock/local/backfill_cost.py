@@ -33,6 +33,8 @@ class Estimate:
     batches: int
     parts: int
     transitions: int
+    documents: int
+    """That it writes below plans/."""
     hours: float
     dollars: float
     at_once: int
@@ -56,7 +58,7 @@ class Estimate:
 def estimate(size: Size, at_once: int, seconds_a_file: float = SECONDS_A_FILE) -> Estimate:
     parts = -(-size.batches // PART_BATCHES)
     transitions = size.batches * BATCH_TRANSITIONS + parts * PART_TRANSITIONS + END_TRANSITIONS
-    plans = -(-size.batches // PLAN_BATCHES)
+    documents = size.batches * BATCH_DOCUMENTS + -(-size.batches // PLAN_BATCHES) + parts * PART_DOCUMENTS
     lines = cost(
         Work(
             files=0,  # They are there: whoever put them has paid for that, and for the messages.
@@ -65,7 +67,7 @@ def estimate(size: Size, at_once: int, seconds_a_file: float = SECONDS_A_FILE) -
             runs=1,
             batches=size.batches,
             listings=-(-size.listed // 1000),
-            documents_written=size.batches * BATCH_DOCUMENTS + plans + parts * PART_DOCUMENTS,
+            documents_written=documents,
             invocations=size.batches * 3 + parts + 2,
             gb_seconds=size.files * GB_SECONDS_A_FILE,
             transitions=transitions,
@@ -78,6 +80,7 @@ def estimate(size: Size, at_once: int, seconds_a_file: float = SECONDS_A_FILE) -
         size.batches,
         parts,
         transitions,
+        documents,
         hours,
         total(lines),
         at_once,

@@ -1,17 +1,18 @@
 """What a run of files would cost on AWS: counted requests times list prices, service by service.
 
-Not in it: the warehouse, the search domain, streams, NAT or VPC endpoints, and storage by the month. They depend on
-what you have, not on how many files come.
+Not in it: what costs by the hour (standing.py), and what else brings files (front_doors.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from penstock.local.coming import MONTH
 from penstock.model.errors import PermanentError
 
 
@@ -29,13 +30,17 @@ class Rate:
 
 @dataclass(frozen=True)
 class Prices:
-    """Dollars for one of each, without the free tier, by the names that prices.yaml gives them."""
+    """Dollars for one of each, without the free tier, by the names that prices.yaml gives them.
+
+    `units` says of what, by the same names.
+    """
 
     region: str
     as_of: str
     dollars: Mapping[str, float]
     rates: Mapping[str, Rate]
     """Not prices, but what is multiplied with Lambda's: by function."""
+    units: Mapping[str, str]
 
     @classmethod
     def read(cls, path: Path) -> Prices:
@@ -44,7 +49,10 @@ class Prices:
             told = yaml.safe_load(path.read_text())
             dollars = {name: float(price["dollars"]) / float(price["for"]) for name, price in told["prices"].items()}
             rates = {name: Rate(**rate) for name, rate in told["seconds"].items()}
-            made = cls(str(told["region"]), str(told["as_of"]), dollars, rates)
+            units = {name: str(price["unit"]) for name, price in told["prices"].items()}
+            made = cls(str(told["region"]), str(told["as_of"]), dollars, rates, units)
+            if wrong := [name for name, price in dollars.items() if not 0 <= price < math.inf]:
+                raise ValueError(f"{', '.join(wrong)} is less than nothing, or no number")
         except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, ZeroDivisionError) as wrong:
             raise PermanentError(f"{path} is no table of prices: {wrong!r}. Copy {_TABLE} and change that") from None
         if path != _TABLE and (missing := (PRICES.dollars.keys() - dollars) | (PRICES.rates.keys() - rates)):
@@ -89,6 +97,8 @@ class Line:
     service: str
     what: str
     dollars: float
+    of: str = "files"
+    """What of a stack it is paid for: `files`, `stream`, `archive`, `messages`, or `standing`, which is by the hour."""
 
 
 def requests(work: Work) -> Mapping[str, int]:
@@ -104,8 +114,8 @@ def requests(work: Work) -> Mapping[str, int]:
         # is live changes, an index that bills a write, and the memo of the backlog.
         "dynamodb_write": work.runs * (2 * 2 + 1 + 2 + 2) + work.listings * 2 + work.kick_offs * 2,
         "dynamodb_read": work.listings * 4 + work.batches * 3,
-        # S3 sends a message a file; Lambda receives and deletes them by the batch.
-        "sqs_request": work.files + 2 * work.listings,
+        # S3 sends a message a file, and the rule one a minute; Lambda receives ten at most, and deletes as many.
+        "sqs_request": work.files + 2 * max(work.listings, -(-work.files // 10)),
         "sns_publish": work.runs,
         "transition": work.transitions,
         "lambda_request": work.invocations,
@@ -163,6 +173,12 @@ def cost_of_stream(work: StreamWork) -> Sequence[Line]:
         Line("SQS", f"{work.letters:,} messages", work.letters * price["sqs_request"]),
         Line("SNS", f"{work.notices:,} messages", work.notices * price["sns_publish"]),
     ]
+
+
+def sampled(number: int, seconds: int = MONTH) -> int:
+    """Traces of so many calls, by X-Ray's default rule: the first of each second, and a twentieth of the others."""
+    first = min(number, seconds)
+    return first + (number - first) // 20
 
 
 def total(lines: Iterable[Line]) -> float:

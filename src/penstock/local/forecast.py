@@ -1,45 +1,38 @@
 """What a stream of files will cost on AWS, told before anything is deployed; beside two other ways to do it.
 
-Transitions are counted in the state machine, requests as tests count them at the adapters, alarms in the template.
-Lambda's seconds are rates of prices.yaml's, which were measured on a laptop.
+Transitions are counted in the state machine, requests as tests count them at the adapters, what costs by the hour in
+the template and those nested in it. Lambda's seconds are rates of prices.yaml's, which were measured on a laptop.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from penstock.local.cost import PRICES, Line, Prices, Work, cost, total
-from penstock.local.history import happy_transitions
+from penstock.local.coming import MONTH, NO_EVENTS, NO_MESSAGES, Events, Files, Messages
+from penstock.local.cost import PRICES, Line, Prices, Work, cost, sampled, total
+from penstock.local.effort import gb_seconds_of, is_huge, kept_files, run_seconds, seconds_a_megabyte, waiting_files
+from penstock.local.forecast_notes import notes_of
+from penstock.local.frequency import Frequency, batches_of, frequency_of
+from penstock.local.front_doors import (
+    LOG_BYTES_A_CALL,
+    archive_lines,
+    is_arm,
+    message_lines,
+    stream_lines,
+)
+from penstock.local.history import detour, happy_transitions
+from penstock.local.other_designs import lambda_alone, one_execution_per_file
 from penstock.local.stack_template import StackTemplate
+from penstock.local.standing import reconciles, standing
 
-MONTH = 30 * 24 * 3600
+__all__ = ["MONTH", "Design", "Events", "Files", "Forecast", "Messages", "batches_of", "forecast", "work_of"]
 
-
-LOG_BYTES_A_CALL = 2_000
-"""Seen on a laptop: 920, and Lambda's own lines are longer as JSON."""
 LOG_BYTES_A_DATASET = 500
 """Of each listing, whose lines carry the metrics: seen were 2,400 for six datasets."""
-
-_OF_A_BATCH = ("begin_load", "settle_batch", "index_batch")
-
-
-@dataclass(frozen=True)
-class Files:
-    """A stream of files, as many a month, evenly spread. `size` is bytes of one as it lies in S3."""
-
-    a_month: int
-    size: int
-    destinations: int = 2
-    """A table and an index are two; each reads the file."""
-    most_files: int = 100
-    most_bytes: int = 256 * 2**20
-    """Of a batch, as its dataset says."""
-    indexed_after_load: bool = False
-    kick_offs: int = 0
-    """What a run starts when it is done."""
-    datasets: int = 1
+_TASK_LEAST = 60
+"""Seconds that Fargate bills of a task at least; and Redshift Serverless, whenever it wakes."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +49,8 @@ class Design:
 
 @dataclass(frozen=True)
 class Forecast:
+    """`files` are all that are worked, with those that an archive and a queue make."""
+
     files: Files
     runs: int
     batches: int
@@ -63,37 +58,53 @@ class Forecast:
     transitions: int
     designs: Sequence[Design]
     """Penstock's own first."""
+    idle: Sequence[Line]
+    """Of the same stack when nothing comes at all."""
+    notes: Sequence[str]
+    """What a sum does not show."""
 
     @property
     def dollars(self) -> float:
         return self.designs[0].dollars
 
 
-def forecast(files: Files, stack: StackTemplate, prices: Prices = PRICES) -> Forecast:
-    runs, listings = _runs_and_listings(files, stack)
-    batches = runs * batches_of(files, files.a_month / runs) if runs else 0
-    work = work_of(files, stack, runs, batches, listings, prices)
-    fixed = _fixed(files, stack, prices)
+def forecast(
+    files: Files,
+    stack: StackTemplate,
+    prices: Prices = PRICES,
+    events: Events = NO_EVENTS,
+    messages: Messages = NO_MESSAGES,
+    rpus: int = 0,
+) -> Forecast:
+    """`rpus` is the base capacity of a Redshift Serverless, whose cost is left out without it."""
+    archived, from_archive = archive_lines(events, stack, prices)
+    packed, from_queue = message_lines(messages, stack, prices)
+    everything = files
+    for made in (*from_archive, *from_queue):
+        everything = everything.beside(made.files, made.size, made.unpacks_to)
+    often = frequency_of(everything, stack)
+    work = work_of(everything, stack, often.runs, often.batches, often.listings, prices)
+    shared = [*stream_lines(events, stack, prices), *archived, *packed]
+    shared += standing(everything, stack, often.runs, prices)
+    own = [*cost(work, prices), *_beside_the_runs(everything, stack, often, prices, rpus)]
     designs = (
-        Design("Penstock", "a run loads what has come, batch by batch", [*cost(work, prices), *fixed]),
+        Design("Penstock", "a run loads what has come, batch by batch", _that_cost([*own, *shared])),
         Design(
             "One execution per file",
             "a batch's states and calls for each file, whose record is written twice",
-            [*cost(_one_execution_per_file(files, stack, prices), prices), *fixed],
+            _that_cost([*cost(one_execution_per_file(everything, stack, prices), prices), *shared]),
         ),
         Design(
             "Lambda alone",
             "a call per file, whose record is written twice; S3 invokes it, nobody bounds how many",
-            [*cost(_lambda_alone(files, stack, prices), prices), *fixed],
+            _that_cost([*cost(lambda_alone(everything, stack, prices), prices), *shared]),
         ),
     )
-    return Forecast(files, runs, batches, listings, work.transitions, designs)
-
-
-def batches_of(files: Files, arrived: float) -> int:
-    """Of a run that takes `arrived` files."""
-    by_bytes = arrived * files.size / files.most_bytes
-    return max(1, math.ceil(max(arrived / files.most_files, by_bytes)))
+    comes = files.a_month + events.a_month + messages.a_month
+    nothing = replace(files, a_month=0)
+    idle = forecast(nothing, stack, prices, rpus=rpus).designs[0].lines if comes else designs[0].lines
+    notes = list(notes_of(everything, events, stack, often, prices, rpus))
+    return Forecast(everything, often.runs, often.batches, often.listings, work.transitions, designs, idle, notes)
 
 
 def work_of(
@@ -101,17 +112,19 @@ def work_of(
 ) -> Work:
     """What so many runs and listings do with all of `files`."""
     kick_offs = runs * files.kick_offs
-    one_run = happy_transitions(stack.machine, 0)
-    transitions = runs * one_run + batches * (_of_a_batch(stack) + files.indexed_after_load)
+    one_batch = happy_transitions(stack.machine, 1) - happy_transitions(stack.machine, 0)
+    transitions = runs * happy_transitions(stack.machine, 0) + batches * one_batch
+    transitions += batches * sum(detour(stack.machine, name) for name in _detours(files, stack, prices))
     transitions += (runs + kick_offs) if files.kick_offs else 0  # A Map, and a state for each.
-    index_calls = batches * (1 + files.indexed_after_load)
     calls = {
         "list_incoming": listings,
         "begin_load": batches,
-        "index_batch": index_calls,
+        "index_batch": batches * (1 + files.indexed_after_load),
         "settle_batch": batches,
         "summarise_run": runs,
         "kick_off": kick_offs,
+        "work_parquet": batches * files.destinations if files.parquet else 0,
+        "poll_load": batches if stack.parameters["Warehouse"] == "redshift" else 0,
     }
     return Work(
         files=files.a_month,
@@ -122,13 +135,13 @@ def work_of(
         listings=listings,
         documents_written=documents_of(runs, batches),
         invocations=sum(calls.values()),
-        gb_seconds=_gb_seconds(files, stack, calls, prices),
+        gb_seconds=gb_seconds_of(files, stack, calls, prices),
         transitions=transitions,
         kick_offs=kick_offs,
         log_bytes=sum(calls.values()) * LOG_BYTES_A_CALL + listings * files.datasets * LOG_BYTES_A_DATASET,
-        traces=_sampled(listings + runs),
-        arm=_arm(stack),
-        waiting=math.ceil(files.a_month / listings) if listings else 0,
+        traces=sampled(listings + runs),
+        arm=is_arm(stack),
+        waiting=waiting_files(files, stack, runs, batches, prices),
     )
 
 
@@ -137,92 +150,44 @@ def documents_of(runs: int, batches: int) -> int:
     return 2 * runs + 3 * batches
 
 
-def custom_metrics(datasets: int) -> int:
-    """penstock/metrics.py publishes 14 for the stack, and for each dataset its backlog and its disagreements."""
-    return 14 + 4 * datasets
+def _detours(files: Files, stack: StackTemplate, prices: Prices) -> Iterator[str]:
+    """States at which a batch leaves the happy path."""
+    if is_huge(files, prices) and stack.of("ECS::TaskDefinition"):
+        yield from ("Load as a task", "Index as a task")[: files.destinations]
+        return
+    if files.parquet:
+        yield from ("Load Parquet into the warehouse", "Index what was loaded of Parquet")[: files.destinations]
+    elif files.indexed_after_load:
+        yield "Index what was loaded"
+    if stack.parameters["Warehouse"] == "redshift":
+        yield "Double the wait"  # COPY takes longer than a function waits for it, and seconds rather than minutes.
 
 
-def _runs_and_listings(files: Files, stack: StackTemplate) -> tuple[int, int]:
-    """Files come at random: the first after a run waits for its window, and takes with it what comes meanwhile."""
-    if not files.a_month:
-        return 0, MONTH // 60
-    window = stack.seconds("ArrivalsWindowSeconds")
-    between = MONTH / files.a_month
-    runs = MONTH / (max(window, stack.seconds("MinSecondsBetweenRuns")) + between)
-    runs = max(runs, files.a_month / stack.seconds("MaxLeasedFiles"))
-    # Asked for by files, by runs that end, and by the schedule each minute; one answers all that came in a window.
-    listings = min(MONTH / (window + between) + runs + MONTH / 60, MONTH / window)
-    return math.ceil(runs), math.ceil(listings)
+def _beside_the_runs(files: Files, stack: StackTemplate, often: Frequency, prices: Prices, rpus: int) -> Iterator[Line]:
+    """Reconcile, tasks, mails, and a warehouse that is paid for by the second."""
+    dollars, times = prices.dollars, reconciles(stack)
+    kept = kept_files(files, stack)
+    pages = times * (math.ceil(kept / 1000) + 3)
+    gb_seconds = prices.rates["reconcile"].seconds(times, times * kept, 0) * stack.memory["reconcile"]
+    second = dollars["lambda_gb_second_arm" if is_arm(stack) else "lambda_gb_second"]
+    yield Line("Lambda", f"{times} reconciles, {gb_seconds:,.1f} GB-s", gb_seconds * second, "reconcile")
+    yield Line("S3", f"{pages:,} LIST", pages * dollars["s3_list"], "reconcile")
+    if stack.of("ECS::TaskDefinition") and is_huge(files, prices):
+        seconds = sum(
+            files.a_month * max(_TASK_LEAST, rate * files.size * files.unpacks_to / 1e6)
+            for rate in seconds_a_megabyte(files, prices)
+        )
+        arm = "_arm" if is_arm(stack) else ""
+        hour = dollars[f"fargate_vcpu_hour{arm}"] + stack.number("TaskMemory") / 1024 * dollars[f"fargate_gb_hour{arm}"]
+        yield Line("Fargate", f"{seconds / 3600:,.1f} hours of tasks", seconds / 3600 * hour)
+    if stack.parameters["NotificationEmail"]:
+        yield Line("SNS", f"{often.runs:,} mails", often.runs * dollars["sns_email"])
+    if rpus:
+        busy = run_seconds(files, stack, often.runs, often.batches, prices) if often.runs else 0
+        awake = min(MONTH, often.runs * max(_TASK_LEAST, busy) + times * _TASK_LEAST) / 3600
+        what = f"{awake:,.0f} hours awake with {rpus} RPUs"
+        yield Line("Redshift Serverless", what, awake * rpus * dollars["rpu_hour"])
 
 
-def _of_a_batch(stack: StackTemplate) -> int:
-    return happy_transitions(stack.machine, 1) - happy_transitions(stack.machine, 0)
-
-
-def _gb_seconds(files: Files, stack: StackTemplate, calls: Mapping[str, int], prices: Prices) -> float:
-    megabytes = files.a_month * files.size / 1e6
-    return sum(
-        stack.memory[name] * prices.rates[name].seconds(number, files.a_month, megabytes)
-        for name, number in calls.items()
-        if number and not (name == "index_batch" and files.destinations < 2)  # It looks, and has nothing to do.
-    )
-
-
-def _one_execution_per_file(files: Files, stack: StackTemplate, prices: Prices) -> Work:
-    calls = dict.fromkeys(_OF_A_BATCH, files.a_month)
-    gb_seconds = _gb_seconds(files, stack, calls, prices)
-    return _per_file(files, stack, calls=len(calls), gb_seconds=gb_seconds, states=_of_a_batch(stack))
-
-
-def _lambda_alone(files: Files, stack: StackTemplate, prices: Prices) -> Work:
-    rates = [prices.rates[name] for name in _OF_A_BATCH[: 1 + files.destinations]]
-    megabytes = files.a_month * files.size / 1e6
-    seconds = sum(rate.seconds(0, files.a_month, megabytes) for rate in rates) + rates[0].call * files.a_month
-    return _per_file(files, stack, calls=1, gb_seconds=seconds * stack.memory["begin_load"], states=0)
-
-
-def _per_file(files: Files, stack: StackTemplate, calls: int, gb_seconds: float, states: int) -> Work:
-    number = files.a_month
-    return Work(
-        files=number,
-        moved=number,
-        opened=number * files.destinations,
-        runs=0,
-        batches=0,
-        listings=0,
-        documents_written=0,
-        invocations=number * calls,
-        gb_seconds=gb_seconds,
-        transitions=number * states,
-        kick_offs=number,  # Two writes, as of a kickoff: that it is begun, and that it is done.
-        log_bytes=number * calls * LOG_BYTES_A_CALL,
-        traces=_sampled(number),
-        arm=_arm(stack),
-    )
-
-
-def _sampled(number: int) -> int:
-    """X-Ray's default rule: the first of each second, and a twentieth of the others."""
-    first = min(number, MONTH)
-    return first + (number - first) // 20
-
-
-def _arm(stack: StackTemplate) -> bool:
-    return stack.parameters["Architecture"] == "arm64"
-
-
-def _fixed(files: Files, stack: StackTemplate, prices: Prices) -> list[Line]:
-    """What a month costs when nothing happens, beside the listings of each minute."""
-    metrics = custom_metrics(files.datasets)
-    dollars = prices.dollars
-    watching = (
-        stack.alarm_metrics * dollars["alarm_metric_month"]
-        + metrics * dollars["custom_metric_month"]
-        + stack.dashboards * dollars["dashboard_month"]
-    )
-    what = f"{stack.alarm_metrics} alarms, {metrics} metrics, {stack.dashboards} dashboard"
-    lines = [Line("CloudWatch", what, watching)]
-    if stack.secrets or stack.keys:
-        kept = stack.secrets * dollars["secret_month"] + stack.keys * dollars["kms_key_month"]
-        lines.append(Line("Secrets and keys", f"{stack.secrets} secrets, {stack.keys} keys", kept))
-    return lines
+def _that_cost(lines: Sequence[Line]) -> Sequence[Line]:
+    return [line for line in lines if line.dollars]

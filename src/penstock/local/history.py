@@ -35,6 +35,24 @@ def happy_transitions(machine: Mapping[str, Any], batches: int) -> int:
     return entered
 
 
+def detour(machine: Mapping[str, Any], first: str) -> int:
+    """States more that an item of a Map enters when a Choice takes it to `first`, until it goes on as ever."""
+    [states] = [one["ItemProcessor"]["States"] for one in machine["States"].values() if first in _items(one)]
+    usual = {one.get("Default") for one in states.values()}
+    name, entered = first, 0
+    while name not in usual:
+        entered += 1
+        if states[name]["Type"] == "Choice":
+            break
+        name = states[name]["Next"]
+    return entered
+
+
+def _items(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    states: Mapping[str, Any] = state.get("ItemProcessor", {}).get("States", {})
+    return states
+
+
 def history_of(events: Sequence[Mapping[str, Any]], definition: Mapping[str, Any]) -> History:
     """Counts GetExecutionHistory's events of an execution of the machine `definition`."""
     kinds = Counter(event["type"] for event in events)
