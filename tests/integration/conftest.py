@@ -1,15 +1,19 @@
-"""Whole stacks for the session: template.yaml on the laptop's engines, IAM enforced."""
+"""Whole stacks for the session: template.yaml on the laptop's engines, IAM enforced; and warehouses alone."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import Postgres
+from tests.contract.warehouses import PostgresKit
 from tests.integration.operating import describe
+from tests.integration.standin import Standin
 
 from penstock.local.stack import LocalStack
 
@@ -29,6 +33,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "local_stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("local stack"))
+
+
+@pytest.fixture
+def kit(postgres: Postgres) -> Iterator[PostgresKit]:
+    made = PostgresKit(postgres.owner, postgres.loader)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def standin(postgres: Postgres) -> Iterator[Standin]:
+    with ExitStack() as stack:
+        made = Standin(stack, postgres.superuser)
+        yield made
+        made.open.set()
 
 
 @pytest.fixture(scope="session")

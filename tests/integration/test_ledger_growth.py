@@ -22,13 +22,6 @@ _READ = (
 )
 
 
-@pytest.fixture
-def kit(postgres: Postgres) -> Iterator[PostgresKit]:
-    made = PostgresKit(postgres.owner, postgres.loader)
-    yield made
-    made.close()
-
-
 @contextmanager
 def grown_since(superuser: str, target: str, analysed: str) -> Iterator[None]:
     """A ledger that has grown since PostgreSQL last looked at it, as it does while a backfill goes on.

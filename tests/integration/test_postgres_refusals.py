@@ -20,13 +20,6 @@ from penstock.model.plans import Batch
 CLEAN = b"id,name,delay\n1,one,-5\n2,,\n"
 
 
-@pytest.fixture
-def kit(postgres: Postgres) -> Iterator[PostgresKit]:
-    made = PostgresKit(postgres.owner, postgres.loader)
-    yield made
-    made.close()
-
-
 @contextmanager
 def changed(postgres: Postgres, statement: str, back: str) -> Iterator[None]:
     with psycopg.connect(postgres.superuser, autocommit=True) as connection:

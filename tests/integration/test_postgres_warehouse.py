@@ -23,13 +23,6 @@ from penstock.model.streams import ByteStream
 CLEAN = b"id,name,delay\n1,one,-5\n2,,\n3,three,7\n"
 
 
-@pytest.fixture
-def kit(postgres: Postgres) -> Iterator[PostgresKit]:
-    made = PostgresKit(postgres.owner, postgres.loader)
-    yield made
-    made.close()
-
-
 class _Watched(FakeObjectStore):
     """A store that calls `during` in the middle of the file `at`."""
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-
 import boto3
 import pytest
 from botocore.config import Config
-from tests.conftest import Postgres
 from tests.contract.engines import free_port
-from tests.integration.test_redshift_loads import Standin, batch_of
+from tests.integration.standin import Standin, batch_of
 
 from penstock.adapters.redshift import DataApi, Endpoint
 from penstock.adapters.redshift.outage import is_outage
@@ -29,14 +25,6 @@ REFUSALS = [
     ("BatchExecuteStatementException", "An SQL statement encountered an environmental error while running."),
     ("InternalServerException", ""),
 ]
-
-
-@pytest.fixture
-def standin(postgres: Postgres) -> Iterator[Standin]:
-    with ExitStack() as stack:
-        made = Standin(stack, postgres.superuser)
-        yield made
-        made.open.set()
 
 
 def impatient(endpoint: str) -> DataApi:

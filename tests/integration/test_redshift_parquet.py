@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Postgres
 from tests.contract.warehouses import load, rejects
 from tests.corpus.parquet_files import written
-from tests.integration.test_redshift_loads import Standin, batch_of
+from tests.integration.standin import Standin, batch_of
 
 from penstock.adapters.redshift.staging import PARQUET_COPIES
 from penstock.model.arrivals import Arrival

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Postgres
 from tests.contract.warehouses import load
 from tests.integration.processes import eventually
-from tests.integration.test_redshift_loads import Standin, batch_of
+from tests.integration.standin import Standin, batch_of
 
 CHILDREN = 8
 """MaxBackfillBatches."""
