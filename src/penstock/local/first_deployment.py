@@ -18,6 +18,8 @@ _WANTED = {
     "redshift": ("username", "password"),
 }
 """What a secret has to hold, by the warehouse that it is of."""
+_LONGEST_NAME = 32
+"""A rule's name has 64 characters: the stack's, a dash, `FailedRebuilds`, a dash and 13 that CloudFormation chooses."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,13 @@ class Section:
             told = ", ".join(one for one, value in known.items() if isinstance(value, dict))
             raise PermanentError(f"{path} has no section {name}; there are {told}. Name one with --env")
         given = known[name].get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
-        return cls(known[name]["global"]["parameters"]["stack_name"], dict(one.split("=", 1) for one in given))
+        stack = known[name]["global"]["parameters"]["stack_name"]
+        if len(stack) > _LONGEST_NAME:
+            raise PermanentError(
+                f"{path} names the stack {stack}. Take {_LONGEST_NAME} characters at most: CloudFormation cuts a "
+                "longer name short in its rules' names, and the queues take messages of rules that begin with it all"
+            )
+        return cls(stack, dict(one.split("=", 1) for one in given))
 
 
 def parameters_of(template: Path) -> dict[str, dict[str, Any]]:
