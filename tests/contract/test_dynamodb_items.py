@@ -74,17 +74,29 @@ class Throttled:
 def test_what_a_batch_left_undone_is_written_again(dynamodb: Any, table: str) -> None:
     throttled = Throttled(dynamodb, keep=10)
 
-    DynamoLeases(throttled, table).put_back([attempt(f"{number}") for number in range(30)])  # type: ignore[arg-type]
+    DynamoLeases(throttled, table).put_back([attempt(f"{number}") for number in range(30)])  # type: ignore[arg-type] # It has what is called.
 
     assert len(DynamoLeases(dynamodb, table).waiting()) == 30
     assert throttled.calls == 3
+
+
+def test_what_is_read_for_a_batch_does_not_grow_with_all_that_wait(dynamodb: Any, table: str) -> None:
+    leases = DynamoLeases(dynamodb, table)
+    leases.put_back([attempt(f"{number:032x}") for number in range(400)])
+    read: list[int] = []
+    dynamodb.meta.events.register("after-call.dynamodb.Query", lambda parsed, **_: read.append(parsed["ScannedCount"]))
+
+    leases.attempts_of([f"{number:032x}" for number in (5, 399)])
+    leases.forget([f"{number:032x}" for number in (5, 399)])
+
+    assert sum(read) == 2 * (100 + 2)
 
 
 def test_a_table_that_writes_nothing_is_not_asked_for_ever(dynamodb: Any, table: str) -> None:
     throttled = Throttled(dynamodb, keep=0)
 
     with pytest.raises(TransientError, match="throttled"):
-        DynamoLeases(throttled, table).put_back([attempt("a")])  # type: ignore[arg-type]
+        DynamoLeases(throttled, table).put_back([attempt("a")])  # type: ignore[arg-type] # It has what is called.
 
     assert throttled.calls < 20
 

@@ -232,6 +232,21 @@ def test_many_are_put_back_and_forgotten(leases: Leases) -> None:
     assert leases.waiting() == {}
 
 
+@pytest.mark.parametrize("others", [0, 250])
+def test_the_attempts_of_some_are_those_of_no_others_however_many_wait(leases: Leases, others: int) -> None:
+    mine = [attempt("0 the first"), attempt("m between"), attempt("z the last")]
+    leases.put_back([*mine, *(attempt(f"{number:032x}") for number in range(others))])
+    names = [one.arrival for one in mine]
+
+    before = leases.attempts_of([*names, "never put back", names[0]])
+    none = leases.attempts_of([])
+    leases.forget(names)
+
+    assert before == {one.arrival: one for one in mine}
+    assert none == leases.attempts_of(names) == {}
+    assert len(leases.waiting()) == others
+
+
 def test_putting_back_and_forgetting_nothing_is_nothing(leases: Leases) -> None:
     leases.put_back([])
     leases.forget([])

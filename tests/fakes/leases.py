@@ -56,6 +56,9 @@ class FakeLeases:
     def waiting(self) -> Mapping[str, Attempt]:
         return dict(self._waiting)
 
+    def attempts_of(self, arrivals: Sequence[str]) -> Mapping[str, Attempt]:
+        return {arrival: self._waiting[arrival] for arrival in arrivals if arrival in self._waiting}
+
     def put_back(self, attempts: Sequence[Attempt]) -> None:
         self._waiting.update({attempt.arrival: attempt for attempt in attempts})
 

@@ -530,6 +530,33 @@ def test_a_file_that_can_not_be_written_for_is_put_back_alone_and_told(world: Wo
     assert world.store.everything("incoming/") == {}
 
 
+class AskedOfSome(FakeLeases):
+    """Tells what waits of those that are asked for, and keeps whom it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def waiting(self) -> Mapping[str, Any]:
+        raise AssertionError("a batch has asked for all that wait")
+
+    def attempts_of(self, arrivals: Sequence[str]) -> Mapping[str, Any]:
+        self.asked |= set(arrivals)
+        return super().attempts_of(arrivals)
+
+
+def test_a_batch_asks_for_the_attempts_of_its_own_files_and_of_no_others(world: World) -> None:
+    world.leases = leases = AskedOfSome()
+    bad, good, back = world.put("bad.csv", GOOD), world.put("good.csv", GOOD), world.put("back.csv", GOOD)
+    plan, later = world.plan(bad, good), world.plan(back)
+    world.work(plan)
+
+    world.settle(plan, store=Refusing(world.store, "bad.csv"))
+    world.settle(later, load=failed("a lock timed out"))
+
+    assert leases.asked == {bad.id, good.id, back.id}
+
+
 def test_one_that_nobody_claims_and_that_can_not_be_written_for_is_put_back_alone(world: World) -> None:
     bad, other = world.store.put("incoming/bad.csv", GOOD), world.store.put("incoming/other.csv", GOOD)
     plan = world.plan(bad, other, name=UNCLAIMED)
@@ -712,7 +739,7 @@ def state(world: World, plan: str) -> dict[str, Any]:
 def refused() -> tuple[World, str, list[Arrival]]:
     """The same, and S3 refuses two of the files' new keys for good."""
     world, plan, arrivals = mixed()
-    world.store = Refusing(Refusing(world.store, "good.csv"), "broken.csv.reason.json")  # type: ignore[assignment]
+    world.store = Refusing(Refusing(world.store, "good.csv"), "broken.csv.reason.json")  # type: ignore[assignment] # It passes all on.
     return world, plan, arrivals
 
 
@@ -820,7 +847,7 @@ def test_attempts_are_not_forgotten_while_the_file_still_lies_in_incoming(world:
     world.work(plan)
 
     class Stuck(FakeObjectStore):
-        def move(self, moves: Any) -> Mapping[str, str]:  # noqa: ARG002
+        def move(self, moves: Any) -> Mapping[str, str]:
             raise TransientError("SlowDown")
 
     stuck = Stuck()

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(days=90)
 """How long history is kept after its last use: as long as Step Functions keeps an execution."""
+_FEW = 100
+"""Arrivals that wait, which are read whether they are asked for or not: 25 KB at most, as a rule."""
 _LISTING = {"pk": {"S": "listing"}, "sk": {"S": "listing"}}
 _REFUSED = "ConditionalCheckFailedException"
 
@@ -198,6 +200,16 @@ class DynamoLeases:
     def waiting(self) -> Mapping[str, Attempt]:
         return {item["sk"]: _attempt(item) for item in self._items.live("arrival")}
 
+    def attempts_of(self, arrivals: Sequence[str]) -> Mapping[str, Attempt]:
+        """One query where few wait, which is the rule; else one for each, which costs no more than those that wait."""
+        wanted = dict.fromkeys(arrivals)
+        if not wanted:
+            return {}
+        items, all_of_them = self._items.first_live("arrival", max(_FEW, len(wanted)))
+        if not all_of_them:
+            items = [item for arrival in wanted if (item := self._items.live_one("arrival", arrival))]
+        return {item["sk"]: _attempt(item) for item in items if item["sk"] in wanted}
+
     def put_back(self, attempts: Sequence[Attempt]) -> None:
         self._items.write(
             [
@@ -224,13 +236,11 @@ class DynamoLeases:
         )
 
     def forget(self, arrivals: Sequence[str]) -> None:
-        # A delete of what isn't there is billed as a write; one query tells those apart that are there.
-        there = {item["sk"] for item in self._items.live("arrival")} if arrivals else set()
+        # A delete of what isn't there is billed as a write.
         self._items.write(
             [
                 {"DeleteRequest": {"Key": packed({"pk": "arrival", "sk": arrival})}}
-                for arrival in dict.fromkeys(arrivals)
-                if arrival in there
+                for arrival in self.attempts_of(arrivals)
             ]
         )
 

@@ -27,6 +27,31 @@ class DynamoTable:
     def live(self, pk: str) -> Iterator[dict[str, Any]]:
         return self.query(pk, IndexName="live")
 
+    def first_live(self, pk: str, limit: int) -> tuple[list[dict[str, Any]], bool]:
+        """Not more than so many, and whether those are all."""
+        with translated(f"read the first {pk} items of {self._table}"):
+            page = self._client.query(
+                TableName=self._table,
+                IndexName="live",
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": pk}},
+                Limit=limit,
+            )
+        return [_values(item) for item in page["Items"]], "LastEvaluatedKey" not in page
+
+    def live_one(self, pk: str, sk: str) -> dict[str, Any] | None:
+        with translated(f"read one of the {pk} items of {self._table}"):
+            page = self._client.query(
+                TableName=self._table,
+                IndexName="live",
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk AND #live = :sk",
+                ExpressionAttributeNames={"#live": "live"},
+                ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk}},
+            )
+        return next(map(_values, page["Items"]), None)
+
     def query(self, pk: str, **how: Any) -> Iterator[dict[str, Any]]:
         pages = iter(
             self._client.get_paginator("query").paginate(
@@ -43,7 +68,7 @@ class DynamoTable:
             if page is None:
                 return
             for item in page["Items"]:
-                yield {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+                yield _values(item)
 
     def write(self, requests: list[Any]) -> None:
         """BatchWriteItem answers 200 and names what it left undone: that is sent again, and not for ever."""
@@ -61,6 +86,10 @@ class DynamoTable:
 
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
+
+
+def _values(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
 
 
 def packed(values: Mapping[str, Any]) -> dict[str, Any]:

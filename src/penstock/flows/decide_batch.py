@@ -138,7 +138,7 @@ class Desk:
         """By arrival id."""
         loads = self._loads(dataset, batch.arrivals)
         indexed = self._indexed(plan, batch.number) if dataset.index else {}
-        waiting = self.leases.waiting()
+        waiting = self.leases.attempts_of([arrival.id for arrival in batch.arrivals])
 
         def told(arrival: Arrival) -> Told:
             before = waiting.get(arrival.id)

@@ -40,7 +40,7 @@ class Stuck:
     def end(self, arrival: Arrival, why: str) -> Decided:
         if arrival.location:
             return self._left(arrival, shortened(f"It could not be settled: {why}"))
-        before = self.leases.waiting().get(arrival.id)
+        before = self.leases.attempts_of([arrival.id]).get(arrival.id)
         # Two settlings of one batch may meet: this run's attempt is counted once.
         attempts = before.attempts - (before.run == self.plan) if before else 0
         reason = shortened(f"{arrival.key} can't be settled, and is tried again: {why}")

@@ -121,6 +121,10 @@ class Leases(Protocol):
         """Every arrival that was put back and not settled since, by arrival id."""
         ...
 
+    def attempts_of(self, arrivals: Sequence[str]) -> Mapping[str, Attempt]:
+        """`waiting` of these alone: what it reads grows with them, and not with all that wait."""
+        ...
+
     def put_back(self, attempts: Sequence[Attempt]) -> None: ...
 
     def forget(self, arrivals: Sequence[str]) -> None:
