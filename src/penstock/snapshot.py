@@ -18,7 +18,7 @@ def prepare_for_copies() -> None:
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
         return
     # Of the runtime, and so in no layer.
-    from snapshot_restore_py import (  # type: ignore[import-untyped] # No types.
+    from snapshot_restore_py import (
         register_after_restore,
         register_before_snapshot,
     )

@@ -74,7 +74,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 def client(service: str, endpoint: str) -> Any:
     """As `penstock.adapters.clients` makes it, at `endpoint`."""
-    return boto3.client(  # type: ignore[call-overload]
+    return boto3.client(  # type: ignore[call-overload] # Not a literal name.
         service,
         endpoint_url=endpoint,
         region_name="us-east-1",

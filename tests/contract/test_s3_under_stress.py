@@ -33,7 +33,7 @@ def calls(s3: Any) -> Iterator[list[str]]:
     s3.meta.events.unregister("before-call.s3", see)
 
 
-class Between:
+class _Between:
     """The client, with some of its methods in other hands."""
 
     def __init__(self, client: Any, **methods: Any) -> None:
@@ -42,6 +42,10 @@ class Between:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
+
+
+def between(client: Any, **methods: Any) -> Any:
+    return _Between(client, **methods)
 
 
 def put(s3: Any, bucket: str, key: str = "incoming/a", data: bytes = b"content") -> Arrival:
@@ -62,7 +66,7 @@ def test_a_short_read_is_an_error_and_no_end(s3: Any, bucket: str) -> None:
     def get_object(**_: Any) -> dict[str, Any]:
         return {"Body": Short(io.BytesIO(b"cont"), 7), "ContentLength": 7}
 
-    store = S3ObjectStore(Between(s3, get_object=get_object), bucket)  # type: ignore[arg-type]
+    store = S3ObjectStore(between(s3, get_object=get_object), bucket)
 
     with store.open(arrival) as stream:
         first = stream.read(100)
@@ -78,7 +82,7 @@ def test_a_body_shorter_than_announced_is_transient(s3: Any, bucket: str) -> Non
     def get_object(**_: Any) -> dict[str, Any]:
         return {"Body": StreamingBody(io.BytesIO(b"cont"), 7), "ContentLength": 7}
 
-    store = S3ObjectStore(Between(s3, get_object=get_object), bucket)  # type: ignore[arg-type]
+    store = S3ObjectStore(between(s3, get_object=get_object), bucket)
 
     with store.open(arrival) as stream:
         first = stream.read(100)
@@ -94,7 +98,7 @@ def test_a_body_shorter_than_announced_is_transient(s3: Any, bucket: str) -> Non
 def test_a_delete_that_fails_inside_an_answer_of_200_is_seen(s3: Any, bucket: str) -> None:
     arrival = put(s3, bucket)
     error = {"Key": arrival.key, "VersionId": arrival.version_id, "Code": "InternalError", "Message": "We made one"}
-    store = S3ObjectStore(Between(s3, delete_objects=lambda **_: {"Errors": [error]}), bucket)  # type: ignore[arg-type]
+    store = S3ObjectStore(between(s3, delete_objects=lambda **_: {"Errors": [error]}), bucket)
 
     with pytest.raises(TransientError, match=r"incoming/a.*InternalError"):
         store.move([Move(arrival, "processed/a")])
@@ -111,7 +115,7 @@ def test_only_what_was_copied_is_deleted(s3: Any, bucket: str) -> None:
             return s3.copy_object(**{**given, "Bucket": "no-such-bucket-here"})
         return s3.copy_object(**given)
 
-    store = S3ObjectStore(Between(s3, copy_object=copy_object), bucket)  # type: ignore[arg-type]
+    store = S3ObjectStore(between(s3, copy_object=copy_object), bucket)
 
     refused = store.move([Move(bad, "processed/bad"), Move(good, "processed/good")])
 
@@ -130,7 +134,7 @@ def test_a_version_that_may_not_be_deleted_is_told_and_its_neighbour_is_moved(s3
         code = {"Code": "AccessDenied", "Message": "Access Denied"}
         return {"Errors": [{"Key": held.key, "VersionId": held.version_id, **code}]}
 
-    store = S3ObjectStore(Between(s3, delete_objects=delete_objects), bucket)  # type: ignore[arg-type]
+    store = S3ObjectStore(between(s3, delete_objects=delete_objects), bucket)
 
     refused = store.move([Move(held, "processed/held"), Move(free, "processed/free")])
 
@@ -204,12 +208,12 @@ def test_a_big_file_that_was_moved_before_is_moved(s3: Any, bucket: str, monkeyp
 
 def test_a_key_that_xml_can_not_carry_is_deleted_by_a_request_of_its_own(calls: list[str], s3: Any) -> None:
     deleted: list[dict[str, Any]] = []
-    client = Between(
+    client = between(
         s3, copy_object=lambda **_: {}, delete_object=lambda **given: deleted.append(given), delete_objects=None
     )
     odd = replace(_arrival(), key="incoming/a\x01b")
 
-    S3ObjectStore(client, "landing").move([Move(odd, "processed/a")])  # type: ignore[arg-type]
+    S3ObjectStore(client, "landing").move([Move(odd, "processed/a")])
 
     assert deleted == [{"Bucket": "landing", "Key": odd.key, "VersionId": odd.version_id}]
 
@@ -268,7 +272,7 @@ def test_a_long_listing_holds_a_page_and_no_more(s3: Any) -> None:
         def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
             return pages()
 
-    store = S3ObjectStore(Between(s3, get_paginator=lambda _: Paginator()), "landing")  # type: ignore[arg-type]
+    store = S3ObjectStore(between(s3, get_paginator=lambda _: Paginator()), "landing")
     tracemalloc.start()
 
     count = sum(1 for _ in store.arrivals("incoming/"))

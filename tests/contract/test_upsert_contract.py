@@ -153,7 +153,7 @@ class _Late(FakeSearchIndex):
         super().__init__()
         self.held: list[Document] = []
 
-    def write(self, index: str, documents: Iterable[Document]) -> IndexOutcome:  # noqa: ARG002 - the port's
+    def write(self, index: str, documents: Iterable[Document]) -> IndexOutcome:
         self.held.extend(documents)
         return IndexOutcome()
 

@@ -120,7 +120,7 @@ def kinesis_endpoint(trouble: Trouble | None = None, shards: int = 4) -> Iterato
             with suppress(ConnectionError):  # A client that has lost its patience.
                 self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's own name.
+        def log_message(self, format: str, *args: Any) -> None:
             """It says nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

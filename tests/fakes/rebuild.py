@@ -73,7 +73,7 @@ class FakeRebuild:
         _rename(self.warehouse._tables, {new: old})
         return kept
 
-    def readers(self, live: Dataset) -> Sequence[str]:  # noqa: ARG002 - it has no views
+    def readers(self, live: Dataset) -> Sequence[str]:
         return []
 
     def _rows(self, dataset: Dataset) -> dict[str, Counter[Any]]:

@@ -68,7 +68,7 @@ class FakeWarehouse:
                 self._load(arrival, dataset, store)
         return LoadProgress()
 
-    def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress:  # noqa: ARG002 - it is always done
+    def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress:
         self._answer(dataset)
         return LoadProgress()
 

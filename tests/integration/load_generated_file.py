@@ -57,7 +57,7 @@ class Generated(FakeObjectStore):
         self._last = b"a bad row,,\n" if kind == "repaired" else b""
 
     @contextmanager
-    def open(self, arrival: Arrival) -> Iterator[ByteStream]:  # noqa: ARG002 - the port's
+    def open(self, arrival: Arrival) -> Iterator[ByteStream]:
         yield Repeated(self._pack(HEADER), self._pack(BLOCK), self.times, self._last)
 
 

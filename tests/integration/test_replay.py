@@ -66,7 +66,7 @@ class World:
         self.store.move([Move(arrival, settled_key(root, self.live.name, self.live.prefix, arrival))])
         return arrival
 
-    def replay(self, window: Window = Window(), dataset: Dataset | None = None) -> tuple[Loaded, Comparison]:  # noqa: B008
+    def replay(self, window: Window = Window(), dataset: Dataset | None = None) -> tuple[Loaded, Comparison]:  # noqa: B008 - it is frozen
         rebuilt = dataset or self.rebuilt
         arrivals = replayed(self.store, self.rebuild.known(self.live), self.live, window)
         self.rebuild.prepare(rebuilt)

@@ -31,7 +31,7 @@ def main() -> int:
         PAGE.write_text(page(shown, f"MiniStack {version('ministack')}"))
     left = unexplained(shown)
     for one in left:
-        print(f"no step fails without {one}, and tests/permissions/not_shown.py does not say why", file=sys.stderr)  # noqa: T201
+        print(f"no step fails without {one}, and tests/permissions/not_shown.py does not say why", file=sys.stderr)  # noqa: T201 - a command's own words
     return 1 if left else 0
 
 

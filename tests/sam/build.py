@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # No types.
+from samtranslator.yaml_helper import yaml_parse
 from tests.template.deployment import REPOSITORY
 
 BIN = Path(sys.executable).parent

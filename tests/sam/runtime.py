@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import awslambdaric  # type: ignore[import-untyped] # No types.
+import awslambdaric
 
 _SDK = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3")
 _INTERFACE = ("awslambdaric", "runtime_client*", "simplejson", "snapshot_restore_py")

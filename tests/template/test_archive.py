@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from samcli.lib.intrinsic_resolver.intrinsic_property_resolver import IntrinsicResolver
 from samcli.lib.intrinsic_resolver.intrinsics_symbol_table import IntrinsicsSymbolTable
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+from samtranslator.yaml_helper import yaml_parse
 from tests.template.deployment import PSEUDO, REPOSITORY, _pruned, deployed, of_type, source
 
 STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/events"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped] # No types.
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from tests.template.definition_json import definitions
 from tests.template.deployment import REPOSITORY, VARIANTS, deployed, source
 

@@ -17,7 +17,7 @@ from penstock.model.errors import PermanentError, TransientError
 
 def refused(code: str, status: int, message: str = "no") -> ClientError:
     return ClientError(
-        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item] # All that is read.
         "AnyCall",
     )
 

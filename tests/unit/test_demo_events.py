@@ -44,7 +44,7 @@ def test_they_are_sent_in_time_or_late_and_are_what_they_are_said_to_be(sent: li
         found = read(one)
         assert isinstance(found, Poison) == (one.what == "poison")
         if one.counts:
-            assert found == StreamEvent(one.event["event_id"], one.type, found.minute)  # type: ignore[union-attr]
+            assert found == StreamEvent(one.event["event_id"], one.type, found.minute)  # type: ignore[union-attr] # It is no Poison.
             at = datetime.fromisoformat(one.event["at"])
             assert (at == one.due) == (one.what == "in time")
             assert at <= one.due <= at + LATEST

@@ -169,7 +169,7 @@ def test_a_memo_that_is_lost_between_any_two_listings_changes_nothing(world: Wor
 def test_a_listing_writes_no_memo_for_what_has_not_changed_and_none_per_file(world: World) -> None:
     kept: list[Memo] = []
     keep = world.leases.keep_memo
-    world.leases.keep_memo = lambda memo: kept.append(memo) or keep(memo)  # type: ignore[method-assign, func-returns-value]
+    world.leases.keep_memo = lambda memo: kept.append(memo) or keep(memo)  # type: ignore[method-assign, func-returns-value] # A spy.
     world.put("clicks", 4)
     world.put("orders", 50)
     world.planned()

@@ -118,7 +118,7 @@ def test_a_huge_file_is_alone_in_its_batch_and_the_plan_says_the_rate() -> None:
     store = world.store
     sizes = {next(store.arrivals("incoming/")).key: SLOWEST_RATE * USABLE_SECONDS + 1}
     listed = store.arrivals
-    store.arrivals = lambda *given: (replace(one, size=sizes.get(one.key, one.size)) for one in listed(*given))  # type: ignore[method-assign]
+    store.arrivals = lambda *given: (replace(one, size=sizes.get(one.key, one.size)) for one in listed(*given))  # type: ignore[method-assign] # Files of any size.
 
     [plan] = world.look().plans
 
@@ -133,7 +133,7 @@ def test_a_run_that_is_over_shows_the_rate_of_its_large_batches(put_back: int, r
     world.put("orders", 1)
     store, size = world.store, GB
     listed = store.arrivals
-    store.arrivals = lambda *given: (replace(one, size=size) for one in listed(*given))  # type: ignore[method-assign]
+    store.arrivals = lambda *given: (replace(one, size=size) for one in listed(*given))  # type: ignore[method-assign] # Files of any size.
     [plan_id] = world.look().plans
     plan = read_plan(store, plan_id)
     world.clock.advance(timedelta(seconds=100))

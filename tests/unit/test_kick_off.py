@@ -51,7 +51,7 @@ def test_it_is_not_started_twice_for_one_run() -> None:
 
 def test_one_that_failed_can_be_tried_again() -> None:
     class Fails(FakePipeline):
-        def start(self, run: str, dataset: str, parameters: Mapping[str, str]) -> str:  # noqa: ARG002
+        def start(self, run: str, dataset: str, parameters: Mapping[str, str]) -> str:
             raise TransientError("throttled")
 
     leases, pipeline = FakeLeases(), FakePipeline()

@@ -284,7 +284,7 @@ def test_a_run_that_was_recorded_and_never_started_is_started_by_the_next_listin
     arrival = world.store.put("incoming/flights/a", b"1")
 
     class Dies(FakeRuns):
-        def start(self, plan: str, batches: int) -> None:  # noqa: ARG002
+        def start(self, plan: str, batches: int) -> None:
             raise Crash
 
     with pytest.raises(Crash):
@@ -370,7 +370,7 @@ def test_a_listing_that_was_overtaken_starts_nothing(world: World) -> None:
 
 def test_a_long_listing_prolongs_its_lease(world: World) -> None:
     class Slow(FakeObjectStore):
-        def arrivals(self, prefix: str, after: str = "") -> Iterator[Arrival]:  # noqa: ARG002
+        def arrivals(self, prefix: str, after: str = "") -> Iterator[Arrival]:
             for number in range(5000):
                 if number % 1000 == 0:
                     world.clock.advance(LEASE * 0.4)

@@ -63,10 +63,10 @@ def test_a_load_that_goes_on_is_polled_by_its_handle(store: FakeObjectStore) -> 
     polled: list[str] = []
 
     class Slow(FakeWarehouse):
-        def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:  # noqa: ARG002
+        def begin(self, batch: Batch, dataset: Dataset, store: ObjectStore) -> LoadProgress:
             return LoadProgress(running=True, handle="statement-1")
 
-        def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress:  # noqa: ARG002
+        def poll(self, batch: Batch, dataset: Dataset, handle: str) -> LoadProgress:
             polled.append(handle)
             return LoadProgress(running=len(polled) < 2, handle=handle if len(polled) < 2 else "")
 

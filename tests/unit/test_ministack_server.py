@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ministack.core import lambda_runtime  # type: ignore[import-untyped] # No types.
+from ministack.core import lambda_runtime
 
 from penstock.local import lambda_worker
 from penstock.local.engines import library_paths
@@ -45,7 +45,7 @@ def test_a_worker_that_dies_before_its_first_invocation_has_the_error_that_lambd
     with pytest.raises(RuntimeError, match="exited during init with code 9") as raised:
         worker._await_init()
 
-    assert raised.value.error_type == "Runtime.ExitError"  # type: ignore[attr-defined]
+    assert raised.value.error_type == "Runtime.ExitError"  # type: ignore[attr-defined] # MiniStack reads it.
 
 
 def bootstrap(folder: Path) -> bytes:

@@ -132,7 +132,7 @@ def test_poison_alone_writes_nothing() -> None:
 
 def test_nothing_is_acknowledged_when_the_object_could_not_be_written() -> None:
     class Away(FakeObjectStore):
-        def put_lines(self, key: str, lines: Iterable[bytes]) -> None:  # noqa: ARG002 - the port's
+        def put_lines(self, key: str, lines: Iterable[bytes]) -> None:
             raise TransientError("S3 is away")
 
     with pytest.raises(TransientError):

@@ -91,7 +91,7 @@ def test_a_run_belongs_to_the_trace_of_the_listing_that_started_it_and_is_found_
     assert {name: handled["annotations"][name] for name in ("run", "batch")} == {"run": "run-1", "batch": 7}
     assert (started["trace_id"], started["parent_id"]) == (ROOT, handled["id"])
     assert started["aws"]["operation"] == "StartExecution"
-    (headers,) = step_functions.heard  # type: ignore[attr-defined]
+    (headers,) = step_functions.heard  # type: ignore[attr-defined] # The fixture's list.
     passed_on = dict(part.split("=", 1) for part in headers["X-Amzn-Trace-Id"].split(";"))
     assert passed_on == {"Root": ROOT, "Parent": started["id"], "Sampled": "1"}
 

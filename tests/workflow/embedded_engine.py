@@ -19,7 +19,7 @@ import threading
 from contextvars import ContextVar
 from typing import Any
 
-from ministack.services import stepfunctions as engine  # type: ignore[import-untyped]
+from ministack.services import stepfunctions as engine
 
 _lock = threading.Lock()
 _previous: ContextVar[int] = ContextVar("previous", default=0)
@@ -111,7 +111,7 @@ def main() -> None:
     for name in ("_execute_choice", "_execute_map", "_execute_parallel", "_execute_pass", "_execute_wait"):
         setattr(engine, name, _with_history(name))
 
-    from ministack.app import main as serve  # type: ignore[import-untyped]
+    from ministack.app import main as serve
 
     serve()
 

@@ -66,18 +66,18 @@ def infer(
     from penstock.model.inference import infer_columns, infer_parquet
 
     # `format` is what the dataset calls it.
-    format = Format.JSONL if {".jsonl", ".ndjson", ".json"} & set(file.suffixes) else Format.CSV  # noqa: A001
+    format = Format.JSONL if {".jsonl", ".ndjson", ".json"} & set(file.suffixes) else Format.CSV
     compression = Compression.by_name(file.name)
     dialect = Csv(delimiter=delimiter.replace("\\t", "\t"), header=header)
     nulls = tuple(null or [""])
     try:
         if file.suffix == ".parquet":
-            format = Format.PARQUET  # noqa: A001 - as above
+            format = Format.PARQUET
             with file.open("rb") as stream:
                 columns = infer_parquet(stream)
         else:
             if format is Format.JSONL and read_sample(file, compression, Format.JSON).lstrip().startswith("["):
-                format = Format.JSON  # noqa: A001 - as above
+                format = Format.JSON
             columns = infer_columns(read_sample(file, compression, format), format, dialect, nulls)
     except (ValueError, BadFileError) as error:
         raise PermanentError(f"{file}: {error}") from None

@@ -148,7 +148,7 @@ def runs(
 
 def run(
     # `id` is what its help shows.
-    id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the beginning of one, or last.")],  # noqa: A002
+    id: Annotated[str, typer.Argument(metavar="ID", help="A run's id, the beginning of one, or last.")],
     stack: StackName = LOCAL,
     aws: OnAws = False,
     as_json: AsJson = False,

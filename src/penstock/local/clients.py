@@ -16,7 +16,7 @@ def session() -> boto3.Session:
     """Not even a profile that AWS_PROFILE names and that does not exist gets in the way."""
     unset = (None, None, None, None)
     core = botocore.session.Session(
-        session_vars={  # type: ignore[arg-type, unused-ignore]
+        session_vars={  # type: ignore[arg-type, unused-ignore] # Not all stubs know it.
             "profile": unset,
             "config_file": (None, None, os.devnull, None),
             "credentials_file": (None, None, os.devnull, None),
@@ -40,5 +40,4 @@ def client(of: boto3.Session, service: str, endpoint: str) -> Any:
         max_pool_connections=32,
         s3={"addressing_style": "path"},
     )
-    # The overloads of `client` want a literal name.
-    return of.client(service, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+    return of.client(service, endpoint_url=endpoint, config=config)  # type: ignore[call-overload] # Not a literal name.

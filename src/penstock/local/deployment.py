@@ -151,8 +151,7 @@ def aws_deployment(name: str) -> Deployment:
     session = aws_session()
 
     def make_client(service: str) -> Any:
-        # The overloads of `client` want a literal name.
-        return session.client(service, config=client_config())  # type: ignore[call-overload]
+        return session.client(service, config=client_config())  # type: ignore[call-overload] # Not a literal name.
 
     try:
         (stack,) = make_client("cloudformation").describe_stacks(StackName=name)["Stacks"]

@@ -56,7 +56,7 @@ class Section:
 
 
 def parameters_of(template: Path) -> dict[str, dict[str, Any]]:
-    from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # No types.
+    from samtranslator.yaml_helper import yaml_parse
 
     read: dict[str, dict[str, Any]] = yaml_parse(template.read_text())["Parameters"]
     return read

@@ -55,8 +55,8 @@ def serve(paths: list[str]) -> None:
 
     import http.client
 
-    from awslambdaric import bootstrap  # type: ignore[import-untyped] # No types.
-    from awslambdaric.lambda_runtime_client import (  # type: ignore[import-untyped] # No types.
+    from awslambdaric import bootstrap
+    from awslambdaric.lambda_runtime_client import (
         InvocationRequest,
         LambdaRuntimeClient,
     )

@@ -57,15 +57,15 @@ def enforce(machines: Any, evaluator: Any) -> None:
             region="",
             service_context=dict(wanted.context),
         )
-        if evaluator.evaluate(asked, evaluator._gather_role_policies(name, account)).decision != "Allow":  # noqa: SLF001
+        if evaluator.evaluate(asked, evaluator._gather_role_policies(name, account)).decision != "Allow":  # noqa: SLF001 - it has no public name
             refused = f"AccessDenied: {role} is not authorized to perform: {wanted.action} on {wanted.resource}"
-            raise machines._ExecutionError(wanted.error, refused)  # noqa: SLF001
+            raise machines._ExecutionError(wanted.error, refused)  # noqa: SLF001 - it has no public name
 
     @contextmanager
     def as_role_of(execution: Any) -> Iterator[str]:
         # A version's ARN ends with :1, that of a Distributed Map's children with /label.
         machine = ":".join(execution["stateMachineArn"].split(":")[:7]).partition("/")[0] if execution else ""
-        before = _role.set(machines._state_machines.get(machine, {}).get("roleArn", ""))  # noqa: SLF001
+        before = _role.set(machines._state_machines.get(machine, {}).get("roleArn", ""))  # noqa: SLF001 - it has no public name
         try:
             yield machine
         finally:
@@ -93,7 +93,7 @@ def enforce(machines: Any, evaluator: Any) -> None:
 
     @replaced("_read_map_items")
     def read(original: Any, reader: Any, given: Any, context: Any) -> Any:
-        where = machines._resolve_params_obj(reader["Parameters"], given, context)  # noqa: SLF001
+        where = machines._resolve_params_obj(reader["Parameters"], given, context)  # noqa: SLF001 - it has no public name
         check(wanted_by(reader["Resource"], where))
         return original(reader, given, context)
 

@@ -27,7 +27,7 @@ def main() -> None:
     # worker's delayed ACK of the head: 40 ms of nothing per invocation.
     http.server.BaseHTTPRequestHandler.disable_nagle_algorithm = True
 
-    from ministack.core import lambda_runtime  # type: ignore[import-untyped] # No types.
+    from ministack.core import lambda_runtime
 
     provided = getattr(lambda_runtime, "ProvidedWorker", None)
     if hasattr(provided, "_drain_stderr_bounded"):
@@ -35,12 +35,12 @@ def main() -> None:
     if hasattr(provided, "_await_init"):
         name_exits_during_init(provided)
 
-    from ministack.app import AUTH  # type: ignore[import-untyped] # No types.
+    from ministack.app import AUTH
     from ministack.app import main as serve
 
     if AUTH:
         from ministack.core import iam_evaluator
-        from ministack.services import stepfunctions  # type: ignore[import-untyped] # No types.
+        from ministack.services import stepfunctions
 
         from penstock.local import machine_roles
 

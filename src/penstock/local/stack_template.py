@@ -85,7 +85,7 @@ def _parsed(path: Path) -> Mapping[str, Any]:
 
 @cache  # It takes a second, and whoever compares parameters reads it a dozen times.
 def _of_text(text: str) -> Mapping[str, Any]:
-    from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # No types.
+    from samtranslator.yaml_helper import yaml_parse
 
     parsed: Mapping[str, Any] = yaml_parse(text)
     return parsed

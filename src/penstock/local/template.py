@@ -62,7 +62,7 @@ class LocalTemplate:
 
 def localise(template: Path, datasets: Path, bucket: str, parameters: Mapping[str, str]) -> LocalTemplate:
     """Reads `template` and what it names. Raises PermanentError, in SAM's own words where SAM refuses it."""
-    from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # No types.
+    from samtranslator.yaml_helper import yaml_parse
 
     source: dict[str, Any] = yaml_parse(template.read_text())
     resources: dict[str, Any] = source["Resources"]
@@ -246,9 +246,9 @@ class _AddressedFromNowhere:
 
 
 def _sam(source: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    from samtranslator.model.exceptions import InvalidDocumentException  # type: ignore[import-untyped] # No types.
-    from samtranslator.parser.parser import Parser  # type: ignore[import-untyped] # No types.
-    from samtranslator.translator.translator import Translator  # type: ignore[import-untyped] # No types.
+    from samtranslator.model.exceptions import InvalidDocumentException
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
 
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # It warns of metrics that it did not send home.
     # SAM would ask IAM for the ARNs of AWS's own policies.

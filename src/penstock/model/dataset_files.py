@@ -99,7 +99,7 @@ def _inferred(path: Path, dataset: Dataset) -> Any:
     )
 
 
-def read_sample(path: Path, compression: Compression, format: Format, encoding: str = "utf-8") -> str:  # noqa: A002 - the YAML names it so
+def read_sample(path: Path, compression: Compression, format: Format, encoding: str = "utf-8") -> str:
     """The first MiB of a file as text, without the line that it cuts. An array may be one line: there it is kept.
 
     Raises ValueError when it is no such text, and BadFileError when it can't be decompressed.

@@ -12,7 +12,7 @@ from penstock.model.datasets import Column, Csv, Format
 
 def dataset_text(
     name: str,
-    format: Format,  # noqa: A002 - the YAML names it so
+    format: Format,
     csv: Csv,
     null_markers: Sequence[str],
     columns: Sequence[Column],

@@ -44,7 +44,7 @@ _WIDER = {
 
 
 # `format` is what the dataset calls it.
-def infer_columns(sample: str, format: Format, csv: Csv, null_markers: Sequence[str]) -> tuple[Column, ...]:  # noqa: A002
+def infer_columns(sample: str, format: Format, csv: Csv, null_markers: Sequence[str]) -> tuple[Column, ...]:
     """The columns of `sample`, in its order; a column without a value is text.
 
     A header's name that is no column name becomes one (`Dep Time` → `dep_time`) and is kept as `source`. Raises

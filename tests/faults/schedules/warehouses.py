@@ -42,7 +42,7 @@ class FakeBench:
         self._warehouse = FakeWarehouse()
 
     @contextmanager
-    def client(self, seam: Seam, store: Any, raw_store: Any) -> Iterator[Any]:  # noqa: ARG002 - the real one's
+    def client(self, seam: Seam, store: Any, raw_store: Any) -> Iterator[Any]:
         # Its `begin` is one step: what a transaction's locks keep apart, it could not.
         yield _LoadingFrom(seam, seam.through(self._warehouse, "warehouse"), raw_store, raw_store)
 

@@ -176,7 +176,7 @@ class DataApiServer:
                 api.resume()
                 self.do_GET()
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+            def log_message(self, format: str, *args: Any) -> None:
                 """Statements carry keys of the users' files: nothing is logged."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)

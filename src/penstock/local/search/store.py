@@ -62,7 +62,7 @@ class Store:
         self._indices: dict[str, _Index] = {}
         for number, name, uuid_, mapping in self._db.execute("SELECT number, name, uuid, mapping FROM idx"):
             # Tables are named by numbers of our own, here and below.
-            (last,) = self._db.execute(f"SELECT coalesce(max(n), 0) FROM d{number}").fetchone()  # noqa: S608
+            (last,) = self._db.execute(f"SELECT coalesce(max(n), 0) FROM d{number}").fetchone()
             parsed = orjson.loads(mapping)
             self._indices[name] = _Index(number, name, uuid_, parsed, Fields(parsed), last + 1)
 
@@ -168,7 +168,7 @@ class Store:
             f"CREATE VIRTUAL TABLE f{index.number} USING fts5 ({columns}, "
             "tokenize = \"unicode61 remove_diacritics 0 tokenchars '_'\")"
         )
-        there = self._db.execute(f"SELECT n, source FROM d{index.number}")  # noqa: S608 - a number of ours
+        there = self._db.execute(f"SELECT n, source FROM d{index.number}")
         self._insert_words(index, ((n, orjson.loads(source)) for n, source in there))
 
     def _insert_words(self, index: _Index, documents: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
@@ -176,7 +176,7 @@ class Store:
         columns = ", ".join(["rowid", *(f"t{place}" for place in range(len(index.fields.texts)))])
         searched = index.fields.searched
         self._db.executemany(
-            f"INSERT INTO f{index.number} ({columns}) VALUES ({marks})",  # noqa: S608 - a number of ours
+            f"INSERT INTO f{index.number} ({columns}) VALUES ({marks})",
             [(n, *searched(document)) for n, document in documents],
         )
 
@@ -206,7 +206,7 @@ class Store:
         there = {
             id_: (n, version)
             for n, id_, version in self._db.execute(
-                f"SELECT n, id, version FROM d{index.number} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
+                f"SELECT n, id, version FROM d{index.number} WHERE id IN (SELECT value FROM json_each(?))",
                 (ids,),
             )
         }
@@ -262,7 +262,7 @@ class Store:
         new = [(n, id_, *kept) for n, (id_, kept) in enumerate(wanted.items(), index.next) if kept is not None]
         index.next += len(wanted)
         self._db.executemany(
-            f"INSERT INTO d{index.number} VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - a number of ours
+            f"INSERT INTO d{index.number} VALUES (?, ?, ?, ?, ?)",
             [
                 (n, id_, versions[id_], document.get("penstock_arrival"), source.decode())
                 for n, id_, source, document in new
@@ -272,13 +272,13 @@ class Store:
             self._insert_words(index, ((n, document) for n, _, _, document in new))
 
     def _delete(self, index: _Index, numbers: Sequence[tuple[int]]) -> None:
-        self._db.executemany(f"DELETE FROM d{index.number} WHERE n = ?", numbers)  # noqa: S608 - a number of ours
+        self._db.executemany(f"DELETE FROM d{index.number} WHERE n = ?", numbers)
         if index.fields.texts:
-            self._db.executemany(f"DELETE FROM f{index.number} WHERE rowid = ?", numbers)  # noqa: S608
+            self._db.executemany(f"DELETE FROM f{index.number} WHERE rowid = ?", numbers)
 
     def document(self, index: _Index, id_: str) -> dict[str, Any] | None:
         found = self._db.execute(
-            f"SELECT version, source FROM d{index.number} WHERE id = ?",  # noqa: S608 - a number of ours
+            f"SELECT version, source FROM d{index.number} WHERE id = ?",
             (id_,),
         ).fetchone()
         return None if found is None else {"_version": found[0], "_source": orjson.loads(found[1])}
