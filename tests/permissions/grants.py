@@ -14,6 +14,9 @@ from typing import Any
 from penstock.local.stack import LocalStack
 from penstock.local.template import MINISTACKS_NAMES
 
+READ_ONCE = "secretsmanager:GetSecretValue"
+"""Each other call is made, and asked for, in each invocation."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Grant:
@@ -78,10 +81,11 @@ class Roles:
 
     @contextmanager
     def without(self, *grants: Grant) -> Iterator[None]:
-        """Takes them out, and their functions' warm workers with them: they would go on with what they have read."""
+        """Takes them out, and of a secret its function's warm workers: they would go on with what they have read."""
         with ExitStack() as given_back:
             for owner in sorted({grant.role for grant in grants}):
-                self._start_anew(owner)
+                if any(one.role == owner and one.action == READ_ONCE for one in grants):
+                    self._start_anew(owner)
                 self._take_out(given_back, self.names[owner], [one for one in grants if one.role == owner])
             yield
 
@@ -130,11 +134,10 @@ class Roles:
         self._iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
 
     def _start_anew(self, function: str) -> None:
-        if not function.endswith("StateMachine"):
-            functions, name = self._stack.client("lambda"), self.physical[function]
-            # Its workers are replaced where the update names what they were started with, changed or not.
-            timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
-            functions.update_function_configuration(FunctionName=name, Timeout=timeout)
+        functions, name = self._stack.client("lambda"), self.physical[function]
+        # Its workers are replaced where the update names what they were started with, changed or not.
+        timeout = functions.get_function_configuration(FunctionName=name)["Timeout"]
+        functions.update_function_configuration(FunctionName=name, Timeout=timeout)
 
 
 def _listed(value: str | list[str]) -> list[str]:

@@ -12,7 +12,7 @@ MAPPED = "The emulator reads for an event source mapping with rights of its own.
 TAGS = "The emulator copies tags without asking."
 MISSING = "S3 answers 403 for a key that is missing where the caller may not list; the emulator answers 404."
 NO_POLL = "A load of PostgreSQL is over when BeginLoad answers: nothing is polled."
-TELL_MISSING = ("BeginLoad", "IndexBatch", "PlanBackfill", "PollLoad", "SettleBatch", "SummariseRun", "WorkParquet")
+TELL_MISSING = ("BeginLoad", "IndexBatch", "PlanBackfill", "PollLoad", "SummariseRun", "WorkParquet")
 
 REASONS: dict[tuple[str, str, str], str] = {
     ("*", "AWSLambdaBasicExecutionRole", ""): NO_LOGS,
