@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from tests.faults.mutation_corpus import CORPUS
+from tests.faults.mutation_doors import DOORS
 from tests.faults.mutation_kinds import MEMORY, NAMED, POSTGRES, Mutation, Patch
 from tests.faults.mutation_streams import STREAMS
 
@@ -260,4 +261,5 @@ MUTATIONS = {
     **CORPUS,
     # ── counts of a stream ──────────────────────────────────────────────────────────────────────────────────────────
     **STREAMS,
+    **DOORS,
 }

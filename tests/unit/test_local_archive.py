@@ -65,7 +65,7 @@ def archive(stream: Stream, bucket: Bucket, now: list[float], most: int = 2**20)
 
 
 def test_it_delivers_when_it_has_enough_or_has_waited_and_not_before(now: list[float]) -> None:
-    stream, bucket = Stream({"a": [b"1\n"], "b": [b"2"]}), Bucket()
+    stream, bucket = Stream({"a": [b"1"], "b": [b"2\n"]}), Bucket()  # One without a newline, before another.
     made = archive(stream, bucket, now, most=10)
 
     assert made.turn() == 2
