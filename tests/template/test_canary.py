@@ -112,3 +112,15 @@ def test_an_execution_of_a_version_is_found_by_the_machines_name() -> None:
     found = {execution_arn(one, "p1") for one in (machine, f"{machine}:7")}
 
     assert found == {"arn:aws:states:eu-west-1:123456789012:execution:ingest:p1"}
+
+
+@pytest.mark.parametrize("rule", ["EndedRuns", "FailedRuns"])
+def test_the_end_of_a_run_is_heard_of_whether_or_not_its_event_names_the_version(rule: str) -> None:
+    """DescribeExecution, which the event is like, "returns that ARN" of a version, and no page says in which field:
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html"""
+    heard = canaries()[rule]["Properties"]["EventPattern"]["detail"]["stateMachineArn"]
+
+    *exactly, versions = heard
+
+    assert exactly == ["IngestStateMachine", "BackfillStateMachine"]
+    assert versions["prefix"].replace("$", "") == "IngestStateMachine:"
