@@ -70,6 +70,22 @@ def test_rejects_within_tolerance_leave_the_rest_loaded(kit: Kit, store: FakeObj
     assert [one.line for one in rejects(warehouse, dataset, arrival)] == [3]
 
 
+@pytest.mark.parametrize("name", ["nul\0", "back\\slash", "back\\x00"])
+def test_identical_bytes_put_again_are_a_duplicate_whatever_characters_the_key_holds(
+    kit: Kit, store: FakeObjectStore, name: str
+) -> None:
+    dataset, warehouse = made(kit)
+    first, second = (store.put(f"incoming/{dataset.prefix}{name}.csv", CLEAN) for _ in range(2))
+
+    load(warehouse, dataset, store, first)
+    known = warehouse.duplicates(dataset, [second])
+    outcome = load(warehouse, dataset, store, second)[second.id]
+
+    assert known == {second.id}
+    assert outcome.verdict is Verdict.DUPLICATE
+    assert len(kit.rows(dataset)) == 2
+
+
 def test_identical_bytes_put_again_are_a_duplicate(kit: Kit, store: FakeObjectStore) -> None:
     dataset, warehouse = made(kit)
     first, again = [store.put(f"incoming/{dataset.prefix}a.csv", CLEAN) for _ in range(2)]

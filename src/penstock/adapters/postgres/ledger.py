@@ -107,25 +107,26 @@ class Ledger:
 
     def loaded_before(self, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], list[Earlier]]:
         """By bucket and key: what was loaded under the arrivals' keys and not replaced since, the oldest first."""
+        written = {(_text(arrival.bucket), _text(arrival.key)): (arrival.bucket, arrival.key) for arrival in arrivals}
         found = self._connection.execute(
             """
             SELECT l.bucket, l.key, l.arrival, l.etag, l.size, l.modified
-            FROM (SELECT DISTINCT * FROM unnest(%s::text[], %s::text[])) AS a (bucket, key)
+            FROM unnest(%s::text[], %s::text[]) AS a (bucket, key)
             -- OFFSET keeps the target out of it: by that, the primary key would seem to lead there as well.
             CROSS JOIN LATERAL (SELECT * FROM penstock.load WHERE key = a.key AND bucket = a.bucket OFFSET 0) AS l
             WHERE l.target = %s AND l.verdict = %s AND l.replaced_by IS NULL
             ORDER BY l.decided_at, l.arrival
             """,
             (
-                [_text(arrival.bucket) for arrival in arrivals],
-                [_text(arrival.key) for arrival in arrivals],
+                [bucket for bucket, _ in written],
+                [key for _, key in written],
                 self._target,
                 Verdict.LOADED,
             ),
         )
         earlier: dict[tuple[str, str], list[Earlier]] = defaultdict(list)
         for bucket, key, arrival, etag, size, modified in found:
-            earlier[bucket, key].append(Earlier(arrival.hex, etag, size, modified))
+            earlier[written[bucket, key]].append(Earlier(arrival.hex, etag, size, modified))
         return earlier
 
     def decide(self, outcomes: Mapping[str, LoadOutcome]) -> None:
