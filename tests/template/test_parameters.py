@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from tests.template.deployment import DOMAIN, LOADER, REPOSITORY, VARIANTS, WORKGROUP, source
 
 PARAMETERS = source()["Parameters"]
+NESTED = "AWS::CloudFormation::Stack"
+STAYS = {
+    "AWS::S3::Bucket": "The landing bucket stays",
+    "AWS::RDS::DBCluster": "leaves a last snapshot of its cluster",
+    "AWS::Lambda::Version": "Versions of functions and of the machine, of a canary, go with their function",
+    "AWS::StepFunctions::StateMachineVersion": "Versions of functions and of the machine",
+}
+"""What a deleted stack leaves, by the template, and what the guide says of it."""
 
 
 def test_every_parameter_says_what_it_is_and_what_it_takes() -> None:
@@ -26,11 +35,46 @@ def test_every_parameter_is_shown_in_one_group_of_the_console() -> None:
 
 
 def test_every_parameter_is_in_the_deployment_guide() -> None:
-    guide = (REPOSITORY / "docs" / "deploy.md").read_text()
-
-    rows = re.findall(r"^\| (`.+?) \|", guide, re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?) \|", section("## Parameters").partition("\n### ")[0], re.MULTILINE)
 
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == PARAMETERS.keys()
+
+
+@pytest.mark.parametrize("stack", [name for name, one in source()["Resources"].items() if one["Type"] == NESTED])
+def test_every_parameter_of_a_nested_template_is_in_the_guide_and_given_or_said_to_be_left(stack: str) -> None:
+    properties = source()["Resources"][stack]["Properties"]
+    template = source(REPOSITORY / properties["TemplateURL"])
+    [row] = re.findall(rf"^\| `{properties['TemplateURL']}`, (.+) \|$", section("### Of the nested"), re.MULTILINE)
+    made_with, _, told = row.partition(" | ")
+
+    assert made_with.strip("`") in PARAMETERS
+    own = template["Parameters"].keys()
+    assert own <= set(re.findall(r"`(\w+)`", told))
+    assert own - properties["Parameters"].keys() == set(re.findall(r"`(\w+)`: nothing", told))
+    for name in own:
+        assert template["Parameters"][name]["Description"], name
+
+
+def test_what_stays_behind_is_said_where_the_teardown_is() -> None:
+    told = section("## Take it down")
+    templates = [REPOSITORY / "template.yaml", *REPOSITORY.glob("*/template.yaml")]
+    kept = {one["Type"] for path in templates for one in source(path)["Resources"].values() if stays(one)}
+
+    assert kept == STAYS.keys()
+    for words in STAYS.values():
+        assert words in " ".join(told.split())
+    assert "DeletionProtection=false" in told
+
+
+def stays(resource: dict[str, Any]) -> bool:
+    return str(resource.get("DeletionPolicy", "Delete")) != "Delete"
+
+
+def section(heading: str) -> str:
+    """Of docs/deploy.md, up to the next heading of its rank."""
+    guide = (REPOSITORY / "docs" / "deploy.md").read_text()
+    rank = heading.split(" ")[0]
+    return guide[guide.index(f"\n{heading}") :].split(f"\n{rank} ")[1]
 
 
 def test_every_warehouse_that_the_code_has_is_offered() -> None:

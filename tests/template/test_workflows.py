@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from tests.template.deployment import REPOSITORY, source
 
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
+COMMIT = {"GITHUB_SHA": "e8d9c2544d6dd2c3b3ae9fbf7f6e8b3e1a2b3c4d"}
+RELEASE = f"Release={COMMIT['GITHUB_SHA']}"
 
 
 def workflow(name: str) -> dict[str, Any]:
     read: dict[str, Any] = yaml.safe_load((WORKFLOWS / name).read_text())
     return read
+
+
+def step(name: str) -> str:
+    """The script of a step of a stage."""
+    steps = workflow("deploy-stage.yml")["jobs"]["deploy"]["steps"]
+    [script] = [one["run"] for one in steps if one.get("name", "").startswith(name)]
+    return str(script)
 
 
 def test_each_stage_waits_for_the_one_before() -> None:
@@ -46,13 +63,75 @@ def test_aws_is_reached_by_oidc_and_no_key_is_kept() -> None:
         assert "aws-access-key-id" not in text
 
 
-def test_the_smoke_asks_for_an_output_that_the_template_has() -> None:
-    [smoke] = [
-        step for step in workflow("deploy-stage.yml")["jobs"]["deploy"]["steps"] if "Smoke" in step.get("name", "")
-    ]
+def test_a_release_is_named_after_its_commit_beside_all_that_its_stage_says(tmp_path: Path) -> None:
+    before = tomllib.loads((REPOSITORY / "samconfig.toml").read_text())
+    shutil.copy(REPOSITORY / "samconfig.toml", tmp_path)
 
-    assert "ListIncomingFunction" in smoke["run"]
-    assert "ListIncomingFunction" in source()["Outputs"]
+    subprocess.run(["bash", "-euc", step("Name the release")], cwd=tmp_path, env=os.environ | COMMIT, check=True)
+
+    after = tomllib.loads((tmp_path / "samconfig.toml").read_text())
+    for stage in ("dev", "prod"):
+        said = before[stage]["deploy"]["parameters"].pop("parameter_overrides")
+        assert after[stage]["deploy"]["parameters"].pop("parameter_overrides") == [RELEASE, *said]
+    assert after == before, "nothing else is touched"
+    assert re.search(source()["Parameters"]["Release"]["AllowedPattern"], COMMIT["GITHUB_SHA"])
+
+
+def test_prod_goes_over_by_a_canary_for_which_the_job_has_the_time() -> None:
+    known = tomllib.loads((REPOSITORY / "samconfig.toml").read_text())
+    prod, dev = (dict(one.split("=") for one in overrides(known[stage])) for stage in ("prod", "dev"))
+
+    [(share, minutes)] = re.findall(r"^Canary(\d+)Percent(\d+)Minutes$", prod["Canary"])
+    assert int(share) < 50
+    assert int(minutes) + 20 <= workflow("deploy-stage.yml")["jobs"]["deploy"]["timeout-minutes"] <= 60, (
+        "the session of a role lasts an hour, if it is not made longer"
+    )
+    assert "Canary" not in dev, "sam sync wants none"
+
+
+def overrides(section: dict[str, Any]) -> list[str]:
+    found: list[str] = section["deploy"]["parameters"]["parameter_overrides"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("live", "answer", "says"),
+    [
+        (COMMIT["GITHUB_SHA"], {"StatusCode": 200, "ExecutedVersion": "7"}, ""),
+        ("8bbcfb2", {"StatusCode": 200, "ExecutedVersion": "6"}, "arrivals call release 8bbcfb2 and not"),
+        (COMMIT["GITHUB_SHA"], {"StatusCode": 200, "FunctionError": "Unhandled"}, "the listing failed"),
+    ],
+)
+def test_the_smoke_fails_if_arrivals_call_another_release_or_the_listing_fails(
+    live: str, answer: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    [output] = re.findall(r"OutputKey=='(\w+)'", step("Smoke"))
+    aws = tmp_path / "aws"
+    aws.write_text(
+        f"""#!/bin/sh
+        case "$1 $2" in
+          "cloudformation describe-stacks") echo arn:of:the:alias ;;
+          "lambda get-function-configuration") [ "$4" = arn:of:the:alias ] && echo {live} ;;
+          "lambda invoke") [ "$4" = arn:of:the:alias ] && echo '{{}}' > answer.json && echo '{json.dumps(answer)}' ;;
+        esac"""
+    )
+    aws.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]])
+
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", step("Smoke")],
+        cwd=tmp_path,
+        env=os.environ | COMMIT | {"STAGE": "prod", "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode == 0) == (not says), ran.stderr
+    assert says in ran.stderr
+    assert source()["Outputs"][output]["Value"] == {
+        "Fn::If": ["Canaries", {"Ref": "ListIncomingAlias"}, {"Fn::GetAtt": ["ListIncoming", "Arn"]}]
+    }, "what the queue's mapping calls"
 
 
 def test_every_step_runs_a_command_that_the_makefile_has_or_sam() -> None:
