@@ -72,6 +72,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     describe(folder, "pairs", on_overwrite="replace")  # So that each file is a COPY of its own.
     describe(folder, "watched", max_reject_ratio=0.5)
     describe(folder, "searched", max_reject_ratio=0.5, table=None)
+    describe(folder, "heavy", batch={"max_bytes": "64 KiB"})
     (folder / "views" / "ages.yaml").write_text(VIEW)
     made = LocalStack.up("either", home, datasets=folder, warehouse=request.param, lifeline=True, wait_scale=0.05)
     for parameter in ("WarehouseSecretArn", "WarehouseOwnerSecretArn"):
