@@ -19,7 +19,7 @@ from penstock.local.postgres import PostgresServer
 from penstock.model.datasets import Dataset
 from penstock.model.errors import DestinationDownError
 
-ADMIN = "penstock_admin"
+ADMIN = "penstockadmin"
 AS_ON_RDS = (
     "DROP DATABASE warehouse",
     f"DROP ROLE {OWNER}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tests.template.deployment import deployed, nested, of_type
@@ -70,6 +71,8 @@ def test_the_deployment_alone_is_told_of_the_administrator_and_only_where_there_
     }
 
     administrator = the("AWS::RDS::DBCluster")["MasterUsername"]
+    # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html
+    assert re.fullmatch("[a-z][a-z0-9]{0,15}", administrator)
     assert {name: one for name, one in told[NEW].items() if one} == {"ApplyDatasets": administrator}
     assert not any(told["warehouse by IAM"].values())
 

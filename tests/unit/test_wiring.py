@@ -153,7 +153,7 @@ def test_with_a_host_a_role_gets_in_by_a_token_and_reads_no_secret(monkeypatch: 
 def test_only_a_database_that_the_stack_made_has_its_roles_made(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wiring.roles() is None
     forget()
-    monkeypatch.setenv("PENSTOCK_WAREHOUSE_ADMIN", "penstock_admin")
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_ADMIN", "penstockadmin")
 
     assert isinstance(wiring.roles(), PostgresRoles)
 
