@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from penstock.model import first_bytes
-from penstock.model import rows as rows_module
+from penstock.model import first_bytes, text_lines
 from penstock.model.datasets import Dataset
 from penstock.model.errors import BadFileError, TransientError
 from penstock.model.rows import Row, header_columns, rows
@@ -141,7 +140,7 @@ def test_a_stream_that_drips_is_read_as_well() -> None:
 
 
 def test_rows_longer_than_a_block_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_module, "BLOCK", 7)
+    monkeypatch.setattr(text_lines, "BLOCK", 7)
     monkeypatch.setattr(first_bytes, "BLOCK", 7)
 
     assert values('id,Full Name\n1,"é long name\nover lines"\n2,ü\n'.encode()) == [
@@ -183,7 +182,7 @@ def test_a_first_row_taken_for_a_header_is_not_shown() -> None:
 def test_a_row_longer_than_the_limit_ends_the_file_in_bounded_memory(
     data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows_module, "BLOCK", 2**16)
+    monkeypatch.setattr(text_lines, "BLOCK", 2**16)
     monkeypatch.setattr(first_bytes, "BLOCK", 2**16)
     stream = io.BytesIO(b"id,Full Name\n" + data + b"x" * 1_000_000)
 

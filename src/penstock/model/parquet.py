@@ -7,39 +7,27 @@ limits on what a file may claim, and an operator's words for what is wrong.
 
 from __future__ import annotations
 
-import os
-import sys
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from penstock.model.datasets import Dataset
-from penstock.model.errors import BadFileError, PermanentError, ReaderMissingError
-from penstock.model.parquet_thrift import Chunk, Footer, Group, ThriftError, read_footer, unpacked_pages
-from penstock.model.rows import Row, column_faults
-from penstock.model.streams import ByteStream, SeekableStream
+from penstock.model.errors import BadFileError, ReaderMissingError
+from penstock.model.parquet_source import DAMAGED, MAX_FOOTER, Source, sized
+from penstock.model.parquet_thrift import Footer, Group
+from penstock.model.row import Row
+from penstock.model.rows import column_faults
+from penstock.model.streams import ByteStream
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-_MAGIC = b"PAR1"
-_ENCRYPTED = b"PARE"
-_TAIL = 8
-"""Bytes: the footer's length, and the magic again."""
-_MAX_FOOTER = 16 * 2**20
 _MAX_PIECE = 8 * 2**20
 """Bytes of rows that are unpacked at once, about."""
 _MAX_ROWS = 2**16
-
-_DAMAGED = "the file is damaged, or not all of it has arrived; send it again"
-
-_NO_KEYS = "and Penstock has no keys to it; send it without Parquet's own encryption (S3 encrypts what lies there)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +82,7 @@ def parquet_schema(stream: ByteStream) -> dict[str, Any]:
     """The file's columns by name, each with pyarrow's type. Raises as `parquet_rows` does."""
     from penstock.model.parquet_types import plain
 
-    return {field.name: plain(field.type) for field in _opened(_Source(stream)).schema_arrow}
+    return {field.name: plain(field.type) for field in _opened(Source(stream)).schema_arrow}
 
 
 def _texts(array: Any, name: str, errors: dict[int, str]) -> list[str | None]:
@@ -123,7 +111,7 @@ class _ParquetFile:
 
     def __init__(self, stream: ByteStream, dataset: Dataset) -> None:
         self._dataset = dataset
-        self._source = _Source(stream)
+        self._source = Source(stream)
         first = _opened(self._source)
         self.footer = self._source.footer
         self.schema = first.schema_arrow
@@ -160,9 +148,7 @@ class _ParquetFile:
                     yield _Piece(read + seen + 1, piece)
                     seen += part.num_rows
             if seen != group.rows:
-                raise BadFileError(
-                    f"row group {number} holds {seen} rows, and the footer says {group.rows}: {_DAMAGED}"
-                )
+                raise BadFileError(f"row group {number} holds {seen} rows, and the footer says {group.rows}: {DAMAGED}")
             read += seen
 
     def _parts(self, batch: pa.RecordBatch, group: int) -> Iterator[pa.RecordBatch]:
@@ -177,7 +163,7 @@ class _ParquetFile:
                 longest += length or 0
         if longest > self._dataset.limits.max_row:
             raise BadFileError(
-                f"row group {group} holds texts that make a row longer than {_size(self._dataset.limits.max_row)}. "
+                f"row group {group} holds texts that make a row longer than {sized(self._dataset.limits.max_row)}. "
                 "Mend the file, or raise limits: max_row of the dataset"
             )
         step = max(1, min(batch.num_rows, _MAX_PIECE // max(longest, 1))) if batch.num_rows else 1
@@ -188,20 +174,20 @@ class _ParquetFile:
         limits = self._dataset.limits
         total = 0
         if len(self.footer.groups) != self.metadata.num_row_groups:
-            raise BadFileError(f"the Parquet file's footer can't be read: {_DAMAGED}")
+            raise BadFileError(f"the Parquet file's footer can't be read: {DAMAGED}")
         for number, group in enumerate(self.footer.groups):
             if len(group.chunks) != self.metadata.num_columns:
-                raise BadFileError(f"row group {number} has not the columns of the file's schema: {_DAMAGED}")
+                raise BadFileError(f"row group {number} has not the columns of the file's schema: {DAMAGED}")
             size = max(group.size, sum(chunk.unpacked for chunk in group.chunks))
             packed = sum(chunk.packed for chunk in group.chunks)
             least = min((0, *(min(chunk.start, chunk.packed, chunk.unpacked) for chunk in group.chunks)))
             if min(group.rows, size, packed, least) < 0:
-                raise BadFileError(f"row group {number} says that it is smaller than nothing: {_DAMAGED}")
+                raise BadFileError(f"row group {number} says that it is smaller than nothing: {DAMAGED}")
             if packed > self._source.size:
-                raise BadFileError(f"row group {number} says that it is larger than the file: {_DAMAGED}")
+                raise BadFileError(f"row group {number} says that it is larger than the file: {DAMAGED}")
             if size > limits.max_row_group:
                 raise BadFileError(
-                    f"row group {number} unpacks to more than {_size(limits.max_row_group)}, and it is "
+                    f"row group {number} unpacks to more than {sized(limits.max_row_group)}, and it is "
                     "what is held in memory. Write the file in smaller row groups, or raise limits: max_row_group of "
                     "the dataset and MemorySize of WorkParquet in template.yaml"
                 )
@@ -212,7 +198,7 @@ class _ParquetFile:
         most = self._dataset.limits.max_uncompressed
         if unpacked > most:
             raise BadFileError(
-                f"the file unpacks to more than {_size(most)}; split it, "
+                f"the file unpacks to more than {sized(most)}; split it, "
                 "or raise limits: max_uncompressed of the dataset"
             )
 
@@ -241,7 +227,7 @@ def _check_schema(schema: pa.Schema, dataset: Dataset) -> list[str]:
     return texts
 
 
-def _opened(source: _Source, **more: Any) -> pq.ParquetFile:
+def _opened(source: Source, **more: Any) -> pq.ParquetFile:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -256,7 +242,7 @@ def _opened(source: _Source, **more: Any) -> pq.ParquetFile:
         return pq.ParquetFile(
             pa.PythonFile(source, "r"),
             pre_buffer=True,
-            thrift_string_size_limit=_MAX_FOOTER,
+            thrift_string_size_limit=MAX_FOOTER,
             thrift_container_size_limit=1_000_000,
             **more,
         )
@@ -277,115 +263,3 @@ def _is_measured(column: Any) -> bool:
     from penstock.model.parquet_types import is_text
 
     return is_text(column.type.value_type)
-
-
-class _Source:
-    """A stream as pyarrow reads one. What the stream itself raises comes out of pyarrow as it was."""
-
-    closed = False
-
-    def __init__(self, stream: ByteStream) -> None:
-        if not isinstance(stream, SeekableStream):
-            raise PermanentError("a Parquet file is read from its end, and this stream can't be")
-        self._stream = stream
-        self.size = stream.seek(0, os.SEEK_END)
-        self.footer = Footer(0, (), encrypted=False)
-        self.max_row_group = sys.maxsize
-        self._chunks: dict[int, tuple[int, Chunk]] = {}
-        """Each with its row group, by its place in the file."""
-        self._places: list[int] = []
-        self._unpacked: dict[int, dict[int, int]] = defaultdict(dict)
-        """What the pages say, by row group and place."""
-
-    def check(self) -> None:
-        """Reads the footer. Raises BadFileError for what is no Parquet file at all, or encrypted."""
-        if not self.size:
-            raise BadFileError("the file is empty: there is not even a footer; send it again")
-        self._stream.seek(0)
-        if self._stream.read(len(_MAGIC)) not in (_MAGIC, _ENCRYPTED):
-            raise BadFileError(
-                "the file is no Parquet, though its dataset says so: it does not begin with PAR1. Send "
-                "Parquet, or change the dataset's format"
-            )
-        self._stream.seek(max(0, self.size - _TAIL))
-        tail = self._stream.read(_TAIL)
-        if tail.endswith(_ENCRYPTED):
-            raise BadFileError(f"the Parquet file is encrypted, {_NO_KEYS}")
-        if self.size < len(_MAGIC) + _TAIL or not tail.endswith(_MAGIC):
-            raise BadFileError("the Parquet file ends early: the upload was cut off; send the file again")
-        footer = int.from_bytes(tail[:4], "little")
-        if footer > self.size - len(_MAGIC) - _TAIL:
-            raise BadFileError(f"the Parquet file's footer says that it is larger than the file: {_DAMAGED}")
-        if footer > _MAX_FOOTER:
-            raise BadFileError(
-                f"the Parquet file's footer is larger than {_size(_MAX_FOOTER)}; write the file in larger row groups"
-            )
-        self._stream.seek(self.size - _TAIL - footer)
-        try:
-            self.footer = read_footer(_whole(self._stream, footer))
-        except ThriftError:
-            raise BadFileError(f"the Parquet file's footer can't be read: {_DAMAGED}") from None
-        if self.footer.encrypted:
-            raise BadFileError(f"columns of the Parquet file are encrypted, {_NO_KEYS}")
-        groups = enumerate(self.footer.groups)
-        self._chunks = {chunk.start: (number, chunk) for number, group in groups for chunk in group.chunks}
-        self._places = sorted(self._chunks)
-
-    @contextmanager
-    def translated(self, what: str) -> Iterator[None]:
-        """Raises BadFileError for pyarrow's errors, whose texts may quote a value and are left out."""
-        import pyarrow as pa
-
-        try:
-            yield
-        except BadFileError:
-            raise
-        except (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError, TypeError) as error:
-            if isinstance(error, MemoryError):
-                raise BadFileError(f"{what}: it takes more memory than there is; write smaller row groups") from None
-            raise BadFileError(f"{what}: {_DAMAGED}") from None
-
-    def read(self, size: int = -1) -> bytes:
-        start = self._stream.tell()
-        data = self._stream.read(size if size >= 0 else self.size)
-        self._check_pages(start, data)
-        return data
-
-    def _check_pages(self, start: int, data: bytes) -> None:
-        """A column's bytes are read at once, and each of its pages is then unpacked to what the page's header says."""
-        view = memoryview(data)
-        for place in self._places[bisect_left(self._places, start) : bisect_left(self._places, start + len(data))]:
-            number, chunk = self._chunks[place]
-            if place + chunk.packed > start + len(data):
-                continue
-            pages = view[place - start :][: chunk.packed]
-            self._unpacked[number][place] = sum(max(0, page) for page in unpacked_pages(pages))
-            if (unpacked := sum(self._unpacked[number].values())) > self.max_row_group:
-                raise BadFileError(
-                    f"the pages of row group {number} say that they unpack to {unpacked:,} bytes: its footer says "
-                    f"less, and limits: max_row_group of the dataset is {_size(self.max_row_group)}. Nothing of them "
-                    "was unpacked. The file is damaged, or made to fill a worker's memory: ask its producer, and send "
-                    "it again"
-                )
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._stream.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def close(self) -> None:
-        """Whoever opened the stream closes it."""
-
-
-def _whole(stream: ByteStream, size: int) -> bytes:
-    """A stream may give less at once."""
-    pieces = []
-    while size and (piece := stream.read(size)):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
-
-
-def _size(count: int) -> str:
-    return f"{count // 2**20} MiB" if count % 2**20 == 0 else f"{count:,} bytes"
