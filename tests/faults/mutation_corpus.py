@@ -55,7 +55,7 @@ CORPUS = {
     ),
     "no-nul-check": _one(
         "a NUL byte is a character like others",
-        _MODEL + "rows",
+        _MODEL + "text_lines",
         'if (nul := chunk.find(b"\\0")) >= 0:',
         'if (nul := chunk.find(b"\\0")) >= 0 and False:',
         "a NUL byte",
@@ -76,21 +76,21 @@ CORPUS = {
     ),
     "wrong-bytes-are-replaced": _one(
         "bytes that are not of the encoding become question marks",
-        _MODEL + "rows",
+        _MODEL + "text_lines",
         "text = block.decode(self._encoding)",
         'text = block.decode(self._encoding, "replace")',
         "Latin-1 where UTF-8 is said",
     ),
     "endless-row": _one(
         "a row may be of any length",
-        _MODEL + "rows",
+        _MODEL + "text_lines",
         "                if held_size > self._max_row:",
         "                if False:",
         "a row longer than limits: max_row",
     ),
     "open-quote-ends-the-file": _one(
         "a quote that is never closed swallows the rest of the file",
-        _MODEL + "rows",
+        _MODEL + "text_lines",
         "        if taken:\n            raise BadFileError(",
         "        if False:\n            raise BadFileError(",
         "a quote that is never closed",
@@ -127,21 +127,21 @@ CORPUS = {
     # ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────
     "any-json-is-a-row": _one(
         "what is no object is a row without values",
-        _MODEL + "rows",
+        _MODEL + "json_rows",
         '    return Row(line, raw, (), f"a JSON object was expected, and this is {_kind(value, in_array)}")',
         "    return Row(line, raw, tuple(None for _ in names))",
         "lines that are no objects",
     ),
     "nan-is-null": _one(
         "NaN and Infinity in JSON are null",
-        _MODEL + "rows",
+        _MODEL + "json_rows",
         "        value = orjson.loads(raw)\n    except",
         '        value = orjson.loads(re.sub(r"-?(NaN|Infinity)", "null", raw))\n    except',
         "NaN",
     ),
     "first-key-counts": _one(
         "of a key that stands twice the search branch takes the first",
-        _MODEL + "rows",
+        _MODEL + "json_rows",
         "    if isinstance(value, dict):\n        return Row(line, raw, tuple(map(value.get, names)))",
         "    if isinstance(value, dict):\n        pairs = json.loads(raw, object_pairs_hook=lambda pairs: pairs)\n"
         "        value = dict(reversed(pairs))\n        return Row(line, raw, tuple(map(value.get, names)))",

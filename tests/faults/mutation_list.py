@@ -11,7 +11,7 @@ from tests.faults.mutation_kinds import MEMORY, NAMED, POSTGRES, Mutation, Patch
 from tests.faults.mutation_streams import STREAMS
 
 _SUMMARY = (
-    "tests/unit/test_settle_batch.py"
+    "tests/unit/test_settle_killed.py"
     "::test_a_summary_beside_a_settling_that_was_killed_anywhere_calls_processed_only_what_was_moved"
 )
 _OBJECTS = "tests/contract/test_object_store_contract.py"
@@ -241,7 +241,7 @@ MUTATIONS = {
         _FLOWS + "decide_batch",
         "        except PermanentError as error:\n            return Stuck(",
         "        except PermanentError as error:\n            raise\n            return Stuck(",
-        "tests/unit/test_settle_batch.py",
+        "tests/unit/test_settle_refused.py",
     ),
     "table-not-looked-at": _one(
         "a table that is missing is each file's fault",

@@ -1,123 +1,23 @@
-"""Settling: where each arrival goes, with what beside it; killed anywhere and done again it ends the same."""
+"""Settling: where each arrival goes, with what beside it."""
 
 from __future__ import annotations
 
 import gzip
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.fakes.clock import FakeClock
-from tests.fakes.crashing import Crash, Crashing
 from tests.fakes.leases import FakeLeases
 from tests.fakes.object_store import FakeObjectStore
-from tests.fakes.search_index import FakeSearchIndex
 from tests.fakes.warehouse import FakeWarehouse
+from tests.unit.settling import GOOD, MOST, ONE_BAD_ROW, Refusing, World, dataset, failed
 
-from penstock.flows.decide_batch import Destinations
-from penstock.flows.index_batch import index_batch
 from penstock.flows.load_batch import begin_load
-from penstock.flows.settle_batch import settle_batch
-from penstock.flows.summarise_run import summarise_run
-from penstock.model.arrivals import UNCLAIMED, Arrival, Location
+from penstock.model.arrivals import UNCLAIMED
 from penstock.model.breakers import tripped
-from penstock.model.datasets import Dataset
-from penstock.model.errors import DestinationDownError, PermanentError, TransientError
-from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
-from penstock.model.plans import Batch, Plan, plan_key, settled_batch_key
-from penstock.ports import Move
-
-PLAN = "20260115T100000-000-aaaaaaaa"
-DONE = {"status": "done"}
-MOST = 3
-
-
-def failed(cause: str = "it was asleep") -> dict[str, str]:
-    return {"status": "failed", "error": "TransientError", "cause": cause}
-
-
-def dataset(*, table: bool = True, index: bool = True, **changes: Any) -> Dataset:
-    columns = [{"name": "id", "type": "integer", "required": True}, {"name": "name", "type": "text"}]
-    given = {"name": "things", "prefix": "things/", "format": "csv", "columns": columns, **changes}
-    return Dataset.model_validate(
-        {
-            **given,
-            **({"table": "things"} if table else {}),
-            **({"index": given.get("index", "things")} if index else {}),
-        }
-    )
-
-
-GOOD = b"id,name\n1,one\n2,two\n"
-HALF = b"id,name\n1,one\nx,two\n"
-ONE_BAD_ROW = b"id,name\n1,one\nx,two\n3,three\n4,four\n"
-
-
-@dataclass
-class World:
-    of: Dataset = field(default_factory=dataset)
-    store: FakeObjectStore = field(default_factory=FakeObjectStore)
-    leases: FakeLeases = field(default_factory=FakeLeases)
-    warehouse: FakeWarehouse = field(default_factory=FakeWarehouse)
-    search: FakeSearchIndex = field(default_factory=FakeSearchIndex)
-    clock: FakeClock = field(default_factory=FakeClock)
-    has_search: bool = True
-    plans: int = 0
-
-    def put(self, name: str, content: bytes) -> Arrival:
-        return self.store.put(f"incoming/things/{name}", content)
-
-    def plan(self, *arrivals: Arrival, name: str = "things") -> str:
-        self.plans += 1
-        plan = f"{PLAN}{self.plans}"
-        document = Plan(plan, self.clock.now(), (Batch(0, name, arrivals),)).to_json()
-        self.store.put_json(plan_key(plan), document)
-        return plan
-
-    def work(self, plan: str, *, load: bool = True, index: bool = True) -> None:
-        if load:
-            begin_load(self.store, self.warehouse, self.datasets, plan, 0)
-        if index:
-            index_batch(plan, 0, self.store, self.warehouse, self._search, self.datasets, self.clock)
-
-    def settle(
-        self, plan: str, load: Mapping[str, Any] = DONE, index: Mapping[str, Any] = DONE, **ports: Any
-    ) -> dict[str, int]:
-        given = {
-            "store": self.store,
-            "leases": self.leases,
-            "warehouse": self.warehouse,
-            "search": self._search,
-            **ports,
-        }
-        to = Destinations(given["warehouse"], given["search"])
-        return settle_batch(given["store"], given["leases"], to, self.clock, self.datasets, plan, 0, load, index, MOST)
-
-    def run(self, *arrivals: Arrival) -> dict[str, SettledArrival]:
-        """A whole batch; what became of each arrival."""
-        plan = self.plan(*arrivals)
-        self.work(plan)
-        self.settle(plan)
-        return self.settled(plan)
-
-    def settled(self, plan: str) -> dict[str, SettledArrival]:
-        batch = SettledBatch.from_json(self.store.get_json(settled_batch_key(plan, 0)))
-        return {one.arrival: one for one in batch.arrivals}
-
-    @property
-    def _search(self) -> FakeSearchIndex | None:
-        return self.search if self.has_search else None
-
-    @property
-    def datasets(self) -> dict[str, Dataset]:
-        return {self.of.name: self.of}
-
-    def lines(self, key: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.store.content(key).splitlines()]
+from penstock.model.errors import DestinationDownError, TransientError
+from penstock.model.outcomes import Settlement
 
 
 @pytest.fixture
@@ -481,130 +381,6 @@ def test_a_file_that_kills_the_workers_of_the_index_says_that_its_rows_are_loade
     assert "Its rows are loaded, its documents are not complete: It crashed its worker 3 times" in told.reason
 
 
-# ── a key that is refused for good ──────────────────────────────────────────────────────────────────────────────────
-
-
-class Refusing:
-    """S3 with a policy that lets nobody write keys that end so."""
-
-    def __init__(self, store: Any, ending: str) -> None:
-        self._store = store
-        self._ending = ending
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def put_json(self, key: str, document: Any) -> None:
-        self._look(key)
-        self._store.put_json(key, document)
-
-    def put_lines(self, key: str, lines: Any) -> None:
-        self._look(key)
-        self._store.put_lines(key, lines)
-
-    def move(self, moves: Sequence[Move]) -> dict[str, str]:
-        refused = {one.arrival.id: f"copy {one.to}: AccessDenied" for one in moves if one.to.endswith(self._ending)}
-        return {**self._store.move([one for one in moves if one.arrival.id not in refused]), **refused}
-
-    def _look(self, key: str) -> None:
-        if key.endswith(self._ending):
-            raise PermanentError(f"write {key}: AccessDenied")
-
-
-@pytest.mark.parametrize("ending", ["bad.csv", "bad.csv.rejects.jsonl", "bad.csv.reason.json"])
-def test_a_file_that_can_not_be_written_for_is_put_back_alone_and_told(world: World, ending: str) -> None:
-    bad, good, other = world.put("bad.csv", ONE_BAD_ROW), world.put("good.csv", GOOD), world.put("other.csv", b"")
-    plan = world.plan(bad, good, other)
-    world.work(plan)
-
-    counts = world.settle(plan, store=Refusing(world.store, ending))
-    waiting, told = world.leases.waiting(), world.settled(plan)[bad.id]
-    later = world.run(bad)[bad.id]
-
-    assert counts == {"processed": 1, "failed": 1, "put_back": 1}
-    assert [(one.arrival, one.attempts, one.run) for one in waiting.values()] == [(bad.id, 1, plan)]
-    assert bad.key in told.reason == waiting[bad.id].reason
-    assert f"{bad.id}-{ending}: AccessDenied" in told.reason
-    assert (later.settlement, later.rejects) == (Settlement.FAILED, 1)
-    assert world.leases.waiting() == {}
-    assert world.store.everything("incoming/") == {}
-
-
-class AskedOfSome(FakeLeases):
-    """Tells what waits of those that are asked for, and keeps whom it was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: set[str] = set()
-
-    def waiting(self) -> Mapping[str, Any]:
-        raise AssertionError("a batch has asked for all that wait")
-
-    def attempts_of(self, arrivals: Sequence[str]) -> Mapping[str, Any]:
-        self.asked |= set(arrivals)
-        return super().attempts_of(arrivals)
-
-
-def test_a_batch_asks_for_the_attempts_of_its_own_files_and_of_no_others(world: World) -> None:
-    world.leases = leases = AskedOfSome()
-    bad, good, back = world.put("bad.csv", GOOD), world.put("good.csv", GOOD), world.put("back.csv", GOOD)
-    plan, later = world.plan(bad, good), world.plan(back)
-    world.work(plan)
-
-    world.settle(plan, store=Refusing(world.store, "bad.csv"))
-    world.settle(later, load=failed("a lock timed out"))
-
-    assert leases.asked == {bad.id, good.id, back.id}
-
-
-def test_one_that_nobody_claims_and_that_can_not_be_written_for_is_put_back_alone(world: World) -> None:
-    bad, other = world.store.put("incoming/bad.csv", GOOD), world.store.put("incoming/other.csv", GOOD)
-    plan = world.plan(bad, other, name=UNCLAIMED)
-
-    counts = world.settle(plan, store=Refusing(world.store, "bad.csv.reason.json"))
-
-    assert counts == {"processed": 0, "failed": 1, "put_back": 1}
-    assert "AccessDenied" in world.leases.waiting()[bad.id].reason
-
-
-def test_one_that_stays_refused_is_tried_each_hour_counted_and_never_given_up(world: World) -> None:
-    arrival = world.put("a.csv", GOOD)
-    attempts, waits = [], []
-    for _ in range(MOST + 2):
-        plan = world.plan(arrival)
-        world.work(plan)
-        world.settle(plan, store=Refusing(world.store, "a.csv"))
-        world.settle(plan, store=Refusing(world.store, "a.csv"))  # Done twice it is one attempt.
-        waiting = world.leases.waiting()[arrival.id]
-        attempts.append(waiting.attempts)
-        waits.append((waiting.not_before - world.clock.now()) // timedelta(minutes=1))
-    healed = world.run(arrival)[arrival.id]
-
-    assert attempts == [1, 2, 3, 4, 5]
-    assert waits == [0, 1, 60, 60, 60]
-    assert (healed.settlement, healed.rows) == (Settlement.PROCESSED, 2)
-    assert len(world.warehouse.rows(world.of)) == 2
-
-
-@pytest.mark.parametrize("ending", ["a.csv", "a.csv.reason.json"])
-def test_a_retried_one_that_is_refused_stays_where_it_lies(world: World, ending: str) -> None:
-    arrival = world.put("a.csv", HALF)
-    failed_key = world.run(arrival)[arrival.id].settled_key
-    world.of = dataset(max_reject_ratio=0.5)
-    (version,) = [one.version_id for one in world.store.arrivals(failed_key) if one.key == failed_key]
-    retried = replace(arrival, location=Location(failed_key, (version,)), retry=1)
-    plan = world.plan(retried)
-    world.work(plan)
-
-    world.settle(plan, store=Refusing(world.store, ending))
-
-    told = world.settled(plan)[arrival.id]
-    assert (told.settlement, told.settled_key) == (Settlement.FAILED, failed_key)
-    assert "AccessDenied" in told.reason
-    assert world.leases.waiting() == {}
-    assert world.store.content(failed_key) == HALF
-
-
 # ── an index alone ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -691,143 +467,6 @@ def test_files_of_a_dataset_that_was_added_meanwhile_are_not_failed(world: World
     assert world.settled(plan)[arrival.id].settlement is Settlement.PUT_BACK
 
 
-# ── killed anywhere ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def given_up() -> tuple[World, str, list[Arrival]]:
-    """A batch of one whose last attempt is over."""
-    world = World()
-    hopeless = world.put("hopeless.csv", GOOD)
-    for _ in range(MOST - 1):
-        world.settle(world.plan(hopeless), load=failed())
-    return world, world.plan(hopeless), [hopeless]
-
-
-def mixed() -> tuple[World, str, list[Arrival]]:
-    """A batch in which every kind of end is: loaded, with rejects, replaced, duplicate, broken, undecided."""
-    world = World(dataset(max_reject_ratio=0.4, on_overwrite="replace"))
-    world.run(world.put("again.csv", GOOD), world.put("new.csv", GOOD))
-    undecided, often = world.put("undecided.csv", GOOD), world.put("often.csv", GOOD)
-    for _ in range(MOST - 1):
-        world.settle(world.plan(often), load=failed())
-    decided = [
-        world.put("good.csv", GOOD),
-        world.put("rejects.csv", ONE_BAD_ROW),
-        world.put("broken.csv", b"what is this\n1\n"),
-        world.put("again.csv", GOOD),
-        world.put("new.csv", b"id,name\n7,seven\n"),
-    ]
-    world.work(world.plan(*decided), index=False)
-    arrivals = [*decided, undecided, often]
-    plan = world.plan(*arrivals)
-    world.work(plan, load=False)
-    return world, plan, arrivals
-
-
-def state(world: World, plan: str) -> dict[str, Any]:
-    shown = {key: data for key, data in world.store.everything().items() if "/settling/" not in key}
-    return {
-        "objects": shown,
-        "arrivals": [arrival.id for arrival in world.store.arrivals("incoming/")],
-        "waiting": world.leases.waiting(),
-        "documents": {id_: document["id"] for id_, document in world.search.documents.get("things", {}).items()},
-        "rows": world.warehouse.rows(world.of),
-        "settled": world.settled(plan),
-    }
-
-
-def refused() -> tuple[World, str, list[Arrival]]:
-    """The same, and S3 refuses two of the files' new keys for good."""
-    world, plan, arrivals = mixed()
-    world.store = Refusing(Refusing(world.store, "good.csv"), "broken.csv.reason.json")  # type: ignore[assignment] # It passes all on.
-    return world, plan, arrivals
-
-
-@pytest.mark.parametrize(
-    ("make", "ends", "least"),
-    [
-        (mixed, set(Settlement), 35),
-        (given_up, {Settlement.FAILED}, 15),
-        (refused, {Settlement.PROCESSED, Settlement.PUT_BACK}, 35),
-    ],
-)
-def test_settling_that_is_killed_anywhere_and_done_again_ends_the_same(
-    make: Callable[[], tuple[World, str, list[Arrival]]], ends: set[Settlement], least: int
-) -> None:
-    undisturbed, plan, _ = make()
-    undisturbed.settle(plan, load=failed())
-    expected = state(undisturbed, plan)
-    assert {one.settlement for one in expected["settled"].values()} == ends
-
-    deaths = 0
-    for calls in range(1000):
-        for after in (False, True):
-            world, plan, _ = make()
-            crash = Crashing(calls, after=after)
-            ports = {name: crash.through(getattr(world, name)) for name in ("store", "leases", "warehouse", "search")}
-            try:
-                world.settle(plan, load=failed(), **ports)
-            except Crash:
-                deaths += 1
-                assert not list(world.store.keys(settled_batch_key(plan, 0))) or after
-            world.settle(plan, load=failed())
-            assert state(world, plan) == expected, f"killed {'after' if after else 'before'} call {calls}"
-        if not crash.died:
-            break
-    assert deaths >= least
-
-
-class OneByOne:
-    """Moves an arrival at a time, as S3 does: it can die between two."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def move(self, moves: Sequence[Move]) -> dict[str, str]:
-        return {id_: why for move in moves for id_, why in self._store.move([move]).items()}
-
-
-def summaries_beside_killed_settlings() -> Iterator[tuple[int, dict[str, Any], str]]:
-    """How many of two files were moved when it was killed and given up on, what the run's summary says, and when."""
-    for calls in range(1000):
-        for after in (False, True):
-            world = World(dataset(kick_off={"data_pipeline": True}))
-            arrivals = world.put("a.csv", GOOD), world.put("b.csv", GOOD)
-            plan = world.plan(*arrivals)
-            world.work(plan)
-            crash = Crashing(calls, after=after)
-            with suppress(Crash):
-                world.settle(plan, store=OneByOne(crash.through(world.store)), leases=crash.through(world.leases))
-            summary = summarise_run(world.store, world.datasets, plan)
-            moved = len(arrivals) - len(list(world.store.arrivals("incoming/")))
-            yield moved, summary, f"killed {'after' if after else 'before'} call {calls}, {moved} of 2 moved"
-        if not crash.died:
-            break
-
-
-def test_a_summary_beside_a_settling_that_was_killed_anywhere_calls_processed_only_what_was_moved() -> None:
-    seen = set()
-    for moved, summary, when in summaries_beside_killed_settlings():
-        if moved < 2:
-            assert summary["subject"] == "Penstock: 0 of 2 files processed, 2 UNSETTLED", when
-        seen.add((moved, summary["ok"]))
-
-    assert seen == {(0, False), (1, False), (2, False), (2, True)}
-
-
-def test_nothing_is_kicked_off_beside_a_settling_that_was_killed_before_it_moved_anything() -> None:
-    """The next run has all of its files, and kicks off."""
-    kicked_off = set()
-    for moved, summary, when in summaries_beside_killed_settlings():
-        assert moved or not summary["kick_offs"], when
-        kicked_off.add(bool(summary["kick_offs"]))
-
-    assert kicked_off == {False, True}
-
-
 def test_a_file_that_somebody_deleted_is_told_and_holds_up_no_other(world: World) -> None:
     gone, there = world.put("a.csv", GOOD), world.put("b.csv", GOOD)
     plan = world.plan(gone, there)
@@ -856,3 +495,30 @@ def test_attempts_are_not_forgotten_while_the_file_still_lies_in_incoming(world:
         world.settle(plan, store=stuck)
 
     assert world.leases.waiting()[arrival.id].attempts == 1
+
+
+class AskedOfSome(FakeLeases):
+    """Tells what waits of those that are asked for, and keeps whom it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def waiting(self) -> Mapping[str, Any]:
+        raise AssertionError("a batch has asked for all that wait")
+
+    def attempts_of(self, arrivals: Sequence[str]) -> Mapping[str, Any]:
+        self.asked |= set(arrivals)
+        return super().attempts_of(arrivals)
+
+
+def test_a_batch_asks_for_the_attempts_of_its_own_files_and_of_no_others(world: World) -> None:
+    world.leases = leases = AskedOfSome()
+    bad, good, back = world.put("bad.csv", GOOD), world.put("good.csv", GOOD), world.put("back.csv", GOOD)
+    plan, later = world.plan(bad, good), world.plan(back)
+    world.work(plan)
+
+    world.settle(plan, store=Refusing(world.store, "bad.csv"))
+    world.settle(later, load=failed("a lock timed out"))
+
+    assert leases.asked == {bad.id, good.id, back.id}
