@@ -22,21 +22,23 @@ class Engine:
 
 
 ENGINES = (
-    Engine("PostgreSQL 18, the wheel's", True, r"\[postgres[-\]]|tests/(integration|property|faults|corpus)/"),
+    Engine(
+        "PostgreSQL 18, the wheel's", True, r"\[postgres[-\]]|tests/(integration|property|faults|corpus)/|test_live"
+    ),
     Engine("PostgreSQL 15, Debian's, by TLS", True, r"\[postgres_15|test_postgres_tls"),
     Engine("OpenSearch, a node", True, r"\[opensearch[-\]]"),
     Engine("Elasticsearch, a node", True, r"\[elasticsearch[-\]]"),
     Engine("Step Functions Local, AWS's image", True, r"\[Step Functions Local[-\]]"),
-    Engine("Lambda's Runtime Interface Emulator and awslambdaric", True, r"test_emulator|test_error_names"),
-    Engine("SAM CLI: build", True, r"test_layer|test_emulator"),
+    Engine("Lambda's Runtime Interface Emulator and awslambdaric", True, r"test_emulator|test_error_names|\[emulator"),
+    Engine("SAM CLI: build", True, r"test_layer|test_emulator|test_live"),
     Engine("SAM CLI: deploy and delete", True, r"test_sam_deploy"),
-    Engine("SAM CLI: local invoke and start-lambda, in containers", True, r"test_sam_local"),
+    Engine("SAM CLI: local invoke and start-lambda, in containers", True, r"test_sam_local|\[sam local"),
     Engine(
         "AWS (S3, SQS, DynamoDB, Lambda, Step Functions, CloudFormation, IAM): MiniStack",
         False,
-        r"tests/(integration|faults|corpus|sam)/|\[(s3|dynamodb|stepfunctions|state machine|embedded engine)[-\]]",
+        r"tests/(integration|faults|corpus|sam\w*)/|\[(s3|dynamodb|stepfunctions|state machine|embedded engine)[-\]]",
     ),
-    Engine("Step Functions, a second reading: moto's interpreter", False, r"test_second_engine"),
+    Engine("Step Functions, a second reading: moto's interpreter", False, r"test_second_engine|test_live"),
     Engine("OpenSearch: SQLite behind its calls", False, r"\[embedded[-\]]|tests/integration/"),
     Engine("Redshift: its COPY on PostgreSQL", False, r"\[redshift[-\]]|test_redshift_loads"),
     Engine("Data Pipeline: moto", False, r"test_pipeline_contract|test_demo"),

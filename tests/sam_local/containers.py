@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +22,6 @@ from tests.sam_local import relay
 from tests.sam_local.daemon import Docker
 from tests.sam_local.image import IMAGE, with_relay
 from tests.template.deployment import REPOSITORY
-
-from penstock.local.children import free_ports
 
 _CONTAINER = re.compile(r"SAM_CONTAINER_ID: (\w+)")
 _REPORT = re.compile(r"REPORT .*?Duration: ([\d.]+) ms\s+Billed")
@@ -85,9 +83,8 @@ class Containers:
         return parsed
 
     @contextmanager
-    def start_lambda(self) -> Iterator[str]:
+    def start_lambda(self, port: int) -> Iterator[str]:
         """Where `sam local start-lambda` listens; with warm containers it would read the sockets as files of code."""
-        [port] = free_ports(1)
         arguments = [*self._options, "--port", str(port)]
         with (self.variables.parent / "start-lambda.log").open("w+") as log:
             serving = subprocess.Popen(
@@ -147,8 +144,16 @@ class Containers:
 
 
 @contextmanager
-def containers(docker: Docker, base: str, world: World, built: Path) -> Iterator[Containers]:
-    ports = [engine.port for engine in world.stack.status() if engine.port]
+def containers(
+    docker: Docker,
+    base: str,
+    world: World,
+    built: Path,
+    ports: Sequence[int] = (),
+    more: Mapping[str, str] | None = None,
+) -> Iterator[Containers]:
+    """They reach `ports` of this machine beside the engines', and have `more` variables beside the template's."""
+    ports = [*ports, *(engine.port for engine in world.stack.status() if engine.port)]
     functions = [path.parent for path in built.glob("*/app.py")]
     with ExitStack() as until, tempfile.TemporaryDirectory(prefix="penstock-") as name:
         folder = Path(name)
@@ -160,7 +165,7 @@ def containers(docker: Docker, base: str, world: World, built: Path) -> Iterator
                 until.callback(link.unlink)
         environments = {function.name: world.environment(function.name) for function in functions}
         [endpoint] = {variables["AWS_ENDPOINT_URL"] for variables in environments.values()}
-        with_relay(docker, base, ports, {"AWS_ENDPOINT_URL": endpoint})
+        with_relay(docker, base, ports, {"AWS_ENDPOINT_URL": endpoint, **(more or {})})
         until.callback(docker.run, "rmi", "--force", IMAGE)
         (folder / "variables.json").write_text(json.dumps(environments))
         yield Containers(docker, world, built, folder / "variables.json")

@@ -15,6 +15,8 @@ from tests.sam_local.daemon import docker
 from tests.sam_local.image import base_image
 from tests.template.deployment import REPOSITORY
 
+from penstock.local.children import free_ports
+
 _PAGE = REPOSITORY / "docs" / "testing.md"
 _BEGIN, _END = "<!-- begin: written by `make sam-local` -->\n", "<!-- end -->\n"
 
@@ -55,7 +57,7 @@ def test_a_function_that_wants_more_memory_than_it_is_given_is_killed(local: tup
 
 def test_a_function_answers_by_start_lambda_as_lambdas_own_api_has_it(local: tuple[Containers, str]) -> None:
     made, _ = local
-    with made.start_lambda() as endpoint:
+    with made.start_lambda(*free_ports(1)) as endpoint:
         client = boto3.client(
             "lambda",
             endpoint_url=endpoint,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
+from typing import Any
 
 SPECIFICATION = "https://states-language.net/spec.html"
 ERRORS = "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html"
@@ -90,3 +92,11 @@ WHOLE_PERCENTAGE = Unlike(
     f"MiniStack: [a number between zero and 100]({SPECIFICATION}#map-state)",
 )
 UNLIKE = (RESULT_WRITER, WHOLE_PERCENTAGE)
+
+
+def for_moto(machine: dict[str, Any]) -> dict[str, Any]:
+    """The backfill's definition as moto takes it: see UNLIKE."""
+    changed = copy.deepcopy(machine)
+    changed["States"]["Work the part"]["ToleratedFailurePercentage"] = 5.0
+    del changed["States"]["Work the part"]["ResultWriter"]
+    return changed

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -144,9 +144,24 @@ def embedded(port: int, folder: Path) -> Iterator[str]:
         "SFN_WAIT_SCALE": "0.0001",
         "LOG_LEVEL": "WARNING",
     }
+    with _serving(HERE / "embedded_engine.py", [], environment, port, folder) as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def moto_live(port: int, folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """moto's interpreter, whose tasks call what `environment` names (live_engine.py)."""
+    with _serving(HERE / "live_engine.py", [str(port)], environment, port, folder) as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def _serving(
+    program: Path, arguments: Sequence[str], environment: Mapping[str, str], port: int, folder: Path
+) -> Iterator[str]:
     with (folder / "engine.log").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, str(HERE / "embedded_engine.py")], env=environment, stdout=log, stderr=log, cwd=folder
+            [sys.executable, program, *arguments], env=environment, stdout=log, stderr=log, cwd=folder
         )
     try:
         _await(port, child, folder / "engine.log")
@@ -175,7 +190,7 @@ def step_functions_local(port: int) -> Iterator[str]:
     command = ["docker", "run", "--rm", "-d", *options, *keys, "-e", "WAIT_TIME_SCALE=0.001", IMAGE]
     container = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
     try:
-        _await_answer(f"http://127.0.0.1:{port}")
+        await_answer(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}"
     finally:
         subprocess.run(["docker", "stop", "-t", "2", container], capture_output=True, check=False)
@@ -192,7 +207,7 @@ def _await(port: int, child: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the engine did not serve within 30 seconds:\n{log.read_text()[-2000:]}")
 
 
-def _await_answer(endpoint: str) -> None:
+def await_answer(endpoint: str) -> None:
     until = time.monotonic() + 60
     while True:
         try:
