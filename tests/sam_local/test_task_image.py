@@ -81,6 +81,16 @@ def test_nothing_of_the_laptop_is_in_it_and_nobody_runs_it(daemon: Docker) -> No
     assert "'local'" not in modules
 
 
+def test_temporary_files_can_be_written_though_all_else_is_read_only(daemon: Docker) -> None:
+    inside = ("run", "--rm", "--network", "none", "--read-only", "--entrypoint", "python", _IMAGE, "-c")
+
+    told = daemon.run(*inside, "import tempfile; print(tempfile.TemporaryFile().write(b'certificates'))")
+
+    assert told.strip() == "12"
+    with pytest.raises(subprocess.CalledProcessError):
+        daemon.run(*inside, "open('/opt/elsewhere', 'w')")
+
+
 def _python(docker: Docker) -> str:
     """An image like Docker's own of Python, of Debian's: with `python`, `pip`, and what pip is told on this machine."""
     told = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}

@@ -266,7 +266,7 @@ def test_no_policy_is_left_without_statements_which_iam_would_refuse(variant: st
 def test_a_stack_without_warehouse_and_search_reaches_no_secret_no_domain_and_no_pipeline() -> None:
     services = {action.split(":")[0] for role in roles("as it comes").values() for action, _ in allowed(role)}
 
-    assert services == {"s3", "dynamodb", "states", "lambda", "sns", "sqs", "logs"}
+    assert services == {"s3", "dynamodb", "states", "lambda", "sns", "sqs", "logs", "events"}
 
 
 def test_only_the_deployment_reads_the_owners_secret() -> None:

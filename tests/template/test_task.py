@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.template.deployment import REPOSITORY, deployed, of_type
+from tests.template.deployment import REPOSITORY, VARIANTS, deployed, of_type
+from tests.template.test_permissions import allowed, roles
 
 ON_POSTGRES, ON_REDSHIFT = "in a new network", "Redshift from a new network"
 
@@ -33,6 +34,21 @@ def test_a_run_starts_the_task_that_it_began_with_also_after_a_deployment(machin
     assert (task["UpdateReplacePolicy"], task["DeletionPolicy"]) == ("Retain", "Delete")
     [runs] = [one["Resource"] for one in statements if one["Action"] == "ecs:RunTask"]
     assert runs.endswith(f":task-definition/{task['Properties']['Family']}:*")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_machine_that_waits_for_tasks_may_have_their_rule_made_though_there_is_no_task(variant: str) -> None:
+    """AWS makes it with the machine, and else says "is not authorized to create managed-rule":
+    https://github.com/terraform-aws-modules/terraform-aws-step-functions/issues/11"""
+    rule = "arn:aws:events:eu-west-1:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"
+    found = roles(variant)
+
+    waiting = [file.name for file in (REPOSITORY / "statemachines").glob("*.yaml") if ".sync" in file.read_text()]
+
+    assert sorted(waiting) == ["backfill.asl.yaml", "ingest.asl.yaml"]
+    for machine in ("Backfill", "Ingest"):
+        made = {action for action, resource in allowed(found[f"{machine}StateMachineRole"]) if resource == rule}
+        assert made == {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
 
 
 def test_its_root_is_read_only_and_what_python_writes_has_a_volume_that_nobody_owns_alone() -> None:
