@@ -9,7 +9,7 @@ from tests.contract.engines import free_port
 from tests.integration.standin import Standin, batch_of
 
 from penstock.adapters.redshift import DataApi, Endpoint
-from penstock.adapters.redshift.outage import is_outage
+from penstock.adapters.redshift.outage import is_conflict, is_outage
 from penstock.local.redshift.server import PAUSED
 from penstock.model.errors import DestinationDownError, PermanentError
 
@@ -102,6 +102,23 @@ def test_how_a_statement_ended_tells_an_outage_from_its_own_fault(error: str, ou
     assert is_outage("FAILED", error) is outage
     assert is_outage("ABORTED", error)
     assert not is_outage("FINISHED", error)
+
+
+@pytest.mark.parametrize(
+    ("error", "conflict"),
+    [
+        ("ERROR: 1023\n  DETAIL: Serializable isolation violation on table - 1256109, transactions forming …", True),
+        ("ERROR:1023 DETAIL: Serializable isolation violation on a table in Redshift", True),
+        ("ERROR: Serializable isolation violation on table - 7", True),
+        ("ERROR: deadlock detected", True),
+        ('ERROR: invalid input syntax for type integer: "1023"', False),
+        ('ERROR: invalid input syntax for type integer: "ERROR: deadlock detected"', False),
+        ("ERROR: division by zero", False),
+        ("", False),
+    ],
+)
+def test_how_a_statement_ended_tells_that_another_came_first(error: str, conflict: bool) -> None:
+    assert is_conflict(error) is conflict
 
 
 def test_a_load_that_a_pause_has_cut_off_is_made_once_when_that_is_over(standin: Standin) -> None:

@@ -26,8 +26,9 @@ def count_apart(api: DataApi, ledger: Ledger, dataset: Dataset) -> None:
         where = f"s3://{bucket}/{copies_prefix(lineage)}"
         found = api.query(
             format_sql(
-                "SELECT TRIM(file_name), SUM(lines_scanned) FROM sys_load_detail"
-                " WHERE file_name LIKE {where} GROUP BY 1",
+                # A COPY that was undone may have been made again by the same name, and has left its lines there.
+                "SELECT TRIM(file_name), MAX(n) FROM (SELECT file_name, query_id, SUM(lines_scanned) AS n"
+                " FROM sys_load_detail WHERE file_name LIKE {where} GROUP BY 1, 2) AS by_copy GROUP BY 1",
                 where=sql.Literal(f"{where}%"),
             ),
             f"count the rows of COPY {lineage} by file",

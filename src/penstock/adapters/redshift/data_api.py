@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from penstock.adapters.redshift.outage import OF_ONE_STATEMENT, asking, check, down, is_outage
+from penstock.adapters.redshift.outage import OF_ONE_STATEMENT, asking, check, down, is_conflict, is_outage
 from penstock.model.errors import WAREHOUSE, DestinationDownError, PenstockError, PermanentError, TransientError
 
 _WAIT = 60.0
@@ -72,6 +72,11 @@ class Statement:
         """It says nothing against what it was to do: the warehouse went away, or somebody has cancelled it."""
         return is_outage(self.status, self.error)
 
+    @property
+    def undone(self) -> bool:
+        """Another transaction came first, and what it was to do can be done after that."""
+        return self.status == "FAILED" and is_conflict(self.error)
+
     def words(self) -> str:
         """Its error without what it quotes: a value of a row, it may be."""
         return _QUOTED.sub("…", " ".join(self.error.split()))[:500] or self.status
@@ -81,6 +86,8 @@ class Statement:
         words = f"Redshift could not {doing}: {self.words()}"
         if self.broken_off:
             return down(words)
+        if self.undone:
+            return TransientError(f"{words}. Another transaction came in between, and nothing was kept. Try again")
         if _APPLY.search(self.error):
             advice = f"{words}. Run `penstock apply` as the owner: it creates what is missing and grants what is needed"
             return DestinationDownError(WAREHOUSE, advice, dataset) if dataset else PermanentError(advice)

@@ -41,6 +41,11 @@ _ENDED_BY_AN_OUTAGE = re.compile(
 )
 """From the first word on: what a row holds is quoted behind ERROR:, and must not look like an outage."""
 
+_CONFLICT = re.compile(
+    r"(ERROR:\s*)?(1023\b|\w+ isolation violation|could not serialize|deadlock detected)", re.IGNORECASE
+)
+"""From the first word on, as above."""
+
 _WATCH = (
     "Look whether the workgroup or cluster is there, is not paused or being resized, has connections left, and whether "
     "the secret's user may come in. Penstock tries it again by itself"
@@ -56,6 +61,13 @@ _ADVICE = {
 def is_outage(status: str, error: str) -> bool:
     """Whether what ended a statement was not its own fault. A resize, a restart and an administrator abort it."""
     return status == "ABORTED" or (status == "FAILED" and _ENDED_BY_AN_OUTAGE.match(error) is not None)
+
+
+def is_conflict(error: str) -> bool:
+    """Whether it was undone for another transaction's sake. Loads of other tables write the same ledger, and where the
+    database's isolation level is SERIALIZABLE, as a cluster's may be, Redshift undoes one of two that overlap.
+    """
+    return _CONFLICT.match(error) is not None
 
 
 def down(reason: str, code: str = "") -> DestinationDownError:

@@ -70,7 +70,7 @@ class RedshiftWarehouse:
         found = self._api.describe(statement, doing, self._wait)
         if found.running:
             return LoadProgress(running=True, handle=handle)
-        if found.status == "FINISHED" or found.failed == GUARD or found.broken_off:
+        if found.status == "FINISHED" or found.failed == GUARD or found.broken_off or found.undone:
             return self._next(batch, dataset, self._store, 1, frozenset(), (copy, statement))
         error = found.to_raise(doing, dataset.name)
         if isinstance(error, TransientError) or int(attempt) == _ATTEMPTS:
@@ -151,7 +151,7 @@ class RedshiftWarehouse:
             ended = self._api.run([*ledger.lock_and_guard(seen), *ledger.decide(decisions)], doing, _TURN)
             if ended.status == "FINISHED":
                 return
-            if ended.failed != GUARD:
+            if ended.failed != GUARD and not ended.undone:
                 raise ended.to_raise(doing, dataset.name)
         raise TransientError(f"Redshift could not {doing}: other loads came in between five times. Try again")
 
