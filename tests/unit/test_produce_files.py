@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -102,10 +103,95 @@ def test_a_file_that_is_rotated_or_cut_is_read_from_its_beginning(tmp_path: Path
 def test_following_goes_on_where_the_position_says(tmp_path: Path) -> None:
     path, position = tmp_path / "a.jsonl", tmp_path / "a.position"
     path.write_text('{"n": 1}\n{"n": 2}\n')
-    first, _ = read_events(path)
-    keep_position(path, position, first)
+    first, behind = follow(path, None, steps())
+    keep_position(position, first)
 
     [second] = follow(path, position, steps())
 
     assert events([second]) == [{"n": 2}]
     assert second.number == 2
+    assert second.event == behind.event, "with the id that it had, should it have been sent"
+
+
+def test_what_a_rotated_log_got_after_the_last_look_is_read_and_so_is_what_its_writer_was_still_to_write(
+    tmp_path: Path,
+) -> None:
+    path, old = tmp_path / "a.jsonl", tmp_path / "a.jsonl.1"
+    path.write_text('{"n": 1}\n')
+
+    def rotate() -> None:
+        append(path, '{"n": 2}\n')
+        path.rename(old)
+        path.write_text('{"n": 4}\n')
+
+    read = list(follow(path, None, steps(rotate, lambda: append(path, '{"n": 5}\n'))))
+    assert events(read) == [{"n": 1}, {"n": 2}, {"n": 4}, {"n": 5}]
+
+    def rotate_under_its_writer() -> None:
+        with path.open("a") as writer:
+            path.rename(old)
+            path.write_text('{"n": 7}\n')
+            writer.write('{"n": 6}\n')
+
+    read = list(follow(path, None, steps(rotate_under_its_writer, lambda: None)))
+    assert events(read) == [{"n": 4}, {"n": 5}, {"n": 6}, {"n": 7}]
+
+    late: list[IO[str]] = []
+
+    def rotate_early() -> None:
+        late.append(path.open("a"))
+        path.rename(old)
+        path.write_text('{"n": 9}\n')
+
+    def write_late() -> None:
+        late[0].write('{"n": 8}\n')
+        late[0].close()
+
+    read = list(follow(path, None, steps(rotate_early, write_late, lambda: None)))
+    assert sorted(map(str, events(read))) == sorted(map(str, [{"n": 7}, {"n": 8}, {"n": 9}]))
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_log_that_begins_anew_with_the_same_line_has_another_event(tmp_path: Path, restarted: bool) -> None:
+    path, position = tmp_path / "a.jsonl", tmp_path / "a.position"
+    path.write_text('{"start": true}\n{"n": 1}\n')
+
+    def cut() -> None:
+        path.write_text('{"start": true}\n')
+
+    def rotate() -> None:
+        path.rename(tmp_path / "a.jsonl.1")
+        path.write_text('{"start": true}\n')
+
+    read: list[Line] = []
+    for change in (cut, rotate):
+        if restarted:
+            read += follow(path, position if read else None, steps())
+            keep_position(position, read[-1])
+            change()
+        else:
+            read += [line for line in follow(path, None, steps(change)) if line not in read]
+    read += follow(path, position, steps()) if restarted else []
+
+    ids = [(line.event or {})["event_id"] for line in read]
+    assert (len(ids), len(set(ids))) == (4, 4)
+
+
+def test_a_log_that_was_rotated_while_nobody_followed_is_read_to_its_end_first(tmp_path: Path) -> None:
+    path, position, old = tmp_path / "a.jsonl", tmp_path / "a.position", tmp_path / "a.jsonl.1"
+    path.write_text('{"n": 1}\n{"n": 2}\n')
+    keep_position(position, next(iter(follow(path, None, steps()))))
+    path.rename(old)
+    path.write_text('{"n": 3}\n{"n": 4}\n')
+
+    assert events(list(follow(path, position, steps()))) == [{"n": 2}, {"n": 3}, {"n": 4}]
+
+    old.unlink()
+    gone, *rest = follow(path, position, steps())
+    assert "behind line 1 was not sent" in gone.fault
+    assert events(rest) == [{"n": 3}, {"n": 4}]
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 from tests.fakes.kinesis_endpoint import Stream, Trouble, kinesis_endpoint
 
+from penstock.model.errors import PermanentError
 from penstock.producer import BufferFullError, ClosedError, EventError, Producer, encode
 
 
@@ -84,6 +88,7 @@ def test_an_id_of_the_producers_own_is_kept(stream: Stream) -> None:
     [
         ({"event_id": 7}, None, "event_id is a text"),
         ({"event_id": ""}, None, "event_id is a text"),
+        ({"event_id": "x" * 257}, None, "257 characters, and 256"),
         ({"a": object()}, None, "can't be written as JSON"),
         ({"a": 1}, "", "empty key"),
         ({"a": "x" * 2**20}, "k", "a record may take 1,048,576"),
@@ -201,6 +206,41 @@ def test_what_a_process_left_on_disk_is_sent_by_the_next(stream: Stream, tmp_pat
     assert {event["event_id"] for event in stream.events()} == set(ids)
     assert out_of_order(stream) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_had_on_disk_is_sent_by_the_next(stream: Stream, tmp_path: Path) -> None:
+    stream.trouble = Trouble(throttled=1.0)
+    told = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "eu-west-1"}
+    command = [sys.executable, "-c", ON_DISK, stream.endpoint, str(tmp_path)]
+    with subprocess.Popen(command, env=os.environ | told, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        on_disk = process.stdout.readline().split()
+        with pytest.raises(PermanentError, match="another producer spills to"):
+            producer(stream, spill=tmp_path)
+        process.kill()
+
+    stream.trouble = Trouble()
+    with producer(stream, spill=tmp_path) as second:
+        assert second.flush(30)
+
+    assert len(on_disk) == 300
+    assert {event["event_id"] for event in stream.events()} == set(on_disk)
+    assert out_of_order(stream) == 0
+
+
+ON_DISK = """
+import sys, time
+from pathlib import Path
+from penstock.producer import Producer
+from penstock.producer.sending import make_client
+sender = Producer("clicks", client=make_client(4, endpoint=sys.argv[1]), spill=Path(sys.argv[2]), patience=0.05)
+ids = [sender.put({"n": n}, key=f"user-{n % 5}") for n in range(300)]
+while sender.counters.spilled < 300:
+    time.sleep(0.01)
+print(*ids, flush=True)
+time.sleep(600)
+"""
+"""Puts events that the stream does not take, and says which when they are on disk."""
 
 
 def test_several_threads_may_put(stream: Stream) -> None:

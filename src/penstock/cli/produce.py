@@ -129,8 +129,8 @@ def _lines(file: Path, producer: Producer, spill: Path | None, *, follow: bool) 
     last: Line | None = None
 
     def idle() -> bool:
-        if position is not None and last is not None and producer.flush(_LOOK):
-            keep_position(file, position, last)
+        if position is not None and last is not None and last.inode and producer.flush(_LOOK):
+            keep_position(position, last)
         time.sleep(_LOOK)  # A file tells nobody that it has grown.
         return False
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from penstock.model.errors import PermanentError, TransientError
+from penstock.model.stream_events import LONGEST_ID
 
 EVENT_ID = "event_id"
 """The field that tells a repeat. A producer's own is kept; else one is made."""
@@ -57,6 +58,8 @@ def encode(event: Mapping[str, Any], key: str | None = None) -> Event:
     own = event.get(EVENT_ID)
     if own is not None and not (isinstance(own, str) and own):
         raise EventError(f"{EVENT_ID} is a text that is not empty; this one is of type {type(own).__name__}")
+    if own and len(own) > LONGEST_ID:
+        raise EventError(f"{EVENT_ID} has {len(own)} characters, and {LONGEST_ID} is the most that is counted")
     name = own or os.urandom(16).hex()
     try:
         line = orjson.dumps(event if own else {EVENT_ID: name, **event}, option=orjson.OPT_APPEND_NEWLINE)

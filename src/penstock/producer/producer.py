@@ -152,6 +152,8 @@ class Producer:
             left = list(self._lanes.everything())
             self._lanes = Lanes()
             self._give_up(left, "the producer was closed before the stream took it")
+            if self._spill is not None:
+                self._spill.close()
         return self.undelivered()
 
     @property

@@ -6,6 +6,7 @@ every event has an id, so a repeat can be told.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from penstock.model.errors import PermanentError
 from penstock.producer.events import Event
 
 SEGMENT = 4 * 2**20
@@ -29,11 +31,22 @@ class _Segment:
 
 
 class Spill:
-    """A folder of its own for each producer. Not safe for threads: its owner holds a lock."""
+    """A folder of its own for each producer. Not safe for threads: its owner holds a lock.
+
+    Raises PermanentError where another producer has the folder: each would take away what the other writes.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # It ends with its process, however that ends.
+        except BlockingIOError:
+            self.close()
+            raise PermanentError(
+                f"another producer spills to {folder}. Give this one a folder of its own, or wait until that one ends"
+            ) from None
         self._waiting = deque(self._found(path) for path in sorted(folder.glob("spill-*.jsonl")))
         self._taken: dict[str, _Segment] = {}
         self._keys: Counter[str] = Counter()
@@ -41,6 +54,12 @@ class Spill:
             self._keys.update(segment.keys)
         numbers = [int(segment.path.stem.partition("-")[2]) for segment in self._waiting]
         self._first, self._last = min(numbers, default=10**9), max(numbers, default=10**9)
+
+    def close(self) -> None:
+        """Another producer may have the folder."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
     def __len__(self) -> int:
         """Events that wait on disk and were not taken."""
@@ -94,10 +113,13 @@ class Spill:
             orjson.dumps({"key": one.key, "id": one.id, "line": one.line.decode()}, option=orjson.OPT_APPEND_NEWLINE)
             for one in events
         )
+        is_new = not segment.path.exists()
         with segment.path.open("ab") as file:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
+        if is_new:  # Its name is in the folder, which is a file of its own.
+            os.fsync(self._handle)
         segment.keys.update(event.key for event in events)
         self._keys.update(event.key for event in events)
 
