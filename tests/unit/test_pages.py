@@ -16,6 +16,10 @@ PAGES = tracked("*.md")
 DECISIONS = REPOSITORY / "docs" / "adr"
 TARGETS = set(re.findall(r"^([a-z][\w-]*):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
 PROGRAM: Any = typer.main.get_command(app)
+FILE = re.compile(
+    r"(?<![\w/.…-])((?:benchmarks|docs|events|functions|pipeline|src|statemachines|tests)/[\w./-]+\.(?:json|md|py|sql|ya?ml))"
+    r"(?:::(\w+))?"
+)
 ELLIPSIS = "…"
 
 
@@ -75,6 +79,14 @@ def test_links_of_pages_lead_somewhere() -> None:
         assert target.exists(), f"{named(page)}: {link}"
         if anchor:
             assert anchor in anchors(target), f"{named(page)}: {link}"
+
+
+def test_files_and_tests_that_pages_name_are_there() -> None:
+    for page in PAGES:
+        for path, test in FILE.findall(page.read_text()):
+            assert (REPOSITORY / path).is_file(), f"{named(page)} names {path}"
+            is_there = not test or f"def {test}(" in (REPOSITORY / path).read_text()
+            assert is_there, f"{named(page)} names {path}::{test}"
 
 
 def test_pages_that_the_code_names_are_there() -> None:
