@@ -29,8 +29,8 @@ EVENTS = 400
 
 
 TIMES = 5
-"""The rates' seconds over the processor time that calls took: mostly three. What is billed has waiting in it as well, and on
-a laptop that is for all its engines: nine times the rates' were seen.
+"""The rates' seconds over the processor time that calls took: mostly three. What is billed has their waiting in it,
+which on a laptop is for each other: nine times the rates' seconds were seen.
 """
 OF_RUNS = ("begin_load", "poll_load", "index_batch", "settle_batch", "summarise_run", "kick_off")
 

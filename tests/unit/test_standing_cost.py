@@ -147,7 +147,7 @@ def test_dead_letters_are_messages() -> None:
 def test_too_few_shards_are_told_of() -> None:
     told = forecast(NOTHING, stack(Stream="provisioned"), events=Events(2_000 * MONTH))
 
-    assert any("1 shards refuse" in note for note in told.notes)
+    assert any("StreamShards=1 refuses" in note for note in told.notes)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from penstock.model.errors import PermanentError
 
 if TYPE_CHECKING:
     from penstock.local.coming import Files
+    from penstock.local.forecast import Forecast
 
 TEMPLATE = Path("template.yaml")
 UNPACKS_TO = 10
@@ -88,15 +89,17 @@ def cost(
     given = dict(_parameter(one) for one in parameters or [])
     asked = Prices.read(prices) if prices else PRICES
     stack = StackTemplate.read(template, given)
-    stream = _files(_number("--files", files, per), _bytes("--size", size), dataset, datasets)
+    stream = _files(_number("--files", files, per), _bytes("--size", size, *_OF_FILES), dataset, datasets)
     if compressed:
         stream = replace(stream, unpacks_to=UNPACKS_TO)
     if not 0 <= poison <= 1:
         raise PermanentError(f"--poison {poison:g} is no share. Write it as 0.001, from 0 to 1")
     if rpus < 0:
         raise PermanentError(f"--rpus {rpus} is less than nothing")
-    told_events = Events(_number("--events", events, per), _bytes("--event-size", event_size), poison=poison)
-    told_messages = Messages(_number("--messages", messages, per), _bytes("--message-size", message_size))
+    told_events = Events(
+        _number("--events", events, per), _bytes("--event-size", event_size, *_OF_EVENTS), poison=poison
+    )
+    told_messages = Messages(_number("--messages", messages, per), _bytes("--message-size", message_size, *_OF_EVENTS))
     _check_doors(told_events.a_month, told_messages.a_month, stack.parameters)
     if per is Per.once:
         if not stream.a_month or told_events.a_month or told_messages.a_month:
@@ -114,9 +117,17 @@ def cost(
     if as_json:
         head = {"prices_as_of": asked.as_of, "region": asked.region}
         dollars = {"dollars": told.dollars} if per is Per.once else {"dollars_a_month": told.dollars}
-        emit({**head, **asdict(told), "levers": [asdict(one) for one in turned], **dollars})
+        emit({**head, **_document(told), "levers": [asdict(one) for one in turned], **dollars})
     else:
         show(told, turned, asked, once=per is Per.once)
+
+
+def _document(told: Forecast) -> dict[str, Any]:
+    document = asdict(told)
+    for name in ("flush", "pace"):
+        if limits := getattr(told.files, name):
+            document["files"][name] = limits.model_dump(mode="json")
+    return document
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -126,6 +137,8 @@ def _parameter(text: str) -> tuple[str, str]:
     return name, value
 
 
+_OF_FILES = (5 * 2**40, "a file: S3 takes from 1 byte to 5 TiB")
+_OF_EVENTS = (2**20, "an event or a message: from 1 byte to 1 MiB")
 _MOST = 1e13
 """A month: more of anything is a slip of the pen."""
 
@@ -138,15 +151,15 @@ def _number(option: str, value: float, per: Per) -> int:
     return math.ceil(value * _A_MONTH[per])
 
 
-def _bytes(option: str, text: str) -> int:
+def _bytes(option: str, text: str, most: int, what: str) -> int:
     from pydantic import ByteSize, TypeAdapter, ValidationError
 
     try:
         size = TypeAdapter(ByteSize).validate_python(text)
     except (ValidationError, OverflowError):
         raise PermanentError(f"{option} {text} is no size. Write it as 200KB, 3MiB or 5000") from None
-    if not 0 < size <= 5 * 2**40:
-        raise PermanentError(f"{option} {text} is no size of a file: S3 takes from 1 byte to 5 TiB")
+    if not 0 < size <= most:
+        raise PermanentError(f"{option} {text} is no size of {what}")
     return size
 
 

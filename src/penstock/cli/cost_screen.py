@@ -45,9 +45,8 @@ def _head(told: Forecast, *, once: bool) -> str:
     every = "" if once else " a month"
     head = f"[bold]${told.dollars:,.2f}{every}[/]"
     if told.files.a_month:
-        million = f"[bold]${_per_million(told.dollars, told):,.2f}[/] for a million of them"
-        head += f" for {count(told.files.a_month)} files, {million}"
-        head += f": {count(told.runs)} runs, {count(told.batches)} batches, {count(told.listings)} listings"
+        worked = f"{count(told.runs)} runs, {count(told.batches)} batches, {count(told.listings)} listings"
+        head += f" for {count(told.files.a_month)} files: {worked}"
     if not once:
         head += f". An idle stack costs [bold]${sum(one.dollars for one in told.idle):,.2f}[/]"
     return head
@@ -83,9 +82,12 @@ def _by_service(lines: Sequence[Line]) -> Sequence[tuple[tuple[str, str], Sequen
 
 
 def _designs(told: Forecast, *, once: bool) -> Table:
-    designs = table("design", "#dollars" if once else "#dollars a month", "#a million files", "what it is")
+    others = any(line.of in ("stream", "archive", "messages") for line in told.designs[0].lines)
+    columns = ("#dollars" if once else "#a month", *(() if others else ("#a million files",)))
+    designs = table("design", *columns, "what it is")
     for one in told.designs:
-        designs.add_row(one.name, f"{one.dollars:,.2f}", f"{_per_million(one.dollars, told):,.2f}", one.what)
+        million = () if others else (f"{_per_million(one.dollars, told):,.2f}",)
+        designs.add_row(one.name, f"{one.dollars:,.2f}", *million, one.what)
     return designs
 
 

@@ -48,8 +48,9 @@ def notes_of(
             f"A reconcile of {kept:,} files takes {seconds:,.0f} s by the rate of prices.yaml, and a function has "
             f"{_FUNCTION}: let settled files expire, or run `penstock reconcile` elsewhere with ReconcileSchedule empty"
         )
-    if stack.parameters["Stream"] == "provisioned" and (wanted := shards_wanted(events)) > stack.number("StreamShards"):
-        yield f"{stack.number('StreamShards'):g} shards refuse some of what comes: so many events want {wanted:,}"
+    shards, wanted = stack.number("StreamShards"), shards_wanted(events)
+    if stack.parameters["Stream"] == "provisioned" and wanted > shards:
+        yield f"StreamShards={shards:g} refuses some of what comes: so many events want {wanted:,}"
     if stack.parameters["Warehouse"] == "redshift" and not rpus:
         yield "Redshift is not in it. Each run wakes a Serverless, for a minute at least: --rpus says its capacity"
     if stack.parameters["VpcSubnetIds"]:

@@ -64,7 +64,7 @@ def _turned(files: Files, stack: StackTemplate, shards: int) -> Iterator[tuple[s
             yield f"{name}={value}", files, {name: value}, price
     if known["Stream"] == "on-demand":
         changed = {"Stream": "provisioned", "StreamShards": str(shards)}
-        yield f"Stream=provisioned, {shards} shards", files, changed, "it does not grow by itself"
+        yield f"Stream=provisioned, StreamShards={shards}", files, changed, "it does not grow by itself"
     if files.a_month:
         if files.flush is None:
             later = replace(files, flush=Flush(files=10_000, bytes=2**40))

@@ -45,7 +45,8 @@ class StackTemplate:
                 resources=resources,
             )
         except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as wrong:
-            told = f"{path} is not Penstock's template: {wrong!r}. Name it with --from-template"
+            why = type(wrong).__name__ if isinstance(wrong, yaml.YAMLError) else repr(wrong)
+            told = f"{path} is not Penstock's template: {why}. Name it with --from-template"
             raise PermanentError(told) from None
 
     def of(self, kind: str) -> Sequence[Mapping[str, Any]]:
