@@ -14,6 +14,7 @@ from tests.contract.warehouses import PostgresKit, dataset_of, load, rejects
 from tests.fakes.object_store import FakeObjectStore
 
 from penstock.adapters.postgres import Limits, PostgresWarehouse
+from penstock.adapters.postgres.column_types import table_of
 from penstock.adapters.postgres.judge import Judge
 from penstock.model.arrivals import Arrival
 from penstock.model.errors import TransientError
@@ -224,6 +225,24 @@ def test_the_loader_can_neither_create_nor_delete_what_it_need_not(kit: Postgres
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
+
+
+@pytest.mark.parametrize(("set_to", "is_then"), [("off", "on"), ("local", "local")])
+def test_what_is_said_to_be_loaded_outlives_a_crash_of_the_server_whatever_the_roles_settings(
+    kit: PostgresKit, postgres: Postgres, set_to: str, is_then: str
+) -> None:
+    dataset, store = dataset_of(), FakeObjectStore()
+    kit.apply(dataset)
+    arrival = store.put(f"incoming/{dataset.prefix}a.csv", b"id,name,delay\n1,a,1\n")
+    table = table_of(dataset).qualified
+    hurried = PostgresWarehouse(f"{postgres.loader} options='-c synchronous_commit={set_to}'")
+    with psycopg.connect(postgres.owner, autocommit=True) as owner:
+        owner.execute(f"ALTER TABLE {table} ADD how text DEFAULT current_setting('synchronous_commit')".encode())
+
+        load(hurried, dataset, store, arrival)
+        hurried.close()
+
+        assert owner.execute(f"SELECT how FROM {table}".encode()).fetchall() == [(is_then,)]
 
 
 def test_dates_do_not_depend_on_the_roles_settings(kit: PostgresKit, postgres: Postgres) -> None:

@@ -24,6 +24,10 @@ _VANISHED = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_
 """The server's side of it. A COPY that waits for a client obeys no statement_timeout, so it is keepalives that end the
 transaction of a Lambda that is gone, and free the ledger rows that its successor waits for."""
 
+_DURABLE = "synchronous_commit"
+"""Where it is off, a server that crashes forgets what it has said to be committed, and whose files have been moved by
+then. All its other values are of standbys, and are left."""
+
 _BY_INDEX = {"enable_seqscan": "off", "enable_bitmapscan": "off"}
 """Statistics are of yesterday's rows: a table that has grown since is taken for one that is quickly read whole."""
 
@@ -130,6 +134,7 @@ class Connections:
                 "lock_timeout": milliseconds(self._limits.lock),
                 "idle_in_transaction_session_timeout": milliseconds(self._limits.idle),
                 "statement_timeout": milliseconds(self._limits.whole),
+                _DURABLE: "on",
                 **(_BY_INDEX if by_index else {}),
             },
         )
@@ -147,8 +152,9 @@ def _connected(conninfo: str) -> Connection:
 
 def _set(connection: Connection, settings: dict[str, str], *, local: bool = True) -> None:
     connection.execute(
-        "SELECT set_config(name, value, %s) FROM unnest(%s::text[], %s::text[]) AS setting(name, value)",
-        (local, list(settings), list(settings.values())),
+        "SELECT set_config(name, value, %s) FROM unnest(%s::text[], %s::text[]) AS setting(name, value)"
+        " WHERE name <> %s OR current_setting(name) = 'off'",
+        (local, list(settings), list(settings.values()), _DURABLE),
     )
 
 
