@@ -107,6 +107,14 @@ def test_an_answer_that_cloudformation_would_refuse_is_asked_again(newcomer: New
     assert (done.exit_code, newcomer.told_sam) == (0, [])
 
 
+def test_answers_that_contradict_each_other_are_refused_before_anything_is_built(newcomer: Newcomer) -> None:
+    done = newcomer.deploys(answers=["postgres", "true", "", "false", "", "", "1000", "y"])
+
+    assert done.exit_code == 1
+    assert "CreateDatabase wants CreateNetwork, or VpcId with VpcSubnetIds" in " ".join(done.stderr.split())
+    assert newcomer.told_sam == []
+
+
 def test_a_canary_is_given_a_release_of_its_own(newcomer: Newcomer) -> None:
     options = ["--parameter", "Canary=Canary10Percent30Minutes", "--yes"]
 

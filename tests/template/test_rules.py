@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pytest
 from tests.template.deployment import LOADER, OWNER, VARIANTS, source
+
+from penstock.local.template_rules import refusals
 
 TEMPLATE = source()
 SECRETS = {"WarehouseSecretArn": LOADER, "WarehouseOwnerSecretArn": OWNER}
@@ -15,37 +16,8 @@ NEW = {"Warehouse": "postgres", "CreateDatabase": "true", "CreateNetwork": "true
 
 
 def refused(given: Mapping[str, str], not_given: Sequence[str] = ("",)) -> list[str]:
-    """The rules that say no. `not_given` is what a list is that was left empty: AWS's documents don't say."""
-    values: dict[str, Any] = {name: str(one["Default"]) for name, one in TEMPLATE["Parameters"].items()} | dict(given)
-    for name, parameter in TEMPLATE["Parameters"].items():
-        if parameter["Type"] == "CommaDelimitedList":
-            values[name] = values[name].split(",") if values[name] else not_given
-
-    def holds(node: Any) -> Any:
-        if not isinstance(node, dict):
-            return node
-        [(function, arguments)] = node.items()
-        match function:
-            case "Ref":
-                return values[arguments]
-            case "Fn::Equals":
-                return holds(arguments[0]) == holds(arguments[1])
-            case "Fn::Not":
-                return not holds(arguments[0])
-            case "Fn::And":
-                return all(map(holds, arguments))
-            case "Fn::Or":
-                return any(map(holds, arguments))
-            case "Fn::EachMemberEquals":
-                return all(one == holds(arguments[1]) for one in holds(arguments[0]))
-        raise AssertionError(f"rules know no {function}")
-
-    return [
-        name
-        for name, rule in TEMPLATE["Rules"].items()
-        if holds(rule.get("RuleCondition", True))
-        if not all(holds(assertion["Assert"]) for assertion in rule["Assertions"])
-    ]
+    """The rules that say no."""
+    return sorted({one.rule for one in refusals(TEMPLATE, given, not_given)})
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

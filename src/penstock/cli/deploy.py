@@ -58,12 +58,13 @@ def deploy(
     defaults = {name: str(one.get("Default", "")) for name, one in known.items()} | kept
     answers = _asked(known, defaults | given, set(given))
     values = defaults | given | answers
+    if values["Canary"] != "none" and "Release" not in given:
+        given["Release"] = values["Release"] = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    first.require_consistent(TEMPLATE, values)
     for name in ("WarehouseSecretArn", "WarehouseOwnerSecretArn"):
         if values["Warehouse"] != "none" and values[name]:
             first.check_secret(session, values[name], values["Warehouse"])
             console.print(f"  {name}: can be read, and has what it needs")
-    if values["Canary"] != "none" and "Release" not in given:
-        given["Release"] = values["Release"] = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     options = first.build_options(values["PythonRuntime"])
     _cost(values)
 

@@ -72,6 +72,17 @@ def refusal(parameter: Mapping[str, Any], value: str) -> str:
     return ""
 
 
+def require_consistent(template: Path, values: Mapping[str, str]) -> None:
+    """Raises PermanentError with what the template's own rules say to them."""
+    from samtranslator.yaml_helper import yaml_parse
+
+    from penstock.local.template_rules import refusals
+
+    if said := refusals(yaml_parse(template.read_text()), values):
+        told = "; ".join(one.why for one in said)
+        raise PermanentError(f"the template would refuse this: {told}. Run it again, or name the rest by --parameter")
+
+
 def require(command: str, why: str) -> str:
     """The path of a program. Raises PermanentError with where it comes from."""
     found = shutil.which(command)
