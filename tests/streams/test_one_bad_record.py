@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from math import ceil, log2
 from typing import Any
 
+import pytest
 from tests.faults.schedules.choices import Choices
 from tests.streams.handling import handled, process_stream
 from tests.streams.troubles import KilledError
@@ -16,19 +17,28 @@ from tests.template.deployment import source
 
 RECORDS = 10_000
 BATCH, RETRIES = (int(source()["Parameters"][name]["Default"]) for name in ("StreamBatchRecords", "StreamRetries"))
+AGE = timedelta(seconds=int(source()["Parameters"]["StreamMaxAgeSeconds"]["Default"]))
+TIMEOUT = timedelta(seconds=source()["Resources"]["ProcessStream"]["Properties"]["Timeout"])
 HALVINGS = ceil(log2(BATCH))
 """Of a batch, until one record is left."""
 
 
-def played(*, bad_line: bytes = b"", kills: bool = False) -> tuple[World, int, tuple[str, int]]:
-    """The world afterwards, how many invocations failed, and the bad record's place."""
+def played(*, bad_line: bytes = b"", kills: timedelta | None = None) -> tuple[World, int, tuple[str, int], timedelta]:
+    """The world afterwards, how many invocations failed, the bad record's place, and how long its shard stood still.
+
+    `kills` is how long the record takes to kill its worker.
+    """
     failed, bad = 0, ("", 0)
+    stood: list[datetime] = []
 
     def function(world: World, event: Mapping[str, Any]) -> object:
         nonlocal failed
         numbers = {one["kinesis"]["sequenceNumber"] for one in event["Records"]}
         if kills and str(bad[1]) in numbers:
             failed += 1
+            stood.append(world.clock.now())
+            world.clock.advance(kills)
+            stood.append(world.clock.now())
             raise KilledError
         return process_stream(world, event)
 
@@ -38,7 +48,7 @@ def played(*, bad_line: bytes = b"", kills: bool = False) -> tuple[World, int, t
         "retries": RETRIES,
         "bisect": True,
         "window": timedelta(0),
-        "age": None,
+        "age": AGE,
     }
     with handled(World(harmless, function, redrives=False, **fixed)) as world:
         for number in range(RECORDS):
@@ -49,7 +59,7 @@ def played(*, bad_line: bytes = b"", kills: bool = False) -> tuple[World, int, t
             bad = place if is_bad else bad
         world.deliver()
         world.check()
-    return world, failed, bad
+    return world, failed, bad, stood[-1] - stood[0] if stood else timedelta(0)
 
 
 def event(number: int, at: datetime) -> bytes:
@@ -57,17 +67,32 @@ def event(number: int, at: datetime) -> bytes:
 
 
 def test_a_line_that_is_no_event_holds_nothing_up_and_is_put_aside() -> None:
-    world, failed, bad = played(bad_line=b"{cut off")
+    world, failed, bad, stood = played(bad_line=b"{cut off")
 
-    assert (failed, world.discarded, world.aside) == (0, set(), {(*bad, 1)})
+    assert (failed, world.discarded, world.aside, stood) == (0, set(), {(*bad, 1)}, timedelta(0))
 
 
-def test_a_record_that_kills_its_worker_is_given_up_alone_after_halvings_and_retries() -> None:
-    world, failed, bad = played(kills=True)
+@pytest.mark.parametrize("seconds", [1, 30])
+def test_a_record_that_kills_its_worker_is_given_up_alone_after_halvings_and_retries(seconds: int) -> None:
+    kills = timedelta(seconds=seconds)
+
+    world, failed, bad, stood = played(kills=kills)
 
     assert world.discarded == {bad}
     assert failed <= HALVINGS + RETRIES + 1
+    waits = timedelta(seconds=failed + HALVINGS)  # A second between invocations, also those of halves that are good.
+    assert stood <= failed * kills + waits < AGE
     assert sum(world.counts.read("UA", *around(world)).values()) == RECORDS - 1
+
+
+def test_a_record_that_has_its_worker_hang_is_given_up_with_what_waited_too_long_and_all_of_it_is_named() -> None:
+    world, failed, bad, stood = played(kills=TIMEOUT)
+
+    assert failed < HALVINGS + RETRIES, "its age ended it"
+    assert stood <= AGE + TIMEOUT
+    assert bad in world.discarded
+    assert {shard for shard, _ in world.discarded} == {bad[0]}, "another shard has not waited"
+    assert sum(world.counts.read("UA", *around(world)).values()) == RECORDS - len(world.discarded)
 
 
 def around(world: World) -> tuple[datetime, datetime]:
