@@ -14,9 +14,6 @@ from typing import Any
 from penstock.local.stack import LocalStack
 from penstock.local.template import MINISTACKS_NAMES
 
-READ_ONCE = "secretsmanager:GetSecretValue"
-"""Each other call is made, and asked for, in each invocation."""
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Grant:
@@ -80,11 +77,11 @@ class Roles:
         return re.sub(r"-[0-9a-f]{6}$|(?<=pipeline/)df-.*", "", resource.split(":", 5)[-1])
 
     @contextmanager
-    def without(self, *grants: Grant) -> Iterator[None]:
-        """Takes them out, and of a secret its function's warm workers: they would go on with what they have read."""
+    def without(self, *grants: Grant, anew: bool = True) -> Iterator[None]:
+        """Takes them out, and with `anew` their functions' warm workers: they would go on with what they have read."""
         with ExitStack() as given_back:
             for owner in sorted({grant.role for grant in grants}):
-                if any(one.role == owner and one.action == READ_ONCE for one in grants):
+                if anew and not owner.endswith("StateMachine"):
                     self._start_anew(owner)
                 self._take_out(given_back, self.names[owner], [one for one in grants if one.role == owner])
             yield

@@ -33,6 +33,7 @@ REASONS: dict[tuple[str, str, str], str] = {
     ("KickOff", "datapipeline:ActivatePipeline", "*"): "Data Pipeline is moto's here, which knows no permissions.",
     ("*StateMachine", "logs:*", "[*]"): "Step Functions delivers its log with them; the emulator has none.",
     ("*StateMachine", "lambda:InvokeFunction", "PollLoad"): NO_POLL,
+    ("*StateMachine", "events:*", "*"): "Step Functions makes its rule for tasks with them; the emulator makes none.",
     ("BackfillStateMachine", "states:DescribeExecution", "*"): "The emulator follows a Map's children without calls.",
     ("BackfillStateMachine", "states:StopExecution", "*"): "The emulator stops a Map's children without calls.",
     ("BackfillStateMachine", "s3:*", "*/results/*"): "The emulator writes no results of a Distributed Map.",
@@ -40,8 +41,8 @@ REASONS: dict[tuple[str, str, str], str] = {
 """By patterns of role, action and resource."""
 
 ABSENT: dict[str, str] = {
-    "OnRedshift": "The stand-in for Redshift asks for no permission; what is staged in S3 does: "
-    "tests/integration/test_permissions.py with `--warehouse redshift`, and `make faults-redshift`.",
+    "OnRedshift": "The stand-in for Redshift asks for no permission. What is staged in S3 does: "
+    "`tests/integration/test_permissions.py` takes one out there.",
     "SignsSearch": "The laptop's index asks for no signature.",
     "RunsTasks": "There is no ECS on the laptop; `tests/integration/test_task.py` runs the task's program.",
     "Canaries": "There is no CodeDeploy on the laptop.",

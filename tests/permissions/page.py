@@ -13,10 +13,10 @@ HEAD = """\
 
 Made by one run of `make permissions`, which changes one stack on the laptop's engines, IAM enforced on functions and
 state machines: one permission of one role is taken out (an action on a resource, or a policy that AWS manages), and a
-small day is played through all functions and machines. Where it reads a secret the function starts anew, for a warm
-worker would go on with what it has read. The first step that fails is written down, and the permission is given back.
-Those that the second table excuses are taken out together first: where nothing fails without all of them, nothing does
-without one. Before the first and after the last all are there, and no step fails.
+small day is played through all functions and machines. Where no step misses it the function starts anew and the day is
+played again, for a warm worker goes on with what it has read. The first step that fails is written down, and the
+permission is given back. Those that the second table excuses are taken out together first: where nothing fails without
+all of them, nothing does without one. Before the first and after the last all are there, and no step fails.
 
 Shown here or not, a permission that is deleted from a template fails a test, for each role is held to its exact set:
 tests/template/test_permissions.py, and test_archive.py, test_database.py and test_network.py beside it.
