@@ -169,3 +169,9 @@ def test_the_page_on_costs_says_what_an_idle_stack_costs(name: str, parameters: 
     [row] = [line for line in page if line.startswith(f"| {name}") and line.count("|") == 4]
 
     assert float(row.split("|")[2]) == round(forecast(NOTHING, stack(**parameters)).dollars, 2)
+
+
+def test_the_page_on_deploying_says_what_an_idle_stack_costs() -> None:
+    idle = forecast(NOTHING, stack()).dollars
+
+    assert f"\n${idle:.2f} a month as it comes" in (TEMPLATE.parent / "docs" / "deploy.md").read_text()

@@ -151,7 +151,8 @@ def _cost(values: Mapping[str, str]) -> None:
     destinations = (values["Warehouse"] != "none") + bool(values["SearchUrl"])
     told = forecast(Files(a_day * 30, 200_000, destinations=destinations or 1), StackTemplate.read(TEMPLATE, values))
     screen().print(
-        f"  about ${told.dollars:,.2f} a month for {a_day:,} files of 200 KB a day, by list prices and without a "
-        f"warehouse of yours; more: penstock cost --files {a_day} --per day\n",
+        f"  about ${told.dollars:,.2f} a month for {a_day:,} files of 200 KB a day, and "
+        f"${sum(line.dollars for line in told.idle):,.2f} when nothing comes, by list prices and without a warehouse "
+        f"of yours; more: penstock cost --files {a_day} --per day\n",
         soft_wrap=True,
     )
