@@ -1,4 +1,4 @@
-"""What archive/template.yaml says of prefixes, on the engine's Firehose: it takes them, but gathers and packs nothing."""
+"""What archive/template.yaml says of prefixes, on the engine's Firehose, which gathers and packs nothing."""
 
 from __future__ import annotations
 
