@@ -14,7 +14,7 @@ import boto3
 import pytest
 from tests.conftest import free_port
 from tests.workflow.definition import BACKFILL, REBUILD_VIEWS, REPOSITORY, definition
-from tests.workflow.differences import DIFFERENCES, UNLIKE, Difference
+from tests.workflow.differences import DIFFERENCES, UNLIKE, Difference, for_moto
 from tests.workflow.engines import MOCKS, Machine, client_of, embedded
 from tests.workflow.reading import Reading
 
@@ -66,7 +66,7 @@ class Readings:
 @pytest.fixture(scope="module")
 def readings(tmp_path_factory: pytest.TempPathFactory) -> Readings:
     command = [sys.executable, "-m", "tests.workflow.second_engine"]
-    asked = {"machines": DEFINITIONS | AS_THEY_ARE | {"Backfill": _for_moto()}, "objects": OBJECTS}
+    asked = {"machines": DEFINITIONS | AS_THEY_ARE | {"Backfill": for_moto(definition(BACKFILL))}, "objects": OBJECTS}
     runs = [vars(run) for run in [*RUNS, RESULTS_WRITTEN]]
     folder = tmp_path_factory.mktemp("second")
     (folder / "asked.json").write_text(json.dumps(asked | {"runs": runs}))
@@ -83,14 +83,6 @@ def readings(tmp_path_factory: pytest.TempPathFactory) -> Readings:
             second.kill()
     told = json.loads((folder / "told.json").read_text())
     return Readings(of_ministack, dict(_of_moto(told["runs"])), told["refused"])
-
-
-def _for_moto() -> dict[str, Any]:
-    """See differences.UNLIKE."""
-    changed = definition(BACKFILL)
-    changed["States"]["Work the part"]["ToleratedFailurePercentage"] = 5.0
-    del changed["States"]["Work the part"]["ResultWriter"]
-    return changed
 
 
 def _of_ministack(endpoint: str) -> Iterator[tuple[str, Reading]]:
