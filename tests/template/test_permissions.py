@@ -158,7 +158,11 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
 }
 EVERYTHING["HugeFileTaskRole"] = EVERYTHING["BeginLoadRole"] | EVERYTHING["IndexBatchRole"]
 
-EVERYTHING["WorkParquetRole"] = EVERYTHING["BeginLoadRole"] | EVERYTHING["IndexBatchRole"]
+# Rows of Parquet have numbers: to take documents out again nothing is read where it was settled.
+EVERYTHING["WorkParquetRole"] = EVERYTHING["HugeFileTaskRole"] - {
+    ("s3:ListBucketVersions", BUCKET),
+    ("s3:GetObjectVersion", f"{BUCKET}/processed/*"),
+}
 EVERYTHING["PlanBackfillRole"] = {
     LISTS_MISSING,
     READS_PLANS,
