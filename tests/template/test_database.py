@@ -77,6 +77,11 @@ def test_the_deployment_alone_is_told_of_the_administrator_and_only_where_there_
     assert not any(told["warehouse by IAM"].values())
 
 
+def test_the_proxy_looks_for_the_database_when_it_is_there_and_can_be_reached() -> None:
+    """Else CloudFormation waits for a target that never comes: https://github.com/aws/aws-cdk/issues/8919 and 31304"""
+    assert set(nested(NEW, "Database")["ProxyTargets"]["DependsOn"]) == {"Instance", "FromProxyToDatabase"}
+
+
 def test_the_proxy_takes_its_role_as_aws_documents_it() -> None:
     """With no condition: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-proxy-iam-setup.html
     A role is passed within its account alone, so one would keep nobody out but, perhaps, the proxy."""
