@@ -27,7 +27,7 @@ class Wanted:
 
 
 def wanted_by(resource: str, given: Any) -> Wanted | None:
-    """None for a task that no template of ours has: it is not looked at."""
+    """None for another one, as a task of ECS, which the laptop does not run: it is not looked at."""
     if resource.startswith("arn:aws:states:::lambda:invoke"):
         return Wanted("lambda:InvokeFunction", given["FunctionName"], "Lambda.AWSLambdaException")
     if resource.startswith("arn:aws:states:::sns:publish"):
