@@ -12,6 +12,7 @@ from tests.sam.build import read_template, write_template
 from penstock.local.template import (
     allow_by_ministacks_names,
     allow_plain_http,
+    computes,
     definition_json,
     drop_policies_without_statements,
     numbers_in,
@@ -19,8 +20,9 @@ from penstock.local.template import (
 
 _DATASETS = "../layer_1/datasets"
 """MiniStack unpacks a function's second layer there, beside its code, and not below /opt."""
-_NESTED = "https://s3.amazonaws.com/not-deployed/pipeline.template"
-"""Of the stack that is not made. `sam delete` asks the template where its file lies, and takes no address but AWS's."""
+NESTED_BUCKET = "nested"
+"""Has to hold the nested templates, by their paths beside `built`. `sam delete` asks the template where they lie, and
+takes no address but AWS's; in such a one the engine looks for bucket and key, and takes them for its own."""
 
 
 def shimmed(built: Path) -> Path:
@@ -28,6 +30,7 @@ def shimmed(built: Path) -> Path:
     source = read_template(built)
     source["Globals"]["Function"]["Environment"]["Variables"]["PENSTOCK_DATASETS"] = _DATASETS
     numbers = {name for name, given in source["Parameters"].items() if given["Type"] == "Number"}
+    source["Resources"] = {name: one for name, one in source["Resources"].items() if not computes(one)}
     for name, resource in source["Resources"].items():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::StateMachine":
@@ -36,7 +39,7 @@ def shimmed(built: Path) -> Path:
             definition.write_bytes(definition_json(built.parent / properties["DefinitionUri"], unquoted))
             properties["DefinitionUri"] = str(definition)
         elif resource["Type"] == "AWS::CloudFormation::Stack":
-            properties["TemplateURL"] = _NESTED
+            properties["TemplateURL"] = f"https://s3.amazonaws.com/{NESTED_BUCKET}/{properties['TemplateURL']}"
         elif "PolicyDocument" in properties:
             allow_plain_http(properties["PolicyDocument"])
         allow_by_ministacks_names(properties.get("Policies", []))

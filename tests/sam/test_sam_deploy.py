@@ -12,12 +12,14 @@ import psycopg
 import pytest
 from tests.integration.processes import eventually
 from tests.sam.build import BIN, RUNTIME, environment
-from tests.sam.shims import shimmed
+from tests.sam.shims import NESTED_BUCKET, shimmed
 from tests.template.deployment import REPOSITORY
 
 from penstock.local.stack import LocalStack
 
 NAME = "penstock-dev"
+PATIENCE = 300
+"""Seconds, for what sends no event when it is there: a file takes two on a quiet machine, and this may be busy."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Deployer:
             "SearchUrl": self.engines.search_url,
             "SearchAuth": "none",
             "ArrivalsWindowSeconds": "1",
+            "Stream": "provisioned",
+            "Messages": "standard",
+            "MessagesWindowSeconds": "1",
+            "Archive": "direct",
         }
 
     def secret(self, **values: str | int) -> str:
@@ -77,11 +83,42 @@ class Deployer:
             listed = s3.list_objects_v2(Bucket=bucket, Prefix="processed/airlines/").get("Contents", [])
             return any(entry["Key"].endswith(f"-{carrier}.csv") for entry in listed)
 
-        if not eventually(processed, 120):
+        if not eventually(processed, PATIENCE):
             return False
         with psycopg.connect(self.engines.warehouse_dsn("owner")) as connection:
             found = connection.execute("SELECT name FROM public.airlines WHERE carrier = %s", [carrier]).fetchall()
         return found == [("Some Airline",)]
+
+    def counts(self, kind: str) -> bool:
+        """Puts an event of `kind` into the stream; whether it came to be counted."""
+        event = {"event_id": kind, "type": kind, "at": "2013-01-01T10:00:00Z"}
+        self.engines.client("kinesis").put_record(
+            StreamName=self.stack[2]["StreamName"], Data=json.dumps(event).encode(), PartitionKey=kind
+        )
+        table = self.stack[2]["CountsTable"]
+        return eventually(lambda: kind in str(self.engines.client("dynamodb").scan(TableName=table)["Items"]), PATIENCE)
+
+    def packs(self, text: str) -> bool:
+        """Sends a message; whether it came into a file. No dataset has messages, so that file is found unclaimed."""
+        body = json.dumps({"text": text})
+        self.engines.client("sqs").send_message(QueueUrl=self.stack[2]["MessagesQueueUrl"], MessageBody=body)
+        return self._unclaimed(text)
+
+    def archives(self, text: str) -> bool:
+        """The same by the Firehose, which a nested stack has."""
+        record = {"Data": json.dumps({"text": text}).encode()}
+        self.engines.client("firehose").put_record(DeliveryStreamName=self.stack[2]["ArchiveName"], Record=record)
+        return self._unclaimed(text)
+
+    def _unclaimed(self, text: str) -> bool:
+        s3, bucket = self.engines.client("s3"), self.stack[2]["LandingBucket"]
+
+        def there() -> bool:
+            listed = s3.list_objects_v2(Bucket=bucket, Prefix="failed/_unclaimed/").get("Contents", [])
+            bodies = (s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read() for entry in listed)
+            return any(text.encode() in body for body in bodies)
+
+        return eventually(there, PATIENCE)
 
     def _sam(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         variables = {"AWS_ENDPOINT_URL": self.engines.endpoint, "SAM_CLI_POLL_DELAY": "0.3"}
@@ -103,6 +140,10 @@ def deployer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deploye
     nothing = tmp_path / "template.yaml"
     nothing.write_text("Resources: {Nothing: {Type: AWS::SQS::Queue}}\n")
     with LocalStack.temporary("engines", template=nothing, datasets=REPOSITORY / "datasets") as engines:
+        s3 = engines.client("s3")
+        s3.create_bucket(Bucket=NESTED_BUCKET)
+        for nested in template.parent.glob("*/template.yaml"):
+            s3.upload_file(str(nested), NESTED_BUCKET, str(nested.relative_to(template.parent)))
         yield Deployer(engines, template)
 
 
@@ -113,6 +154,9 @@ def test_what_sam_deploys_works_and_a_broken_update_rolls_back_and_sam_delete_ke
 
     assert created.returncode == 0, created.stdout[-3000:] + created.stderr[-1000:]
     assert deployer.flows("AA")
+    assert deployer.counts("departed")
+    assert deployer.packs("hello")
+    assert deployer.archives("goodbye")
 
     updated = deployer.deploy(MaxLeasedFiles="7")
 

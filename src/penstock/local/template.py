@@ -66,7 +66,7 @@ def localise(template: Path, datasets: Path, bucket: str, parameters: Mapping[st
 
     source: dict[str, Any] = yaml_parse(template.read_text())
     resources: dict[str, Any] = source["Resources"]
-    dropped = {name for name, resource in resources.items() if resource["Type"] in _DROPPED or _computes(resource)}
+    dropped = {name for name, resource in resources.items() if resource["Type"] in _DROPPED or computes(resource)}
     for name in dropped:
         del resources[name]
     objects: dict[str, bytes] = {}
@@ -198,7 +198,7 @@ def numbers_in(substitutions: Mapping[str, Any], number_parameters: set[str]) ->
     }
 
 
-def _computes(resource: Mapping[str, Any]) -> bool:
+def computes(resource: Mapping[str, Any]) -> bool:
     """An alarm that asks for more than one metric: MiniStack has no query over shards."""
     return resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
 
