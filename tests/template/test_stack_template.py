@@ -76,3 +76,10 @@ def test_another_file_is_refused_and_says_which_option_names_the_template(tmp_pa
 
     with pytest.raises(PermanentError, match=r"is not Penstock's template.*--from-template"):
         StackTemplate.read(tmp_path / "template.yaml", {})
+
+
+def test_parameters_that_contradict_each_other_are_told_in_the_rules_own_words() -> None:
+    told = StackTemplate.read(TEMPLATE, {"Warehouse": "postgres", "CreateDatabase": "true"})
+
+    assert any("CreateDatabase wants CreateNetwork" in why for why in told.refused)
+    assert not StackTemplate.read(TEMPLATE, VARIANTS["new database"]).refused

@@ -20,6 +20,8 @@ def notes_of(
     files: Files, events: Events, stack: StackTemplate, often: Frequency, prices: Prices, rpus: int
 ) -> Iterator[str]:
     """Sentences without their full stops."""
+    for why in stack.refused:
+        yield f"A deployment with these parameters is refused: {why}"
     gigabytes = files.a_month * files.size / 1e9
     if gigabytes >= 1 and stack.parameters["ProcessedExpirationDays"] == "0":
         month = gigabytes * prices.dollars["s3_gb_month"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from penstock.local.template_rules import refusals
 from penstock.model.errors import PermanentError
 
 
@@ -23,6 +24,8 @@ class StackTemplate:
     """The ingest state machine's definition."""
     resources: Mapping[str, Sequence[Mapping[str, Any]]]
     """Properties of each that is made, by type; those of nested stacks too."""
+    refused: Sequence[str] = ()
+    """Why a deployment with these parameters would not be begun."""
 
     @classmethod
     def read(cls, path: Path, given: Mapping[str, str]) -> StackTemplate:
@@ -43,6 +46,7 @@ class StackTemplate:
                 },
                 machine=yaml.safe_load(machine.read_text()),
                 resources=resources,
+                refused=[one.why for one in refusals(source, given)],
             )
         except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as wrong:
             why = type(wrong).__name__ if isinstance(wrong, yaml.YAMLError) else repr(wrong)
