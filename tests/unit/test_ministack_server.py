@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
 
 from penstock.local import lambda_worker
 from penstock.local.engines import library_paths
@@ -75,7 +76,7 @@ def test_each_call_has_all_that_its_worker_wrote_however_late_that_is_read(
 
             super()._pump_output(Late(), lines)
 
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(lambda_svc, "_PROVIDED_CODE_CACHE", str(tmp_path / "code"))
     (tmp_path / "app.py").write_text(TALKING)
     read_logs_to_their_end(OfTheTest)
     arn = "arn:aws:lambda:us-east-1:000000000000:function:talk"
