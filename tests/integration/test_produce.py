@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,6 +78,23 @@ def test_lines_that_are_no_events_are_named_and_the_others_sent(kinesis: Any, st
 
     assert (code, said["sent"]) == (1, 1)
     assert [fault.partition("clicks.jsonl:")[2][:2] for fault in said["refused"]] == ["2:", "3:"]
+
+
+def test_a_file_that_is_followed_says_at_once_which_line_is_none(
+    kinesis: Any, stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "clicks.jsonl"
+    path.write_text('{"n": 1}\nno json\n{"n": 3}\n')
+
+    def ctrl_c(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("penstock.cli.produce.time", SimpleNamespace(sleep=ctrl_c))
+    ran = CliRunner().invoke(app, ["produce", str(path), "--follow", "--stream", stream, "--json"])
+
+    assert ran.exit_code == 1
+    assert json.loads(ran.stdout)["sent"] == 2
+    assert "clicks.jsonl:2: is no JSON" in ran.stderr.replace("\n", "")
 
 
 def test_a_stream_that_is_not_there_leaves_the_events_on_disk(kinesis: Any, tmp_path: Path) -> None:

@@ -73,11 +73,15 @@ def produce(
     )
     producer = Producer(stream, client=client, spill=spill, aggregate=aggregate)
     faults: list[str] = []
+    refused = 0
     try:
         with margin().status("sending …") as line, suppress(KeyboardInterrupt):
             for one in _lines(file, producer, spill, follow=follow):
                 fault = one.fault or _put(producer, one, key)
-                if fault:
+                if fault and follow:  # Who follows wants to hear of it now, and may follow for months.
+                    refused += 1
+                    complain(f"{file}:{one.number}: {fault}")
+                elif fault:
                     faults.append(f"{file}:{one.number}: {fault}")
                 if one.number % 10_000 == 0:
                     line.update(f"{count(producer.counters.sent)} sent …")
@@ -100,7 +104,7 @@ def produce(
         complain(
             f"{count(len(lost))} events were not sent: {lost[0].reason}. Send the file again: sent ones can be told"
         )
-    if lost or faults or producer.waiting:
+    if lost or faults or refused or producer.waiting:
         raise typer.Exit(1)
 
 
