@@ -135,6 +135,13 @@ def test_messages_in_order_are_far_more_files_than_those_that_are_not() -> None:
     assert ordered.dollars > 5 * loose.dollars
 
 
+def test_files_of_an_archive_beside_others_are_as_many_bytes_as_both() -> None:
+    both = Files(a_month=100, size=1_000).beside(300, 5_000, unpacks_to=10)
+
+    assert (both.a_month, both.size) == (400, 4_000)
+    assert both.megabytes == pytest.approx((100 * 1_000 + 300 * 5_000 * 10) / 1e6)
+
+
 def test_dead_letters_are_messages() -> None:
     clean, foul = (
         forecast(NOTHING, stack(Stream="provisioned"), events=Events(10**6, poison=share)) for share in (0, 0.5)
