@@ -1,4 +1,4 @@
-"""`make permissions`: writes docs/permissions.md, in a quarter of an hour. `--role BeginLoad` shows one role's."""
+"""`make permissions`: writes docs/permissions.md, in ten minutes. `--role BeginLoad` shows one role's."""
 
 from __future__ import annotations
 
