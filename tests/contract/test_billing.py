@@ -14,6 +14,7 @@ from tests.lambda_context import FakeContext
 
 from penstock.handler import Answer, Event, lambda_handler, logger
 from penstock.local.billing import Call, billed_calls, told_by_calls
+from penstock.model.errors import PermanentError
 
 REPORT = (
     "REPORT RequestId: 1f\tDuration: 211.40 ms\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: 88 MB\t\n"
@@ -74,3 +75,25 @@ def test_a_workers_peak_and_a_calls_processor_time_are_what_the_handler_wrote(lo
     written = json.loads(line)
     assert (told.function, told.peak_mib, told.cpu_ms) == ("plan_backfill", written["peak_mib"], written["cpu_ms"])
     assert told.peak_mib > 5
+
+
+def test_more_calls_than_a_page_has_are_all_billed(logs: Any) -> None:
+    stack, group = f"stack-{uuid.uuid4().hex[:8]}", ""
+    write(logs, stack, "begin_load", REPORT.format(1, 1024))
+    group, now = f"/aws/lambda/{stack}/begin_load", int(time.time() * 1000)
+    for part in range(3):  # Of 5,000 each, two in a millisecond.
+        events = [{"timestamp": now + part * 2500 + n // 2, "message": REPORT.format(1, 1024)} for n in range(5000)]
+        logs.put_log_events(logGroupName=group, logStreamName="one", logEvents=events)
+
+    assert len(billed_calls(logs, stack)) == 15_001
+
+
+def test_where_not_all_calls_can_be_read_there_is_no_bill(logs: Any) -> None:
+    stack = f"stack-{uuid.uuid4().hex[:8]}"
+    write(logs, stack, "begin_load", *[REPORT.format(1, 1024)] * 10_000)
+    write(logs, stack, "settle_batch", *[REPORT.format(1, 1024)] * 9_000)
+    events = [{"timestamp": int(time.time() * 1000), "message": REPORT.format(1, 1024)}] * 100
+    logs.put_log_events(logGroupName=f"/aws/lambda/{stack}/settle_batch", logStreamName="one", logEvents=events)
+
+    with pytest.raises(PermanentError, match="begin_load has 10,000 lines of one millisecond"):
+        billed_calls(logs, stack)

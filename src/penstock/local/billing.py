@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.model.errors import PermanentError
+
 _REPORT = re.compile(r"^REPORT .*Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB")
+_AT_ONCE = 10_000
+"""Events that FilterLogEvents tells in a page at most."""
 AT_DEPLOY = "apply_datasets"
 """Is called by a deployment, and never by a file."""
 
@@ -69,6 +73,27 @@ def _messages(logs: Any, stack: str, pattern: str) -> Iterator[tuple[str, str]]:
     """Each with the function that wrote it. The embedded service may give more than what has the pattern."""
     groups = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/aws/lambda/{stack}/")
     for name in [group["logGroupName"] for page in groups for group in page["logGroups"]]:
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name, filterPattern=pattern)
-        for event in (event for page in pages for event in page["events"]):
-            yield name.rpartition("/")[2], event["message"]
+        for message in _told(logs, name, pattern):
+            yield name.rpartition("/")[2], message
+
+
+def _told(logs: Any, group: str, pattern: str) -> Iterator[str]:
+    """The embedded service tells the first 10,000 and no token for more, so more is asked for by time.
+
+    Raises PermanentError where that many are of one millisecond: a bill without the others would be too low.
+    """
+    paginator = logs.get_paginator("filter_log_events")
+    since, before = 0, Counter[tuple[str, int, str]]()
+    while True:
+        pages = paginator.paginate(logGroupName=group, filterPattern=pattern, startTime=since)
+        found = [event for page in pages for event in page["events"]]
+        # By what they are: those of Lambda itself have no eventId there.
+        each = Counter((event["logStreamName"], event["timestamp"], event["message"]) for event in found)
+        if not (new := each - before):
+            break
+        yield from (message for _, _, message in new.elements())
+        since, before = max(moment for _, moment, _ in new), each
+    if len(found) == _AT_ONCE:
+        raise PermanentError(
+            f"{group} has {_AT_ONCE:,} lines of one millisecond, and maybe more: what calls cost is not known"
+        )
