@@ -146,7 +146,10 @@ def test_the_whole_ledger_can_be_read_with_what_replaced_what(
     for arrival in (bad, first, again, new):
         load(warehouse, dataset, store, arrival)
     ledger = {entry.arrival: entry for entry in warehouse.ledger(dataset)}
+    second, *beyond = list(ledger)[1:]
 
+    assert list(ledger) == sorted(ledger)
+    assert [entry.arrival for entry in warehouse.ledger(dataset, second)] == beyond
     assert {one: (entry.verdict, entry.rows, entry.rejects) for one, entry in ledger.items()} == {
         bad.id: (Verdict.QUARANTINED, 0, 1),
         first.id: (Verdict.LOADED, 2, 0),
@@ -174,6 +177,10 @@ def test_rows_are_counted_by_their_arrival(kit: Kit, store: FakeObjectStore) -> 
 
     assert dict(warehouse.rows_by_arrival(dataset)) == {two.id: 2, one.id: 1}
     assert dict(warehouse.rows_by_arrival(dataset, datetime(2020, 1, 1, tzinfo=UTC))) == {two.id: 2, one.id: 1}
+    ordered = sorted([(two.id, 2), (one.id, 1)])
+    for since in (None, datetime(2020, 1, 1, tzinfo=UTC)):
+        assert list(warehouse.rows_by_arrival(dataset, since, after="")) == ordered
+        assert list(warehouse.rows_by_arrival(dataset, since, after=ordered[0][0])) == ordered[1:]
     assert dict(warehouse.rows_by_arrival(dataset, datetime(2100, 1, 1, tzinfo=UTC))) == {}
 
 

@@ -401,6 +401,7 @@ def test_objects_are_listed_with_their_size_and_time_as_they_are_now(there: Buck
     assert [(one.key, one.size) for one in found] == [("processed/d/a.csv", 5)]
     assert found[0].modified.tzinfo is not None
     assert [one.key for one in there.store.objects("processed/")] == ["processed/d/a.csv", "processed/e/a.csv"]
+    assert [one.key for one in there.store.objects("processed/", "processed/d/a.csv")] == ["processed/e/a.csv"]
 
 
 def test_lines_are_read_back_without_their_newlines(there: Bucket) -> None:

@@ -116,10 +116,11 @@ class FakeObjectStore:
     def lines(self, key: str) -> Iterator[bytes]:
         yield from self.content(key).splitlines()
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         for key in self.keys(prefix):
             shown = self._versions[key][-1]
-            yield StoredObject(key, len(shown.data), shown.modified)
+            if key.encode() > after.encode():
+                yield StoredObject(key, len(shown.data), shown.modified)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -62,9 +62,10 @@ class FakeSearchIndex:
         there = self.documents.get(index, {}).values()
         return sum(arrival is None or document.get("penstock_arrival") == arrival for document in there)
 
-    def documents_by_arrival(self, index: str) -> Iterator[tuple[str, int]]:
+    def documents_by_arrival(self, index: str, after: str = "") -> Iterator[tuple[str, int]]:
         self._answer()
-        yield from Counter(one["penstock_arrival"] for one in self.documents.get(index, {}).values()).items()
+        counts = Counter(one["penstock_arrival"] for one in self.documents.get(index, {}).values())
+        yield from ((arrival, number) for arrival, number in sorted(counts.items()) if arrival > after)
 
     def search(self, index: str, text: str, limit: int) -> Sequence[Mapping[str, Any]]:
         self._answer()

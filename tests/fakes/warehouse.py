@@ -112,12 +112,14 @@ class FakeWarehouse:
         rows = [row for loaded in there for row in loaded.rows]
         yield from [MergedRow(row, self._merges[_table(dataset), key(row)]) for row in rows]
 
-    def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
+    def ledger(self, dataset: Dataset, after: str = "") -> Iterator[LedgerEntry]:
         self._answer(dataset)
         mine = {key: outcome for key, outcome in self._ledger.items() if key[0] == _table(dataset)}
         replaced_by = {old: new for (_, new), outcome in mine.items() for old in outcome.replaced}
-        for key, outcome in mine.items():
+        for key, outcome in sorted(mine.items()):
             name, arrival = self._decided[key]
+            if arrival.id <= after:
+                continue
             yield LedgerEntry(
                 arrival=arrival.id,
                 dataset=name,
@@ -132,13 +134,15 @@ class FakeWarehouse:
                 repeats=outcome.repeats,
             )
 
-    def rows_by_arrival(self, dataset: Dataset, since: datetime | None = None) -> Iterator[tuple[str, int]]:
+    def rows_by_arrival(
+        self, dataset: Dataset, since: datetime | None = None, after: str | None = None
+    ) -> Iterator[tuple[str, int]]:
         self._answer(dataset)
         counts: Counter[str] = Counter()
         for loaded in self._tables.get(_table(dataset), []):
             if since is None or loaded.arrival.modified >= since:
                 counts[loaded.arrival.id] += len(loaded.rows)
-        yield from ((arrival, rows) for arrival, rows in counts.items() if rows)
+        yield from ((arrival, rows) for arrival, rows in sorted(counts.items()) if rows and arrival > (after or ""))
 
     # ── what is done to it by hand ──────────────────────────────────────────────────────────────────────────────────
 

@@ -141,8 +141,10 @@ class OpenSearchIndex:
             except NotFoundError:
                 return 0
 
-    def documents_by_arrival(self, index: str) -> Iterator[tuple[str, int]]:
+    def documents_by_arrival(self, index: str, after: str = "") -> Iterator[tuple[str, int]]:
         by_arrival: dict[str, Any] = {"size": _BUCKETS, "sources": [{"arrival": {"terms": {"field": _ARRIVAL}}}]}
+        if after:
+            by_arrival["after"] = {"arrival": after}
         body = {"size": 0, "track_total_hits": False, "aggs": {"arrivals": {"composite": by_arrival}}}
         with translated(f"refreshing index {index}"):
             try:

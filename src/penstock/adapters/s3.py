@@ -149,8 +149,9 @@ class S3ObjectStore:
     def keys(self, prefix: str) -> Iterator[str]:
         return (found.key for found in self.objects(prefix))
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
-        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        paginator = self._client.get_paginator("list_objects_v2")
+        pages = iter(paginator.paginate(Bucket=self._bucket, Prefix=prefix, StartAfter=after))
         while True:
             with translated(f"list s3://{self._bucket}/{prefix}"):
                 page = next(pages, None)

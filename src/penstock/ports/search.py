@@ -36,8 +36,11 @@ class SearchIndex(Protocol):
         """How many documents the index holds (of that arrival), after a refresh."""
         ...
 
-    def documents_by_arrival(self, index: str) -> Iterator[tuple[str, int]]:
-        """Each arrival id that documents carry, once, with how many do; after a refresh, and a page at a time."""
+    def documents_by_arrival(self, index: str, after: str = "") -> Iterator[tuple[str, int]]:
+        """Each arrival id beyond `after` that documents carry, once, with how many do.
+
+        In the order of the ids; after a refresh, and a page at a time.
+        """
         ...
 
     def search(self, index: str, text: str, limit: int) -> Sequence[Mapping[str, Any]]:

@@ -81,6 +81,6 @@ class ObjectStore(Protocol):
         """Keys below `prefix` that a plain listing shows, ascending."""
         ...
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """The same with size and time, a page at a time."""
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """The same with size and time, a page at a time; keys up to and with `after` are not read."""
         ...

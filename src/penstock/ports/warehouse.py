@@ -76,12 +76,19 @@ class Warehouse(Protocol):
         """
         ...
 
-    def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
-        """Every row of the load ledger for the dataset's table, a page at a time, in no order that can be relied on."""
+    def ledger(self, dataset: Dataset, after: str = "") -> Iterator[LedgerEntry]:
+        """Every row of the load ledger for the dataset's table whose arrival id is beyond `after`, in their order.
+
+        A page at a time.
+        """
         ...
 
-    def rows_by_arrival(self, dataset: Dataset, since: datetime | None = None) -> Iterator[tuple[str, int]]:
+    def rows_by_arrival(
+        self, dataset: Dataset, since: datetime | None = None, after: str | None = None
+    ) -> Iterator[tuple[str, int]]:
         """Each arrival id that the table's rows carry, once, with how many do; in constant memory.
+
+        In the order of the ids, and those beyond `after`, if that is given; else in any, which is faster.
 
         `since` leaves out rows that neither were loaded since nor belong to an arrival that was decided since.
         """

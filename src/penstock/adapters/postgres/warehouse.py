@@ -24,6 +24,7 @@ from penstock.model.plans import Batch
 from penstock.ports import LoadProgress, MergedRow, ObjectStore
 
 _PAGE = 10_000
+_ALL, _UNORDERED = sql.SQL("true"), sql.SQL("")
 """Arrivals whose counts are fetched at once."""
 
 
@@ -113,10 +114,10 @@ class PostgresWarehouse:
             yield from page
             last = page[-1]
 
-    def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
-        """By arrival id, each page in a transaction of its own."""
+    def ledger(self, dataset: Dataset, after: str = "") -> Iterator[LedgerEntry]:
+        """Each page in a transaction of its own."""
         target = table_of(dataset).qualified
-        last = ""
+        last = after
         while True:
             with self._connections.transaction(f"read the load ledger of {target}") as session:
                 page = list(Ledger(session.connection, target).entries_after(last))
@@ -125,22 +126,29 @@ class PostgresWarehouse:
             yield from page
             last = page[-1].arrival
 
-    def rows_by_arrival(self, dataset: Dataset, since: datetime | None = None) -> Iterator[tuple[str, int]]:
+    def rows_by_arrival(
+        self, dataset: Dataset, since: datetime | None = None, after: str | None = None
+    ) -> Iterator[tuple[str, int]]:
         """One statement, whose answer waits on the server: its transaction lasts until the last one is taken."""
         table = table_of(dataset)
-        wanted = sql.SQL(
-            "WHERE penstock_loaded_at >= %(since)s OR penstock_arrival IN"
-            " (SELECT arrival FROM penstock.load WHERE target = %(target)s AND decided_at >= %(since)s)"
-        )
-        statement = sql.SQL("SELECT penstock_arrival, count(*) FROM {} {} GROUP BY penstock_arrival").format(
-            identifier(table), wanted if since else sql.SQL("")
+        statement = sql.SQL("SELECT penstock_arrival, count(*) FROM {} WHERE {} AND {} GROUP BY 1 {}").format(
+            identifier(table),
+            sql.SQL(
+                "(penstock_loaded_at >= %(since)s OR penstock_arrival IN"
+                " (SELECT arrival FROM penstock.load WHERE target = %(target)s AND decided_at >= %(since)s))"
+            )
+            if since
+            else _ALL,
+            sql.SQL("penstock_arrival > %(after)s") if after else _ALL,
+            _UNORDERED if after is None else sql.SQL("ORDER BY 1"),
         )
         with (
             self._connections.transaction(f"count the rows of {table.qualified} by arrival") as session,
             session.connection.cursor("rows_by_arrival") as cursor,
         ):
             cursor.itersize = _PAGE
-            for arrival, rows in cursor.execute(statement, {"since": since, "target": table.qualified}):
+            given = {"since": since, "target": table.qualified, "after": after}
+            for arrival, rows in cursor.execute(statement, given):
                 yield arrival.hex, rows
 
     def close(self) -> None:

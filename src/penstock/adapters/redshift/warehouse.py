@@ -205,10 +205,10 @@ class RedshiftWarehouse:
         for row in self._api.query(merged_rows(dataset, arrival), f"read the rows of {arrival.uri}", dataset.name):
             yield merged_row(row)
 
-    def ledger(self, dataset: Dataset) -> Iterator[LedgerEntry]:
+    def ledger(self, dataset: Dataset, after: str = "") -> Iterator[LedgerEntry]:
         table = table_of(dataset)
         count_apart(self._api, Ledger(self._api, dataset), dataset)
-        last = ""
+        last = after
         while True:
             statement = format_sql(
                 'SELECT arrival, dataset, key, version_id, size, verdict, "rows", rejects, replaced_by,'
@@ -228,7 +228,9 @@ class RedshiftWarehouse:
                 )
             last = page[-1][0]
 
-    def rows_by_arrival(self, dataset: Dataset, since: datetime | None = None) -> Iterator[tuple[str, int]]:
+    def rows_by_arrival(
+        self, dataset: Dataset, since: datetime | None = None, after: str | None = None
+    ) -> Iterator[tuple[str, int]]:
         """The rows of a COPY of many files are told apart by the ledger's counts; where the table has not as many as
         they are in all, the first of its files is said to have more, or fewer.
         """
@@ -241,16 +243,20 @@ class RedshiftWarehouse:
                 "WHERE penstock_loaded_at >= {since} OR penstock_arrival IN"
                 " (SELECT lineage FROM penstock.load WHERE target = {target} AND decided_at >= {since})"
             ).format(since=sql.Literal(moment(since)), target=target)
+        beyond: sql.Composable = sql.SQL("")
+        if after is not None:
+            beyond = sql.SQL("WHERE COALESCE(l.arrival, t.id) > {after} ORDER BY 1").format(after=sql.Literal(after))
         statement = format_sql(
-            "SELECT COALESCE(l.arrival, t.id), CASE WHEN l.arrival IS NULL THEN t.n WHEN l.place > 1 THEN l.n"
+            "SELECT COALESCE(l.arrival, t.id) AS id, CASE WHEN l.arrival IS NULL THEN t.n WHEN l.place > 1 THEN l.n"
             " ELSE l.n + t.n - l.lineage_rows END"
             " FROM (SELECT penstock_arrival AS id, COUNT(*) AS n FROM {table} {wanted} GROUP BY 1) AS t"
             ' LEFT JOIN (SELECT arrival, lineage, lineage_rows, "rows" AS n,'
             " ROW_NUMBER() OVER (PARTITION BY lineage ORDER BY arrival) AS place"
-            " FROM penstock.load WHERE target = {target} AND lineage <> arrival) AS l ON l.lineage = t.id",
+            " FROM penstock.load WHERE target = {target} AND lineage <> arrival) AS l ON l.lineage = t.id {beyond}",
             table=identifier(table),
             wanted=wanted,
             target=target,
+            beyond=beyond,
         )
         for arrival, rows in self._api.query(statement, f"count the rows of {table.qualified} by arrival"):
             if rows:
