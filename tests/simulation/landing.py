@@ -46,7 +46,7 @@ class Landing(FakeObjectStore):
     def put_json(self, key: str, document: Any) -> None:
         self._documents[key] = document, self._clock.now()
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         for key, (_, modified) in sorted(self._documents.items()):
-            if key.startswith(prefix):
+            if key.startswith(prefix) and key > after:
                 yield StoredObject(key, 0, modified)

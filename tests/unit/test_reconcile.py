@@ -469,14 +469,14 @@ def test_a_run_that_begins_and_ends_while_this_reads_is_not_judged(world: World)
     arrival = world.store.put("incoming/things/a.csv", GOOD)
 
     class Meanwhile(FakeWarehouse):
-        def ledger(self, dataset: Dataset) -> Iterator[Any]:
+        def ledger(self, dataset: Dataset, after: str = "") -> Iterator[Any]:
             # S3 has been listed by now, and the file was in incoming/: then it is loaded.
             world.run(arrival)
             self.begin(Batch(0, "things", (arrival,)), dataset, world.store)
             world.settle(arrival)
             world.runs.finish("20260115T100000-000-aaaaaaaa")
             world.leases.end_run("20260115T100000-000-aaaaaaaa", RunStatus.SUCCEEDED, world.clock.now())
-            return FakeWarehouse.ledger(self, dataset)
+            return FakeWarehouse.ledger(self, dataset, after)
 
     assert world.kinds(warehouse=Meanwhile()) == {}
 
