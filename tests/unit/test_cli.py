@@ -24,6 +24,7 @@ COMMANDS = (
     "down",
     "cost",
     "deploy",
+    "releases",
     "put",
     "status",
     "runs",

@@ -25,6 +25,7 @@ from penstock.cli import (
     follow,
     produce,
     reconcile,
+    releases,
     replay,
     retry,
     stack,
@@ -84,6 +85,7 @@ _add(stack.up, _LAPTOP)
 _add(stack.down, _LAPTOP)
 _add(cost.cost, _LAPTOP)
 _add(deploy.deploy, _LAPTOP)
+_add(releases.releases, _LAPTOP)
 _add(follow.put, _FILES)
 _add(follow.status, _FILES)
 _add(follow.runs, _FILES)
