@@ -115,9 +115,9 @@ def prune(deployment: Deployment, now: datetime, keep: int, *, dry_run: bool) ->
         if version.of == _MACHINE:
             machines.delete_state_machine_version(stateMachineVersionArn=version.arn)
         else:
-            function, _, qualifier = version.arn.rpartition(":")
+            function = version.arn.rpartition(":")[0]
             with suppress(functions.exceptions.ResourceNotFoundException):  # Somebody else was quicker.
-                functions.delete_function(FunctionName=function, Qualifier=qualifier)
+                functions.delete_function(FunctionName=function, Qualifier=str(version.number))
     return old
 
 
@@ -183,7 +183,7 @@ class _Stack:
         for function, logical_id in self._names.items():
             for one in (one for page in pages.paginate(FunctionName=function) for one in page["Versions"]):
                 release = one.get("Environment", {}).get("Variables", {}).get("PENSTOCK_RELEASE")
-                if one["Version"] == "$LATEST" or not release or one["Description"] != release:
+                if one["Version"] == "$LATEST" or not release or one.get("Description") != release:
                     continue  # One that somebody published by hand is his.
                 has_snapshot = one.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"
                 size = one["MemorySize"] / 1024 if has_snapshot else 0.0
