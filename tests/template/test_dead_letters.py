@@ -6,11 +6,15 @@ resource that is added without a dead-letter queue fails here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.template.deployment import VARIANTS, deployed, of_type
+
+from penstock.flows.reconcile_in_parts import FACTS, LONGEST, Portion
 
 Resources = dict[str, dict[str, Any]]
 
@@ -92,6 +96,7 @@ def test_the_edges_that_there_are_are_found() -> None:
         "rule FailedRuns to topic",
         "rule FailedRebuilds to topic",
         "rule ReconcileRule to reconcile",
+        "rule ReconcileGoesOn to reconcile",
         "rule WatchRateRule to watch_rate",
         "subscription NotificationSubscription",
         "event source mapping ListIncomingArrivals",
@@ -162,4 +167,18 @@ def test_reconcile_is_scheduled_unless_told_otherwise() -> None:
     assert rule["ScheduleExpression"] == "rate(1 day)"
     assert [target["Arn"] for target in rule["Targets"]] == ["Reconcile.Arn"]
     assert not {"ReconcileRule", "ReconcileRulePermission"} & deployed("reconciled by hand").keys()
+    assert not {"ReconcileGoesOn", "ReconcileGoesOnPermission"} & deployed("reconciled by hand").keys()
     assert "Reconcile" in deployed("reconciled by hand")
+
+
+def test_a_reconcile_goes_on_before_what_it_has_read_expires_and_ends_a_call_before_the_next() -> None:
+    stack = deployed("as it comes")
+    goes_on, function = stack["ReconcileGoesOn"]["Properties"], stack["Reconcile"]["Properties"]
+    rules = {rule["Id"]: rule for rule in stack["LandingBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]}
+
+    assert goes_on["ScheduleExpression"] == "rate(15 minutes)"
+    assert [json.loads(target["Input"]) for target in goes_on["Targets"]] == [{"goes_on": True}]
+    assert Portion().judging + timedelta(minutes=2) < timedelta(seconds=function["Timeout"]) <= timedelta(minutes=15)
+    assert Portion().reading < Portion().judging
+    assert rules["expire-facts"]["Prefix"] == FACTS
+    assert timedelta(days=rules["expire-facts"]["ExpirationInDays"]) > LONGEST + timedelta(days=1)

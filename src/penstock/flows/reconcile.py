@@ -9,47 +9,105 @@ reconcile sees it at rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from operator import attrgetter, itemgetter
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 
 import orjson
 
 from penstock.flows.judge_arrival import Judge, Kept, Place, Seen
-from penstock.flows.look_after_runs import arrivals_of
-from penstock.flows.set_aside import REASON, REJECTS
+from penstock.flows.reconcile_sources import ENTRY, STRANGER, Scope, index_of, once, roots, sources, table_of
+from penstock.flows.set_aside import REJECTS
 from penstock.flows.sort_on_disk import Fact, sort_on_disk
-from penstock.model.arrivals import FAILED, INCOMING, PLANS, PROCESSED, UNCLAIMED, arrival_id_of
-from penstock.model.dataset_files import dataset_of
-from penstock.model.datasets import Dataset
+from penstock.model.arrivals import FAILED, INCOMING, PLANS, Arrival
+from penstock.model.datasets import Dataset, OnOverwrite
+from penstock.model.errors import PermanentError
 from penstock.model.outcomes import LedgerEntry, Verdict
-from penstock.model.reconciliation import Disagreement, Kind, Reconciliation
-from penstock.ports import Clock, Leases, ObjectStore, Runs, RunStatus, SearchIndex, Warehouse
+from penstock.model.plans import Plan, plan_key
+from penstock.model.reconciliation import Checked, Disagreement, Kind, Reconciliation
+from penstock.ports import Clock, Leases, ObjectStore, RunRecord, Runs, RunStatus, SearchIndex, Warehouse
 
 __all__ = ["Kept", "Scope", "checkable", "reconcile", "report_key", "what_is_read"]
 
 _RUNS = 1_000
 """How many runs are looked back on; more than can begin while this reads."""
 
-_NAMES = tuple(one.name for one in fields(LedgerEntry))
-_VALUES = attrgetter(*_NAMES)
 
-_BEFORE_PENSTOCK = "0" * 32
-"""The arrival of rows that were in a table before Penstock came to it."""
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Which runs there were before anything was read: what these and later ones are at work on is not judged."""
+
+    at: datetime
+    known: frozenset[str]
+    live: Mapping[str, str]
+    """The prefix that it claims, or nothing, of each run that was live, by its id."""
+
+    @classmethod
+    def now(cls, leases: Leases, runs: Runs | None, clock: Clock) -> Beginning:
+        """Without `runs` a run goes on until a listing has seen it end."""
+        at = clock.now()
+        known = frozenset(run.id for run in leases.runs(_RUNS))
+        live = {
+            run.id: _claimed(run)
+            for run in leases.live_runs()
+            if at < run.expires
+            and (runs is None or runs.status(run.execution) in (RunStatus.RUNNING, RunStatus.MISSING))
+        }
+        return cls(at, known, live)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"at": self.at.isoformat(), "known": sorted(self.known), "live": dict(self.live)}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Beginning:
+        return cls(datetime.fromisoformat(raw["at"]), frozenset(raw["known"]), raw["live"])
+
+    def in_flight(self, store: ObjectStore, leases: Leases, look_back: int = _RUNS) -> InFlight:
+        """Asked when everything is read."""
+        runs = leases.runs(look_back)
+        if len(runs) == look_back and self.known.isdisjoint(run.id for run in runs):
+            raise PermanentError(
+                f"{look_back:,} runs have begun since {self.at:%Y-%m-%d %H:%M}, when this reconcile began: what all of "
+                "them were at work on can't be left out any more. `penstock reconcile` by hand looks at a moment"
+            )
+        oldest = min(self.known, default="")
+        since = {run.id: _claimed(run) for run in runs if run.id not in self.known and run.id > oldest}
+        claims = {**self.live, **since}
+        arrivals = [arrival for run in claims for arrival in _planned(store, run)]
+        return InFlight(
+            self.at,
+            frozenset(arrival.id for arrival in arrivals),
+            frozenset(arrival.key for arrival in arrivals),
+            tuple(filter(None, claims.values())),
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """`dataset` empty is all of them. `since` judges what was decided since, and all that nothing was decided of."""
+class InFlight:
+    """What runs were at work on at any time since `began`: ids and keys of arrivals, and claims of backfills."""
 
-    dataset: str = ""
-    since: datetime | None = None
+    began: datetime
+    arrivals: frozenset[str]
+    keys: frozenset[str]
+    claimed: tuple[str, ...]
 
-    def has(self, dataset: str) -> bool:
-        return self.dataset in ("", dataset)
+    def has(self, seen: Seen, dataset: Dataset | None) -> bool:
+        if seen.arrival in self.arrivals:
+            return True
+        if any(place.root == INCOMING and place.key.startswith(self.claimed) for place in seen.places):
+            return True
+        entry = seen.ledger
+        if entry is None or entry.replaced_by:
+            return False
+        claimed = entry.key.startswith(self.claimed)
+        replaces = dataset is not None and dataset.on_overwrite is OnOverwrite.REPLACE
+        if replaces and (claimed or entry.key in self.keys):
+            return True  # A newer version takes its rows, maybe after the ledger was read and before they were.
+        return claimed and entry.decided >= self.began  # It may have come after incoming/ was listed.
 
 
 def reconcile(
@@ -63,49 +121,58 @@ def reconcile(
     scope: Scope,
     kept: Kept,
 ) -> Reconciliation:
-    """Writes nothing. A destination that the stack does not have (None) is not compared.
-
-    Without `runs` a run goes on until a listing has seen it end.
-    """
-    began = clock.now()
-    before = {run.id for run in leases.runs(_RUNS)}
-    live = [
-        run
-        for run in leases.live_runs()
-        if began < run.expires
-        and (runs is None or runs.status(run.execution) in (RunStatus.RUNNING, RunStatus.MISSING))
-    ]
-    in_flight = set(arrivals_of(store, live))
-
-    mine = {name: checkable(dataset, warehouse, search) for name, dataset in datasets.items() if scope.has(name)}
-    report = Reconciliation(began, began, scope.since, checked={})
-    for name in mine:
-        report.of(name)
-    facts = sort_on_disk(_facts(store, warehouse, search, datasets, mine, scope, report))
+    """All of it at once. Writes nothing. A destination that the stack does not have (None) is not compared."""
+    began = Beginning.now(leases, runs, clock)
+    mine = compared(datasets, warehouse, search, scope)
+    report = a_report(began.at, mine, scope)
+    read = (source.read(None) for source in sources(store, warehouse, search, datasets, mine, scope))
+    facts = sort_on_disk(fact for facts in read for _, fact in facts)
     first = next(facts, None)  # Everything is read by now.
-    since = [run for run in leases.runs(_RUNS) if run.id not in before]
-    in_flight |= set(arrivals_of(store, since))
-    claimed = tuple(run.claim.prefix for run in (*live, *since) if run.claim)
+    judge = a_judge(store, leases, clock, kept)
+    in_flight = began.in_flight(store, leases)
+    judge_all(chain([first] if first else [], facts), judge, in_flight, mine, scope, report)
+    report.ended = clock.now()
+    return report
 
-    judge = Judge(began, kept, frozenset(leases.waiting()), lambda key: _refused_by_index(store, key))
-    for seen, moved in _seen(_again(first, facts)):
+
+def compared(
+    datasets: Mapping[str, Dataset], warehouse: Warehouse | None, search: SearchIndex | None, scope: Scope
+) -> dict[str, Dataset]:
+    return {name: checkable(one, warehouse, search) for name, one in datasets.items() if scope.has(name)}
+
+
+def a_report(began: datetime, mine: Mapping[str, Dataset], scope: Scope) -> Reconciliation:
+    """Of nothing yet."""
+    return Reconciliation(began, began, scope.since, {name: Checked() for name in mine})
+
+
+def a_judge(store: ObjectStore, leases: Leases, clock: Clock, kept: Kept) -> Judge:
+    return Judge(clock.now(), kept, frozenset(leases.waiting()), lambda key: _refused_by_index(store, key))
+
+
+def judge_all(
+    facts: Iterator[Fact],
+    judge: Judge,
+    in_flight: InFlight,
+    mine: Mapping[str, Dataset],
+    scope: Scope,
+    report: Reconciliation,
+) -> None:
+    """`facts` are sorted, and all that there are of each arrival."""
+    for seen, moved in _seen(_without_strangers(facts, report)):
         if not scope.has(seen.dataset):
             continue
-        checked = report.of(seen.dataset)
+        checked, dataset = report.of(seen.dataset), mine.get(seen.dataset)
         checked.arrivals += 1
         checked.rows += seen.rows
         checked.documents += seen.documents
         for place in seen.places:
             root = place.root.rstrip("/")
             setattr(checked, root, getattr(checked, root) + 1)
-        if seen.arrival in in_flight or any(
-            place.root == INCOMING and place.key.startswith(claimed) for place in seen.places
-        ):
+        if in_flight.has(seen, dataset):
             checked.in_flight += 1
         elif scope.since is None or _is_since(seen, moved, scope.since):
-            report.add(judge.disagreements(seen, mine.get(seen.dataset)))
-    report.ended = clock.now()
-    return report
+            report.add(judge.disagreements(seen, dataset))
 
 
 def report_key(at: datetime) -> str:
@@ -115,16 +182,16 @@ def report_key(at: datetime) -> str:
 
 def what_is_read(bucket: str, datasets: Mapping[str, Dataset], scope: Scope) -> Iterator[str]:
     """Every listing, query and request that `reconcile` makes, a line each."""
-    for root in _roots(datasets, scope):
+    for root in roots(datasets, scope):
         yield f"list s3://{bucket}/{root}"
     yield "read from the lease table: the runs that are live, the last thousand runs, and what was put back"
     yield f"read s3://{bucket}/{PLANS}<run>/plan.json of each run that is live"
-    for dataset in _once(datasets, scope, _table):
-        yield f"read the load ledger of {_table(dataset)}, a page at a time"
+    for dataset in once(datasets, scope, table_of):
+        yield f"read the load ledger of {table_of(dataset)}, a page at a time"
         since = f", of arrivals decided since {scope.since.isoformat()}" if scope.since else ""
-        yield f"count the rows of {_table(dataset)} by penstock_arrival{since}"
-    for dataset in _once(datasets, scope, _index):
-        yield f"count the documents of index {_index(dataset)} by penstock_arrival"
+        yield f"count the rows of {table_of(dataset)} by penstock_arrival{since}"
+    for dataset in once(datasets, scope, index_of):
+        yield f"count the documents of index {index_of(dataset)} by penstock_arrival"
     yield f"read the {REJECTS} of each arrival that has fewer documents than rows"
 
 
@@ -137,82 +204,15 @@ def checkable(dataset: Dataset, warehouse: Warehouse | None, search: SearchIndex
     return dataset.model_copy(update=missing)
 
 
-# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _claimed(run: RunRecord) -> str:
+    return run.claim.prefix if run.claim else ""
 
 
-def _facts(
-    store: ObjectStore,
-    warehouse: Warehouse | None,
-    search: SearchIndex | None,
-    datasets: Mapping[str, Dataset],
-    mine: Mapping[str, Dataset],
-    scope: Scope,
-    report: Reconciliation,
-) -> Iterator[Fact]:
-    # In the direction in which files go, so that one on its way is seen at least where it came from.
-    for root in _roots(datasets, scope):
-        if root.startswith(INCOMING):
-            yield from _arrived(store, datasets, root)
-        else:
-            yield from _settled(store, root, report)
-    if warehouse is not None:
-        for dataset in _once(mine, scope, _table):
-            for entry in warehouse.ledger(dataset):
-                yield entry.arrival, "ledger", [*_VALUES(entry)]
-            for arrival, rows in warehouse.rows_by_arrival(dataset, scope.since):
-                if arrival != _BEFORE_PENSTOCK:
-                    yield arrival, "rows", [dataset.name, rows]
-    if search is not None:
-        for dataset in _once(mine, scope, _index):
-            for arrival, documents in search.documents_by_arrival(_index(dataset)):
-                yield arrival, "documents", [dataset.name, documents]
-
-
-def _roots(datasets: Mapping[str, Dataset], scope: Scope) -> list[str]:
-    if not scope.dataset:
-        return [INCOMING, PROCESSED, FAILED]
-    prefix = datasets[scope.dataset].prefix if scope.dataset in datasets else ""
-    return [f"{INCOMING}{prefix}", f"{PROCESSED}{scope.dataset}/", f"{FAILED}{scope.dataset}/"]
-
-
-def _once(datasets: Mapping[str, Dataset], scope: Scope, destination: Callable[[Dataset], str]) -> Iterable[Dataset]:
-    """A dataset for each destination: several may share one."""
-    found = {where: one for one in datasets.values() if scope.has(one.name) and (where := destination(one))}
-    return found.values()
-
-
-def _table(dataset: Dataset) -> str:
-    return dataset.table.qualified if dataset.table else ""
-
-
-def _index(dataset: Dataset) -> str:
-    return dataset.index.name if dataset.index else ""
-
-
-def _arrived(store: ObjectStore, datasets: Mapping[str, Dataset], root: str) -> Iterator[Fact]:
-    for arrival in store.arrivals(root):
-        dataset = dataset_of(datasets, arrival.key)
-        name = dataset.name if dataset else UNCLAIMED
-        yield arrival.id, "place", [name, INCOMING, arrival.key, arrival.size, arrival.modified.isoformat()]
-
-
-def _settled(store: ObjectStore, below: str, report: Reconciliation) -> Iterator[Fact]:
-    root, _, _ = below.partition("/")
-    for found in store.objects(below):
-        if not found.size and found.key.endswith("/"):
-            continue
-        name = found.key.split("/")[1]
-        try:
-            arrival = arrival_id_of(found.key)
-        except ValueError:
-            what = f"{found.key} was not put there by Penstock: its name carries no arrival."
-            todo = f"Move it away, or load it: put it below {INCOMING}. A replay passes it over."
-            report.add([Disagreement(name, "", found.key, Kind.STRANGER, what, todo)])
-            continue
-        if root + "/" == FAILED and found.key.endswith((REJECTS, REASON)):
-            yield arrival, "companion", [name, found.key, found.size, found.modified.isoformat()]
-        else:
-            yield arrival, "place", [name, f"{root}/", found.key, found.size, found.modified.isoformat()]
+def _planned(store: ObjectStore, run: str) -> tuple[Arrival, ...]:
+    """Nothing of a run whose plan is gone, or that has none, as a backfill."""
+    with suppress(KeyError):
+        return tuple(Plan.from_json(store.get_json(plan_key(run))).arrivals)
+    return ()
 
 
 def _refused_by_index(store: ObjectStore, key: str) -> int:
@@ -225,10 +225,15 @@ def _refused_by_index(store: ObjectStore, key: str) -> int:
 # ── putting together ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _again(first: Fact | None, rest: Iterator[Fact]) -> Iterator[Fact]:
-    if first is not None:
-        yield first
-        yield from rest
+def _without_strangers(facts: Iterator[Fact], report: Reconciliation) -> Iterator[Fact]:
+    for fact in facts:
+        if fact[1] != STRANGER:
+            yield fact
+            continue
+        name, key = fact[2]
+        what = f"{key} was not put there by Penstock: its name carries no arrival."
+        todo = f"Move it away, or load it: put it below {INCOMING}. A replay passes it over."
+        report.add([Disagreement(name, "", key, Kind.STRANGER, what, todo)])
 
 
 def _seen(facts: Iterator[Fact]) -> Iterator[tuple[Seen, str]]:
@@ -267,7 +272,7 @@ def _is_the_file(seen: Seen, key: str) -> bool:
 
 
 def _entry(what: list[Any]) -> LedgerEntry:
-    named = dict(zip(_NAMES, what, strict=True))
+    named = dict(zip(ENTRY, what, strict=True))
     decided = named["decided"]  # A text where it was on disk meanwhile.
     named["decided"] = decided if isinstance(decided, datetime) else datetime.fromisoformat(decided)
     return LedgerEntry(**{**named, "verdict": Verdict(named["verdict"])})

@@ -99,3 +99,13 @@ class Reconciliation:
             "disagreements": [asdict(one) for one in self.disagreements],
             "cut": len(self.disagreements) >= self.MOST,
         }
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Reconciliation:
+        return cls(
+            datetime.fromisoformat(raw["began"]),
+            datetime.fromisoformat(raw["ended"]),
+            datetime.fromisoformat(raw["since"]) if raw["since"] else None,
+            {name: Checked(**checked) for name, checked in raw["datasets"].items()},
+            [Disagreement(**{**one, "kind": Kind(one["kind"])}) for one in raw["disagreements"]],
+        )
