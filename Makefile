@@ -120,7 +120,8 @@ definition: $(VENV)/.dev node_modules/.installed ## asl-validator, which finds a
 	@node_modules/.bin/asl-validator $$(printf -- '--json-path %s ' $(ASL_JSON)/*.json)
 .PHONY: build
 build: $(VENV)/.dev ## sam build, for the Python of .venv
-	@$(BIN)/sam build --parameter-overrides PythonRuntime=$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+	@left=$$(mktemp -d); trap 'rm -rf "$$left"' EXIT; TMPDIR=$$left \
+		$(BIN)/sam build --parameter-overrides PythonRuntime=$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 
 ##@ Real engines, which the tests then use
 .PHONY: opensearch

@@ -52,7 +52,8 @@ class Newcomer:
 @pytest.fixture
 def newcomer(local_stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Newcomer:
     monkeypatch.chdir(REPOSITORY)
-    for name, script in (("sam", f'echo "$@" >> {tmp_path}/told'), ("python3.13", "exit 1")):
+    sam = f'echo "$@" >> {tmp_path}/told; mktemp -d >> {tmp_path}/left'
+    for name, script in (("sam", sam), ("python3.13", "exit 1")):
         program = tmp_path / name
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
@@ -85,6 +86,8 @@ def test_answers_become_what_sam_is_told_and_nothing_of_a_secret_is(newcomer: Ne
         "RunLogLevel=ALL",
     }, "what samconfig.toml says is told too: on the command line it would be lost"
     assert not [one for one in overrides if one.startswith(("SearchUrl", "CreateNetwork", "Release"))]
+    left = (newcomer.folder / "left").read_text().splitlines()
+    assert [Path(one).exists() for one in left] == [False, False], "what sam leaves goes with the command"
 
 
 def test_a_secret_that_lacks_a_field_is_named_before_anything_is_asked_further_or_built(newcomer: Newcomer) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
 from penstock.cli.options import DATASETS
+from penstock.cli.releases import tell_of_old
 from penstock.cli.screen import complain, screen
 from penstock.model.errors import PermanentError
 
@@ -87,10 +90,14 @@ def deploy(
     if not yes and not typer.confirm(f"\nDeploy {section.stack} to account {place.account}, {place.region}?"):
         console.print("Nothing was made.")
         return
-    for command in commands:
-        if subprocess.run(command, check=False).returncode:  # noqa: S603 - sam itself, with what is shown above.
-            raise PermanentError(f"sam {command[1]} failed; it says why above. docs/deploy.md may help")
+    with TemporaryDirectory(prefix="penstock-deploy-") as left:  # `sam` leaves a folder of each function.
+        for command in commands:
+            environment = {**os.environ, "TMPDIR": left}
+            done = subprocess.run(command, check=False, env=environment)  # noqa: S603 - sam itself, as is shown above.
+            if done.returncode:
+                raise PermanentError(f"sam {command[1]} failed; it says why above. docs/deploy.md may help")
     console.print(f"\nDeployed. What it does: penstock status --stack {section.stack} --aws")
+    tell_of_old(section.stack, datetime.now(UTC))
 
 
 def _asked(known: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, str], given: set[str]) -> dict[str, str]:
