@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from penstock.cli import app
 from penstock.cli.releases import tell_of_old
 from penstock.local.deployment import Deployment
-from penstock.local.releases import Release, prune, releases
+from penstock.local.releases import LONGEST_RUN, Release, prune, releases
 from penstock.model.errors import PermanentError
 
 ROLE = "arn:aws:iam::000000000000:role/any"
@@ -77,15 +77,18 @@ class Stack:
         return f"arn:aws:states:us-east-1:000000000000:stateMachine:{self.name}"
 
     def deploy(self, release: str) -> None:
+        self.update(self.template_of(release))
+        published = self.client("stepfunctions").publish_state_machine_version(stateMachineArn=self.machine)
+        self.machines[release] = published["stateMachineVersionArn"]
+
+    def update(self, template: dict[str, Any]) -> None:
+        """Or create it."""
         cloudformation = self.client("cloudformation")
-        wanted = {"StackName": self.name, "TemplateBody": json.dumps(self.template_of(release))}
         kind = "update" if self.machines else "create"
-        getattr(cloudformation, f"{kind}_stack")(**wanted)
+        getattr(cloudformation, f"{kind}_stack")(StackName=self.name, TemplateBody=json.dumps(template))
         cloudformation.get_waiter(f"stack_{kind}_complete").wait(
             StackName=self.name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
         )
-        published = self.client("stepfunctions").publish_state_machine_version(stateMachineArn=self.machine)
-        self.machines[release] = published["stateMachineVersionArn"]
 
     def template_of(self, release: str) -> dict[str, Any]:
         theirs = _resources()
@@ -275,6 +278,20 @@ def test_a_release_that_is_taken_back_is_none_to_go_back_to(stack: Stack, tomorr
     assert kept(found) == {"r5": "", "r4": "listings go to it", "r3": "among the last 2", "r2": "", "r1": ""}
 
 
+def test_when_the_canary_has_ended_nothing_is_held_and_the_last_of_it_is_replaced(stack: Stack) -> None:
+    ended = stack.template_of("none")
+    ended["Resources"] = {
+        name: one for name, one in ended["Resources"].items() if not name.endswith(("Version", "Alias"))
+    }
+    ended["Resources"]["IngestStateMachine"]["Properties"]["DefinitionSubstitutions"] = dict.fromkeys(FUNCTIONS, "any")
+    stack.update(ended)
+
+    last = releases(stack.deployment, datetime.now(UTC), keep=0)[0]
+    assert kept(releases(stack.deployment, last.published + LONGEST_RUN, keep=0))["r4"].startswith("replaced")
+    assert len(prune(stack.deployment, last.published + timedelta(days=1), 0, dry_run=False)) == 4
+    assert set(stack.versions["BeginLoad"]) == {"$LATEST"}
+
+
 def test_what_was_replaced_within_the_time_of_a_run_stays(stack: Stack) -> None:
     found = releases(stack.deployment, datetime.now(UTC) + timedelta(hours=5), keep=1)
 
@@ -329,6 +346,6 @@ def test_a_deployment_ends_by_telling_what_nothing_uses_any_more(
     tell_of_old("no-such-stack", tomorrow)
 
     assert capsys.readouterr().out == (
-        f"2 releases before it nothing uses any more, ${2 * SNAPSHOT:.2f} a month by list price: "
+        f"2 releases of it nothing uses any more, ${2 * SNAPSHOT:.2f} a month by list price: "
         f"penstock releases prune --stack {stack.name} --aws\n"
     )

@@ -33,7 +33,7 @@ def releases(
         Action, typer.Argument(help="list shows what is kept; prune deletes the versions of what nothing uses.")
     ] = Action.LIST,
     keep: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many releases prune leaves, the current one among them.")
+        int, typer.Option(metavar="N", min=0, help="How many releases prune leaves, the current one among them.")
     ] = KEEP,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Say what prune would delete, and delete nothing.")
@@ -80,7 +80,7 @@ def tell_of_old(stack: str, now: datetime) -> None:
         if old:
             saved = sum(one.dollars for one in old)
             screen().print(
-                f"{_so_many(old)} before it nothing uses any more, ${saved:,.2f} a month by list price: "
+                f"{_so_many(old)} of it nothing uses any more, ${saved:,.2f} a month by list price: "
                 f"penstock releases prune --stack {stack} --aws",
                 soft_wrap=True,
             )

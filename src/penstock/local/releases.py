@@ -79,25 +79,7 @@ def releases(deployment: Deployment, now: datetime, keep: int) -> list[Release]:
 
     Raises PermanentError where CloudFormation holds a version that is not found: what is in use is not known then.
     """
-    stack = _Stack(deployment)
-    found = stack.releases
-    missing = stack.held - {version.arn for release in found for version in release.versions}
-    if missing:
-        raise PermanentError(
-            f"stack {deployment.name} holds {', '.join(sorted(missing))}, which is of no release that is found here: "
-            "it can't be told which releases are in use. Deploy again under a new Release"
-        )
-    # What is newer than the current one was taken back, and is none to go back to.
-    current = next((place for place, one in enumerate(found) if stack.holds(one)), 0)
-    told = []
-    for place, release in enumerate(found):
-        replaced = found[place - 1].published if place else release.published
-        among = current <= place < current + keep
-        kept = stack.needs(release) or (f"among the last {keep}" if among else "")
-        if not kept and now - replaced < LONGEST_RUN:
-            kept = "replaced less than six hours ago"
-        told.append(replace(release, kept=kept))
-    return told
+    return _judged(_Stack(deployment), now, keep)
 
 
 def prune(deployment: Deployment, now: datetime, keep: int, *, dry_run: bool) -> list[Release]:
@@ -105,11 +87,10 @@ def prune(deployment: Deployment, now: datetime, keep: int, *, dry_run: bool) ->
 
     Raises PermanentError while the stack is changing: which release it goes back to is not known then.
     """
-    (stack,) = deployment.client("cloudformation").describe_stacks(StackName=deployment.name)["Stacks"]
-    status = str(stack["StackStatus"])
-    if status.removesuffix("_COMPLETE") not in _AT_REST:
-        raise PermanentError(f"stack {deployment.name} is {status}: its releases can be pruned when that is over")
-    old = [release for release in releases(deployment, now, keep) if not release.kept]
+    stack = _Stack(deployment)
+    if stack.status.removesuffix("_COMPLETE") not in _AT_REST:
+        raise PermanentError(f"stack {stack.name} is {stack.status}: its releases can be pruned when that is over")
+    old = [release for release in _judged(stack, now, keep) if not release.kept]
     functions, machines = deployment.client("lambda"), deployment.client("stepfunctions")
     for version in (one for release in old for one in release.versions if not dry_run):
         if version.of == _MACHINE:
@@ -121,6 +102,28 @@ def prune(deployment: Deployment, now: datetime, keep: int, *, dry_run: bool) ->
     return old
 
 
+def _judged(stack: _Stack, now: datetime, keep: int) -> list[Release]:
+    found = stack.releases
+    missing = stack.held - {version.arn for release in found for version in release.versions}
+    if missing:
+        raise PermanentError(
+            f"stack {stack.name} holds {', '.join(sorted(missing))}, which is of no release that is found here: "
+            "it can't be told which releases are in use. Deploy again under a new Release"
+        )
+    # What is newer than the current one was taken back, and is none to go back to.
+    current = next((place for place, one in enumerate(found) if stack.holds(one)), 0)
+    told = []
+    for place, release in enumerate(found):
+        # The newest: when it was taken back, or the canary ended.
+        replaced = found[place - 1].published if place else max(release.published, stack.changed)
+        among = current <= place < current + keep
+        kept = stack.needs(release) or (f"among the last {keep}" if among else "")
+        if not kept and now - replaced < LONGEST_RUN:
+            kept = "replaced less than six hours ago"
+        told.append(replace(release, kept=kept))
+    return told
+
+
 class _Stack:
     """What is there, each asked for once."""
 
@@ -128,10 +131,15 @@ class _Stack:
         self._machine = deployment.machine
         self._functions = deployment.client("lambda")
         self._runs = deployment.client("stepfunctions")
-        pages = deployment.client("cloudformation").get_paginator("list_stack_resources")
+        self.name = deployment.name
+        cloudformation = deployment.client("cloudformation")
+        (stack,) = cloudformation.describe_stacks(StackName=self.name)["Stacks"]
+        self.status = str(stack["StackStatus"])
+        self.changed: datetime = stack.get("LastUpdatedTime", stack["CreationTime"])
+        pages = cloudformation.get_paginator("list_stack_resources")
         there = [
             one
-            for page in pages.paginate(StackName=deployment.name)
+            for page in pages.paginate(StackName=self.name)
             for one in page["StackResourceSummaries"]
             if not one["ResourceStatus"].startswith("DELETE_")
         ]
