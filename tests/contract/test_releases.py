@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -18,7 +20,7 @@ from typing import Any
 
 import pytest
 from tests.contract.engines import client
-from tests.template.deployment import source
+from tests.template.deployment import REPOSITORY, source
 from typer.testing import CliRunner
 
 from penstock.cli import app
@@ -47,13 +49,20 @@ class Stack:
     """By release, its version of the machine."""
     runs: dict[str, str] = field(default_factory=dict)
     """By run, the version of the machine that it runs."""
+    called: set[str] = field(default_factory=set)
+    """As a policy names it."""
 
     def client(self, service: str) -> Any:
         made = client(service, self.endpoint)
+        made.meta.events.register("before-call", self._note)
         made.meta.events.register("after-call.sfn.ListExecutions", self._name_the_versions)
         made.meta.events.register("before-call.sfn.DescribeStateMachineForExecution", self._keep_the_run)
         made.meta.events.register("after-call.sfn.DescribeStateMachineForExecution", self._give_its_definition)
         return made
+
+    def _note(self, model: Any, **_: Any) -> None:
+        service = model.service_model.service_name.replace("stepfunctions", "states")
+        self.called.add(f"{service}:{model.name}")
 
     def _name_the_versions(self, parsed: dict[str, Any], **_: Any) -> None:
         for one in parsed.get("executions", []):
@@ -163,10 +172,23 @@ class Stack:
         return there | {"machine": sorted(one["stateMachineVersionArn"].rpartition(":")[2] for one in of_machine)}
 
 
+@pytest.fixture(scope="module")
+def looked_at(aws: str) -> Iterator[Stack]:
+    """One that no test changes."""
+    with deployed(aws) as made:
+        yield made
+
+
 @pytest.fixture
 def stack(aws: str) -> Iterator[Stack]:
+    with deployed(aws) as made:
+        yield made
+
+
+@contextmanager
+def deployed(endpoint: str) -> Iterator[Stack]:
     """With four releases, the last of them live."""
-    made = Stack(aws)
+    made = Stack(endpoint)
     for release in ("r1", "r2", "r3", "r4"):
         made.deploy(release)
     yield made
@@ -194,8 +216,8 @@ def kept(found: list[Release]) -> dict[str, str]:
     return {one.name: one.kept for one in found}
 
 
-def test_a_release_is_its_versions_with_what_they_cost(stack: Stack, tomorrow: datetime) -> None:
-    found = releases(stack.deployment, tomorrow, keep=2)
+def test_a_release_is_its_versions_with_what_they_cost(looked_at: Stack, tomorrow: datetime) -> None:
+    found = releases(looked_at.deployment, tomorrow, keep=2)
 
     assert kept(found) == {"r4": "listings go to it", "r3": "among the last 2", "r2": "", "r1": ""}
     assert sorted((one.of, one.number) for one in found[1].versions) == [
@@ -292,8 +314,8 @@ def test_when_the_canary_has_ended_nothing_is_held_and_the_last_of_it_is_replace
     assert set(stack.versions["BeginLoad"]) == {"$LATEST"}
 
 
-def test_what_was_replaced_within_the_time_of_a_run_stays(stack: Stack) -> None:
-    found = releases(stack.deployment, datetime.now(UTC) + timedelta(hours=5), keep=1)
+def test_what_was_replaced_within_the_time_of_a_run_stays(looked_at: Stack) -> None:
+    found = releases(looked_at.deployment, datetime.now(UTC) + timedelta(hours=5), keep=1)
 
     assert kept(found)["r3"] == kept(found)["r1"] == "replaced less than six hours ago"
 
@@ -320,9 +342,11 @@ def test_a_stack_that_holds_what_is_not_found_is_left_alone(stack: Stack, tomorr
     assert stack.versions == before
 
 
-def test_the_command_lists_and_prunes(stack: Stack) -> None:
+def test_the_command_lists_and_prunes(looked_at: Stack) -> None:
     def said(*arguments: str) -> str:
-        done = CliRunner().invoke(app, ["releases", *arguments, "--stack", stack.name, "--aws"], env=environment(stack))
+        done = CliRunner().invoke(
+            app, ["releases", *arguments, "--stack", looked_at.name, "--aws"], env=environment(looked_at)
+        )
         assert done.exit_code == 0, done.output
         return done.stdout
 
@@ -336,16 +360,36 @@ def test_the_command_lists_and_prunes(stack: Stack) -> None:
     assert "There is nothing to prune" in said("prune", "--dry-run")
 
 
+def test_the_guide_names_every_permission_that_listing_and_pruning_take(stack: Stack, tomorrow: datetime) -> None:
+    told = (REPOSITORY / "docs" / "deploy.md").read_text().split("Listing takes ")[1].split(".")[0]
+    to_list, to_prune = (list(named(part)) for part in told.split("; pruning"))
+    stack.run("of-r3", stack.machines["r3"])
+
+    stack.called.clear()
+    releases(stack.deployment, tomorrow, keep=2)
+    assert stack.called == set(to_list)
+    prune(stack.deployment, tomorrow, 2, dry_run=False)
+    assert stack.called == {*to_list, *to_prune}
+
+
+def named(text: str) -> Iterator[str]:
+    """Of "`lambda:ListAliases` and `GetAlias`" both, with their service."""
+    service = ""
+    for one in re.findall(r"`([\w:]+)`", text):
+        service = one.rpartition(":")[0] or service
+        yield f"{service}:{one.rpartition(':')[2]}"
+
+
 def test_a_deployment_ends_by_telling_what_nothing_uses_any_more(
-    stack: Stack, tomorrow: datetime, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    looked_at: Stack, tomorrow: datetime, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in environment(stack).items():
+    for name, value in environment(looked_at).items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
 
-    tell_of_old(stack.name, tomorrow)
+    tell_of_old(looked_at.name, tomorrow)
     tell_of_old("no-such-stack", tomorrow)
 
     assert capsys.readouterr().out == (
-        f"2 releases of it nothing uses any more, ${2 * SNAPSHOT:.2f} a month by list price: "
-        f"penstock releases prune --stack {stack.name} --aws\n"
+        f"Nothing uses 2 releases of it any more, ${2 * SNAPSHOT:.2f} a month by list price: "
+        f"penstock releases prune --stack {looked_at.name} --aws\n"
     )

@@ -12,7 +12,7 @@ import typer
 
 from penstock.cli.options import LOCAL, AsJson, OnAws, StackName
 from penstock.cli.screen import NOTHING, clock_time, count, emit, harmless, indented, screen, table
-from penstock.cli.target import deployment
+from penstock.cli.target import deployment, option
 from penstock.model.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def releases(
         screen().print(f"Stack {stack} keeps no releases: only one with a Canary does.")
     else:
         _show(found)
+        if old := [one for one in found if not one.kept]:
+            where = option(stack) + (" --aws" if aws else "")
+            screen().print(f"\nNothing uses {_so_many(old)} any more: penstock releases prune{where}", soft_wrap=True)
 
 
 def tell_of_old(stack: str, now: datetime) -> None:
@@ -80,7 +83,7 @@ def tell_of_old(stack: str, now: datetime) -> None:
         if old:
             saved = sum(one.dollars for one in old)
             screen().print(
-                f"{_so_many(old)} of it nothing uses any more, ${saved:,.2f} a month by list price: "
+                f"Nothing uses {_so_many(old)} of it any more, ${saved:,.2f} a month by list price: "
                 f"penstock releases prune --stack {stack} --aws",
                 soft_wrap=True,
             )
@@ -95,14 +98,12 @@ def _show(found: Sequence[Release]) -> None:
             f"{one.listings:.0%}" if one.listings else NOTHING,
             count(len(one.runs)) if one.runs else NOTHING,
             f"{one.dollars:,.2f}" if one.dollars else NOTHING,
-            one.kept or "[yellow]nothing uses it[/]",
+            one.kept or "[yellow]nothing: prune deletes it[/]",
         )
     console = screen()
     console.print(shown)
     for one in found:
         console.print(indented(f"[dim]{harmless(one.name)}: {_versions(one)}[/]"))
-    if old := [one for one in found if not one.kept]:
-        console.print(f"\n{_so_many(old)} nothing uses. To delete their versions: penstock releases prune")
 
 
 def _pruned(pruned: Sequence[Release], *, dry_run: bool) -> None:
