@@ -173,6 +173,8 @@ def test_reconciles_look_at_what_is_kept_and_that_is_bounded_by_what_expires() -
     assert paid(forever, "S3", "reconcile") == pytest.approx(30 * (15_000 + 3) * 5e-6)
     assert paid(a_week, "S3", "reconcile") == pytest.approx(30 * (7_000 + 3) * 5e-6)
     assert any("ProcessedExpirationDays" in note for note in forever.notes)
+    assert not any("given up after 3" in note for note in forever.notes)
+    assert any("given up after 3" in note for note in forecast(replace(A_MILLION_A_DAY, a_month=10**9), stack()).notes)
     assert not paid(forecast(A_MILLION_A_DAY, stack(ReconcileSchedule="")), "S3", "reconcile")
 
 

@@ -25,7 +25,7 @@ from penstock.local.front_doors import (
 from penstock.local.history import detour, happy_transitions
 from penstock.local.other_designs import lambda_alone, one_execution_per_file
 from penstock.local.stack_template import StackTemplate
-from penstock.local.standing import reconciles, standing
+from penstock.local.standing import GOES_ON_SECONDS, reconciles, standing
 
 __all__ = ["MONTH", "Design", "Events", "Files", "Forecast", "Messages", "batches_of", "forecast", "work_of"]
 
@@ -168,7 +168,9 @@ def _beside_the_runs(files: Files, stack: StackTemplate, often: Frequency, price
     dollars, times = prices.dollars, reconciles(stack)
     kept = kept_files(files, stack)
     pages = times * (math.ceil(kept / 1000) + 3)
-    gb_seconds = prices.rates["reconcile"].seconds(times, times * kept, 0) * stack.memory["reconcile"]
+    going_on = MONTH // GOES_ON_SECONDS if times else 0
+    seconds = prices.rates["reconcile"].seconds(times, times * kept, 0)
+    gb_seconds = (seconds + prices.rates["reconcile_goes_on"].call * going_on) * stack.memory["reconcile"]
     second = dollars["lambda_gb_second_arm" if is_arm(stack) else "lambda_gb_second"]
     yield Line("Lambda", f"{times} reconciles, {gb_seconds:,.1f} GB-s", gb_seconds * second, "reconcile")
     yield Line("S3", f"{pages:,} LIST", pages * dollars["s3_list"], "reconcile")

@@ -10,10 +10,10 @@ from penstock.local.effort import batch_seconds, is_huge, kept_files, seconds_a_
 from penstock.local.frequency import Frequency
 from penstock.local.front_doors import shards_wanted
 from penstock.local.stack_template import StackTemplate
-from penstock.local.standing import reconciles
+from penstock.local.standing import GOES_ON_SECONDS, reconciles
 
-_FUNCTION = 900
-"""Seconds that one has."""
+_RECONCILES = 480 * 24 * 3600 / GOES_ON_SECONDS
+"""Seconds for which a reconcile that goes on reads in a day."""
 
 
 def notes_of(
@@ -45,10 +45,10 @@ def notes_of(
             )
     times, kept = reconciles(stack), kept_files(files, stack)
     seconds = prices.rates["reconcile"].seconds(1, kept, 0)
-    if times and seconds > _FUNCTION:
+    if times and seconds > _RECONCILES:
         yield (
-            f"A reconcile of {kept:,} files takes {seconds:,.0f} s by the rate of prices.yaml, and a function has "
-            f"{_FUNCTION}: let settled files expire, or run `penstock reconcile` elsewhere with ReconcileSchedule empty"
+            f"A reconcile of {kept:,} files takes {seconds / _RECONCILES:,.1f} days by the rate of prices.yaml, and is "
+            "given up after 3: let settled files expire, or run `penstock reconcile` elsewhere, ReconcileSchedule empty"
         )
     shards, wanted = stack.number("StreamShards"), shards_wanted(events)
     if stack.parameters["Stream"] == "provisioned" and wanted > shards:

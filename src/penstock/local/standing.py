@@ -17,6 +17,8 @@ _OF_THE_STACK = 10
 _OF_A_BACKLOG = 3
 _RECONCILED = {"minute": 60, "hour": 3600, "day": 86400}
 _DAILY = 30
+GOES_ON_SECONDS = 900
+"""Between two calls of a reconcile that goes on."""
 
 
 def standing(files: Files, stack: StackTemplate, runs: int, prices: Prices) -> Iterator[Line]:
