@@ -19,7 +19,7 @@ def lifecycle(variant: str) -> dict[str, dict[str, Any]]:
     return {rule["Id"]: rule for rule in rules}
 
 
-def expirations(variant: str) -> dict[str, str]:
+def expirations(variant: str) -> dict[str, Any]:
     """Days by prefix."""
     return {
         rule["Prefix"]: rule["ExpirationInDays"] for rule in lifecycle(variant).values() if "ExpirationInDays" in rule

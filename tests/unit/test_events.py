@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.fakes.watches import FakeWatches
 from tests.lambda_context import FakeContext
 
 from penstock import wiring
+from penstock.flows.reconcile_in_parts import Portion, Rounds
 from penstock.handler import Handler
 from penstock.model.arrivals import Arrival
 from penstock.model.dataset_files import load_datasets
@@ -277,6 +279,27 @@ def test_reconcile_publishes_how_many_files_disagree_and_leaves_a_report(
     published = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
     by_dataset = {one.get("Dataset", "all of them"): one["Disagreements"] for one in published}
     assert by_dataset == {"all of them": [1.0], **{name: [float(name == "flights")] for name in DATASETS}}
+
+
+def test_reconcile_says_where_it_stands_and_publishes_nothing_until_all_is_judged(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.reconcile.app.Rounds", partial(Rounds, portion=Portion(facts=1)))
+    stack.plan()
+    handler_of("begin_load")(event("begin-load.json"), FakeContext())
+    reconcile, tick, goes_on = handler_of("reconcile"), event("reconcile-schedule.json"), {"goes_on": True}
+
+    none_open = reconcile(goes_on, FakeContext())
+    answer = reconcile(tick, FakeContext())
+    first, too_early = answer["round"], "CloudWatchMetrics" in capsys.readouterr().out
+    while "round" in answer:
+        answer = reconcile(goes_on, FakeContext())
+
+    assert none_open == {"round": ""}
+    assert first.endswith("now reading incoming/")
+    assert not too_early
+    assert answer["disagreements"] == 1
+    assert "CloudWatchMetrics" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
