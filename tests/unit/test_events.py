@@ -296,7 +296,7 @@ def test_reconcile_says_where_it_stands_and_publishes_nothing_until_all_is_judge
         answer = reconcile(goes_on, FakeContext())
 
     assert none_open == {"round": ""}
-    assert first.endswith("now reading incoming/")
+    assert first.endswith("now reading ledger of public.flights")
     assert not too_early
     assert answer["disagreements"] == 1
     assert "CloudWatchMetrics" in capsys.readouterr().out
