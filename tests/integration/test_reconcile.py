@@ -15,9 +15,14 @@ import urllib3
 from tests.integration.operating import at_rest, command, keys, put
 from tests.integration.processes import eventually
 
+from penstock.adapters.clock import SystemClock
+from penstock.flows.reconcile import Kept
+from penstock.flows.reconcile_in_parts import Portion, Rounds
 from penstock.local.deployment import Deployment, local_deployment
 from penstock.local.stack import LocalStack
 from penstock.model.arrivals import arrival_id_of
+from penstock.model.dataset_files import load_datasets
+from penstock.model.reconciliation import Disagreement
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("rows", "copied", "documents", "deleted", "unknown", "fine")
@@ -51,7 +56,9 @@ def forget_documents(stack: LocalStack, query: dict[str, Any]) -> None:
     assert answer.status == 200
 
 
-def test_each_thing_that_is_broken_by_hand_is_named(stack: LocalStack, pairs: dict[str, str], tmp_path: Path) -> None:
+def test_each_thing_that_is_broken_by_hand_is_named(
+    stack: LocalStack, target: Deployment, pairs: dict[str, str], tmp_path: Path
+) -> None:
     ids = {name: arrival_id_of(key) for name, key in pairs.items()}
     reconcile = ("reconcile", "-d", "pairs", "--datasets", str(stack.datasets))
     began = datetime.now(UTC).isoformat()
@@ -89,6 +96,21 @@ def test_each_thing_that_is_broken_by_hand_is_named(stack: LocalStack, pairs: di
     assert "6 files disagree" in broken.stdout
     # Decided before, all but what nothing is decided of and was seen since.
     assert {one["arrival"] for one in json.loads(since.stdout)["disagreements"]} == {stranger}
+    in_parts = [one for one in read_in_parts(stack, target, facts=20) if one.dataset == "pairs"]
+    assert {(one.arrival, one.kind.value) for one in in_parts} == {(id_, kind) for id_ in named for kind in named[id_]}
+
+
+def read_in_parts(stack: LocalStack, target: Deployment, facts: int) -> list[Disagreement]:
+    """What the function finds where a call has no time for more."""
+    known, portion = load_datasets(stack.datasets), Portion(facts=facts)
+    ports = (target.store, target.leases, target.warehouse, target.search, SystemClock())
+    for call in range(1000):
+        found = Rounds(*ports, known, Kept(), portion).go_on(str(call), begins=True)
+        assert found
+        if found.complete:
+            assert call
+            return found.report.disagreements
+    raise AssertionError("it does not come to an end")
 
 
 @pytest.mark.usefixtures("pairs")

@@ -10,6 +10,7 @@ reconcile sees it at rest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,13 +78,12 @@ class Beginning:
         oldest = min(self.known, default="")
         since = {run.id: _claimed(run) for run in runs if run.id not in self.known and run.id > oldest}
         claims = {**self.live, **since}
-        arrivals = [arrival for run in claims for arrival in _planned(store, run)]
-        return InFlight(
-            self.at,
-            frozenset(arrival.id for arrival in arrivals),
-            frozenset(arrival.key for arrival in arrivals),
-            tuple(filter(None, claims.values())),
-        )
+        arrivals, keys = set[str](), set[str]()
+        for run in claims:  # One plan at a time: hours of them are a million arrivals.
+            for arrival in _planned(store, run):
+                arrivals.add(arrival.id)
+                keys.add(arrival.key)
+        return InFlight(self.at, arrivals, keys, tuple(filter(None, claims.values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class InFlight:
     """What runs were at work on at any time since `began`: ids and keys of arrivals, and claims of backfills."""
 
     began: datetime
-    arrivals: frozenset[str]
-    keys: frozenset[str]
+    arrivals: AbstractSet[str]
+    keys: AbstractSet[str]
     claimed: tuple[str, ...]
 
     def has(self, seen: Seen, dataset: Dataset | None) -> bool:

@@ -54,7 +54,7 @@ class Portion:
     reading: timedelta = timedelta(minutes=8)
     judging: timedelta = timedelta(minutes=12)
     facts: int = 6_000_000
-    """About 1 GB on disk."""
+    """About 1 GB on disk; 7 with keys as long as S3 takes them, which the function's disk holds."""
 
 
 @dataclass(slots=True)
