@@ -32,9 +32,9 @@ class TickingClock(FakeClock):
 
 
 def rounds(world: World, facts: int = 3, **given: Any) -> Rounds:
-    portion = given.pop("portion", Portion(facts=facts))
+    portion, kept = given.pop("portion", Portion(facts=facts)), given.pop("kept", Kept())
     datasets = {one.name: one for one in (world.of, *world.others)}
-    parts = (world.store, world.leases, world.warehouse, world.search, world.clock, datasets, Kept())
+    parts = (world.store, world.leases, world.warehouse, world.search, world.clock, datasets, kept)
     return Rounds(*parts, portion)
 
 
@@ -195,6 +195,20 @@ def test_what_comes_to_a_backfill_after_incoming_was_listed_is_in_flight(world: 
     assert kinds(completed(world, begins=False)[0]) == {still.id: {Kind.ROWS}}
 
 
+def test_a_file_that_expires_before_it_is_listed_is_not_looked_for(world: World) -> None:
+    settled = world.done("a.csv")
+    world.store.put("incoming/things/waiting.csv", GOOD)
+    world.clock.at = settled.modified + timedelta(days=7, minutes=-5)
+    found = rounds(world, 1).go_on("call", begins=True)
+    assert found
+    assert (found.reads, found.after) == ("processed/", "")
+
+    world.store.delete(next(world.store.keys("processed/")))
+    world.clock.advance(timedelta(minutes=10))
+
+    assert kinds(completed(world, begins=False, kept=Kept(processed=7))[0]) == {}
+
+
 def test_two_calls_at_once_do_it_twice_and_mix_nothing(world: World) -> None:
     everything_wrong(world)
     whole = world.kinds()
@@ -244,6 +258,15 @@ def test_other_datasets_begin_it_anew(world: World) -> None:
 
     assert kinds(report)[lost.id] == {Kind.NOT_SETTLED}
     assert report.checked.keys() == {"things", "others"}
+
+
+def test_what_was_open_with_other_datasets_is_open_no_more_when_one_call_does_it_all(world: World) -> None:
+    everything_wrong(world)
+    read_to(world, "rows")
+    world.others = (dataset("others"),)
+
+    assert completed(world, 10_000, begins=False)[1] == 1
+    assert rounds(world).go_on("call", begins=False) is None
 
 
 def test_one_that_does_not_come_to_an_end_is_given_up_and_told_until_the_next_begins(world: World) -> None:
