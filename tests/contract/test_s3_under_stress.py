@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
 from penstock.adapters import s3_moves
@@ -310,3 +311,18 @@ def test_an_upload_that_breaks_off_is_not_left_open(s3: Any, bucket: str) -> Non
         S3ObjectStore(s3, bucket).put_lines("failed/a", lines())
 
     assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
+
+
+def test_what_broke_an_upload_off_is_told_also_when_it_may_not_be_aborted(s3: Any, bucket: str) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "AbortMultipartUpload")
+
+    def lines() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 1_000_000
+        raise TransientError("the ledger went away")
+
+    with pytest.raises(TransientError, match="the ledger") as raised:
+        S3ObjectStore(between(s3, abort_multipart_upload=refuse), bucket).put_lines("failed/a", lines())
+
+    assert "is left open" in raised.value.__notes__[0]

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 
 from penstock.adapters.aws_errors import MISSING_OBJECT, code_of, translated
@@ -108,10 +108,13 @@ class S3ObjectStore:
             upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=_LINES)["UploadId"]
         try:
             self._upload(key, upload, chain((first,), parts))
-        except BaseException:
-            # One left open is paid for and never seen. Should this fail too, the bucket's lifecycle ends it.
-            with translated(f"abort the upload of s3://{self._bucket}/{key}"):
+        except BaseException as error:
+            # One left open is paid for and never seen.
+            try:
                 self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+            except (ClientError, BotoCoreError) as left:
+                # What broke it off is what has to be told. The bucket's lifecycle ends the upload.
+                error.add_note(f"Its upload of s3://{self._bucket}/{key} is left open: {left}")
             raise
 
     def _upload(self, key: str, upload: str, parts: Iterator[bytes]) -> None:
