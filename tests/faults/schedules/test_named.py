@@ -86,6 +86,23 @@ def test_a_file_that_comes_while_its_key_is_loaded_is_loaded_after_it(on_postgre
     assert sorted(row for _, row in on_postgres.rows(_dataset("replaced"))) == [("3", "three")]
 
 
+def test_a_lister_that_sleeps_past_its_lease_records_no_run_of_what_another_has_planned() -> None:
+    world = world_on(FakeBench())
+    asleep = {"leases.record_run": 150.0, "runs.start": 5.0}  # The first lister, then the one that took over from it.
+
+    def before(call: str) -> None:
+        if seconds := asleep.pop(call, 0.0):
+            world.scheduler.sleep(seconds)
+
+    world.seam.before = before
+    world.put("incoming/appended/a.csv", FIRST, events=(0.0, 149.9))
+
+    settle_all(world)
+
+    assert not asleep
+    assert [run.files for run in world.leases.runs(10)] == [1]
+
+
 # ── each function, killed once at each of its calls ─────────────────────────────────────────────────────────────────
 
 
