@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="one case, by the name that a failure shows, or those that begin so")
     parser.add_argument("--count", type=int, help="at most so many cases")
     parser.add_argument("--stacks", type=int, default=STACKS, help="how many cases are played at once")
-    parser.add_argument("--minutes", type=float, default=55.0, help="begin no case after so long")
+    parser.add_argument("--minutes", type=float, default=90.0, help="begin no case after so long")
     parser.add_argument("--warehouse", choices=("postgres", "redshift"), default="postgres")
     parser.add_argument("--results", type=Path, help="write a line of JSON for each case to this file")
     given = parser.parse_args(arguments)
