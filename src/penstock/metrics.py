@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from penstock.flows.list_incoming import Listing
 from penstock.model.breakers import DESTINATIONS
-from penstock.model.reconciliation import Reconciliation
 
-if TYPE_CHECKING:  # It is imported for its type alone, and brings `statistics` into every cold start.
+if TYPE_CHECKING:  # For their types alone: each function would import the flows of the others at its cold start.
+    from penstock.flows.list_incoming import Listing
     from penstock.flows.watch_rate import Watched
+    from penstock.model.reconciliation import Reconciliation
 
 NAMESPACE = "Penstock"
 
