@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from math import sqrt
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -92,6 +91,8 @@ def deviations_from(past: list[int], events: int) -> float:
     At least what pure chance does, the root of the median, and at least one event: a past that was even would make each
     event more an alarm.
     """
+    from statistics import median  # 20 ms of a cold start, where `unusual` alone wants it.
+
     middle = median(past)
     spread = median(abs(one - middle) for one in past) / _MAD_OF_A_DEVIATION
     return (events - middle) / max(spread, sqrt(middle), 1.0)
