@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from penstock.model.errors import DatasetError
-from penstock.model.rates import Rate, load_rates
+from penstock.model.rate_files import load_rates
+from penstock.model.rates import Rate
 
 RATE = "name: departures\ntype: departure\nwindow: 10m\nlate: 3m\nat_least: 1\nunusual: 6\npast: 4h\n"
 

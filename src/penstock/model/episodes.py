@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from statistics import median
 from typing import Literal
 
 from penstock.model.rates import Rate, Verdict
@@ -80,8 +81,6 @@ def _all_clear(episode: Episode, rate: Rate, window: Window) -> Notice:
 
 
 def _found(rate: Rate, window: Window) -> str:
-    from statistics import median  # 20 ms of a cold start, and no look in a thousand tells of an episode.
-
     bounds = [
         f"at most {rate.at_most}" if rate.at_most is not None else "",
         f"at least {rate.at_least}" if rate.at_least is not None else "",

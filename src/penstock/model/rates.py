@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from math import sqrt
-from pathlib import Path
+from statistics import median
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from penstock.model.dataset_faults import Fault, faults_of, line_of
 from penstock.model.datasets import Name
 from penstock.model.declared import Declared, MisplacedError
 from penstock.model.durations import Duration
-from penstock.model.errors import DatasetError
 from penstock.model.stream_events import LONGEST_TYPE
-from penstock.model.yaml_files import read_mapping
-
-FOLDER = "rates"
-"""Below the datasets' own, so that it is deployed with them."""
 
 LEAST_PAST = 8
 """Windows without which the past says nothing of what is unusual."""
@@ -91,34 +85,6 @@ def deviations_from(past: list[int], events: int) -> float:
     At least what pure chance does, the root of the median, and at least one event: a past that was even would make each
     event more an alarm.
     """
-    from statistics import median  # 20 ms of a cold start, where `unusual` alone wants it.
-
     middle = median(past)
     spread = median(abs(one - middle) for one in past) / _MAD_OF_A_DEVIATION
     return (events - middle) / max(spread, sqrt(middle), 1.0)
-
-
-def load_rates(folder: Path) -> dict[str, Rate]:
-    """Every rate in `folder`, which need not be there, by name. Raises DatasetError as `load_datasets` does."""
-    faults: list[Fault] = []
-    rates: dict[str, Rate] = {}
-    types: dict[str, str] = {}
-    for path in sorted((folder / FOLDER).glob("*.yaml")):
-        raw = read_mapping(path, faults)
-        if raw is None:
-            continue
-        try:
-            rate = Rate.model_validate(raw)
-        except ValidationError as error:
-            faults.extend(faults_of(path, error, Rate))
-            continue
-        if rate.name != path.stem:
-            text = f"{rate.name!r} is not the file's name; call it {path.stem}, or the file {rate.name}.yaml"
-            faults.append(Fault(path, line_of(path, "name"), "name", text))
-        if rate.type in types:
-            faults.append(Fault(path, line_of(path, "type"), "type", f"is watched by {types[rate.type]} already"))
-        rates[rate.name] = rate
-        types[rate.type] = rate.name
-    if faults:
-        raise DatasetError("\n".join(str(fault) for fault in sorted(faults)))
-    return rates

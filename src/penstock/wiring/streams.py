@@ -48,7 +48,7 @@ def counts() -> Counts:
 
 @cache
 def rates() -> Mapping[str, Rate]:
-    from penstock.model.rates import load_rates
+    from penstock.model.rate_files import load_rates
 
     return load_rates(settings().datasets)
 
