@@ -56,7 +56,10 @@ def running_node(kind: str) -> Iterator[str]:
         try:
             until = time.monotonic() + 120
             while not engine.ready():
-                if process.poll() is not None or time.monotonic() > until:
+                if process.poll() is not None and engine.again:
+                    engine = engine.again()
+                    process = engine.start(Path(folder))
+                elif process.poll() is not None or time.monotonic() > until:
                     raise RuntimeError(f"{kind} did not start: {Path(folder, 'search.log').read_text()[-2000:]}")
                 time.sleep(0.05)  # A port gives no sign when it opens.
             yield f"http://127.0.0.1:{engine.port}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -149,13 +150,21 @@ def test_a_template_that_fails_to_deploy_says_what_failed_and_leaves_nothing_run
     stack.down()
 
 
-def test_a_real_search_node_serves_a_stack_and_ends_with_it(tmp_path: Path, template: Path) -> None:
+def test_a_real_search_node_serves_a_stack_and_ends_with_it_though_its_first_start_fails(
+    tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if why := missing("opensearch"):
         pytest.skip(why)
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text(f'#!/bin/sh\nmkdir "{tmp_path}/first" 2>/dev/null && exit 1\nexec "{shutil.which("java")}" "$@"\n')
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
 
     with LocalStack.temporary("real", template=template, search="opensearch") as stack:
         root = json.loads(urllib3.request("GET", stack.search_url, retries=False).data)
         (node,) = [engine for engine in stack.status() if engine.name == "search"]
 
+    assert (tmp_path / "first").is_dir()
     assert root["version"]["distribution"] == "opensearch"
     assert not psutil.pid_exists(node.pid)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +47,8 @@ class Engine:
     program: str = sys.executable
     answer: bytes = b""
     """What its answer has to hold, where somebody else's engine could answer at that port."""
+    again: Callable[[], Engine] | None = None
+    """Makes another one to start in its place, where it may end before it ever answered through nobody's fault."""
 
     def start(self, folder: Path) -> subprocess.Popen[bytes]:
         """As a child in a process group of its own, its output in `<folder>/<name>.log`."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from penstock.local.engines import Engine
@@ -109,11 +110,16 @@ def fetch(kind: str) -> Path:
     return there
 
 
-def node(kind: str, folder: Path) -> Engine:
-    """Raises PermanentError when it can't be started here."""
+def node(kind: str, folder: Path, starts: int = 3) -> Engine:
+    """Raises PermanentError when it can't be started here.
+
+    A port can be taken in the seconds between the runner's look at it and the node's bind: the runner ends then, with
+    no word about it. So it may be started `starts` times, each time on another port and in another folder.
+    """
     if why := missing(kind):
         raise PermanentError(why)
-    port, home = _free_port(), folder / kind
+    port = _free_port()
+    home = folder / f"{kind}-{port}"
     settings = home / "node_1" / "config" / KINDS[kind].settings
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(_SETTINGS)
@@ -121,7 +127,8 @@ def node(kind: str, folder: Path) -> Engine:
     name = f"penstock-{secrets.token_hex(6)}"
     arguments = [f"-Xms{HEAP}", f"-Xmx{HEAP}", "-cp", f"{jars(kind)}/*", KINDS[kind].main]
     arguments += ["-basePath", str(home), "-numOfNode", "1", "-clusterName", name, "-baseHttpPort", str(port - 1)]
-    return Engine("search", arguments, port, "/", program=str(_java()), answer=name.encode())
+    again = partial(node, kind, folder, starts - 1) if starts > 1 else None
+    return Engine("search", arguments, port, "/", program=str(_java()), answer=name.encode(), again=again)
 
 
 def _java() -> str | None:

@@ -40,7 +40,9 @@ class Supervisor:
         self._settings = settings
         self._temporary = temporary
         self._lifeline = lifeline
+        self._engines: dict[str, engines.Engine] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._started = False
         self._postgres: PostgresServer | None = None
         self._reaper = self._start_reaper()
         self.ended_by = ""
@@ -72,23 +74,24 @@ class Supervisor:
         self._tell(f"group {self._postgres.pid}")
         if self._settings.warehouse == "redshift":
             superuser = self._postgres.conninfo("postgres", "postgres")
-            wanted.append(engines.redshift(ports[4], ports[0], superuser))
-            self._start(wanted[-1])
+            self._start(engines.redshift(ports[4], ports[0], superuser))
 
+        deadline = time.monotonic() + _START_SECONDS
+        for name in list(self._engines):
+            while not self._engines[name].ready():
+                if self._the_lifeline_closed() or self._an_engine_ended() or time.monotonic() > deadline:
+                    raise RuntimeError(self.ended_by or f"{name} did not answer. {self._tail(name)}")
+                time.sleep(0.02)
+        self._started = True
         states = {
-            engine.name: EngineState(Process.of(self._children[engine.name].pid), engine.port, f"{engine.name}.log")
-            for engine in wanted
+            name: EngineState(Process.of(self._children[name].pid), engine.port, f"{name}.log")
+            for name, engine in self._engines.items()
         }
         states["postgres"] = EngineState(Process.of(self._postgres.pid), ports[3], "postgres.log")
-        deadline = time.monotonic() + _START_SECONDS
-        for engine in wanted:
-            while not engine.ready():
-                if self._the_lifeline_closed() or self._an_engine_ended() or time.monotonic() > deadline:
-                    raise RuntimeError(self.ended_by or f"{engine.name} did not answer. {self._tail(engine.name)}")
-                time.sleep(0.02)
         change(self.folder, status="running", supervisor=Process.of(os.getpid()), engines=states)
 
     def _start(self, engine: engines.Engine) -> None:
+        self._engines[engine.name] = engine
         self._children[engine.name] = child = engine.start(self.folder)
         self._tell(f"group {child.pid}")
 
@@ -127,8 +130,13 @@ class Supervisor:
         return bool(self.ended_by)
 
     def _an_engine_ended(self) -> bool:
-        for name, child in self._children.items():
-            if child.poll() is not None:
+        for name, child in list(self._children.items()):
+            if child.poll() is None:
+                continue
+            again = self._engines[name].again
+            if again and not self._started:
+                self._start(again())
+            else:
                 self.ended_by = f"{name} ended with {child.returncode}. {self._tail(name)}"
         if self._postgres is not None and self._postgres.ended():
             self.ended_by = f"postgres ended. {self._tail('postgres')}"
