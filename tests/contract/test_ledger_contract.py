@@ -86,6 +86,16 @@ def test_identical_bytes_put_again_are_a_duplicate_whatever_characters_the_key_h
     assert len(kit.rows(dataset)) == 2
 
 
+def test_keys_that_differ_in_what_a_warehouse_takes_in_no_text_are_two(kit: Kit, store: FakeObjectStore) -> None:
+    dataset, warehouse = made(kit)
+    nul, named = (store.put(f"incoming/{dataset.prefix}{name}.csv", CLEAN) for name in ("a\0", "a\\x00"))
+
+    outcomes = {**load(warehouse, dataset, store, nul), **load(warehouse, dataset, store, named)}
+
+    assert {outcomes[one.id].verdict for one in (nul, named)} == {Verdict.LOADED}
+    assert {entry.key for entry in warehouse.ledger(dataset)} == {nul.key, named.key}
+
+
 def test_identical_bytes_put_again_are_a_duplicate(kit: Kit, store: FakeObjectStore) -> None:
     dataset, warehouse = made(kit)
     first, again = [store.put(f"incoming/{dataset.prefix}a.csv", CLEAN) for _ in range(2)]

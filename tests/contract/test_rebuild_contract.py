@@ -80,14 +80,14 @@ def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
 
 
 def test_what_the_ledger_decided_is_known_with_what_identifies_it(kit: Kit) -> None:
-    good, bad = kit.put("a.csv"), kit.put("bad.csv", BAD)
-    kit.load(kit.live, good, bad)
+    good, bad, odd = kit.put("a.csv"), kit.put("bad.csv", BAD), kit.put("\0 \\x00.csv")
+    kit.load(kit.live, good, bad, odd)
 
     known = {
         one.arrival: (one.key, one.version_id, one.etag, one.size, one.modified) for one in kit.rebuild.known(kit.live)
     }
 
-    assert known == {one.id: (one.key, one.version_id, one.etag, one.size, one.modified) for one in (good, bad)}
+    assert known == {one.id: (one.key, one.version_id, one.etag, one.size, one.modified) for one in (good, bad, odd)}
     assert list(kit.rebuild.known(kit.rebuilt)) == []
 
 

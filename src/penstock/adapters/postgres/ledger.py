@@ -9,6 +9,7 @@ from datetime import datetime
 
 from penstock.adapters.postgres.connection import Connection
 from penstock.model.arrivals import Arrival
+from penstock.model.ledger_text import as_text, key_of, key_text
 from penstock.model.outcomes import LedgerEntry, LoadOutcome, Reject, Verdict
 
 NOT_WORKED = "the load ended before this file was worked"
@@ -74,12 +75,12 @@ class Ledger:
                 self._target,
                 dataset,
                 Verdict.QUARANTINED,
-                _text(reason),
+                as_text(reason),
                 [arrival.id for arrival in arrivals],
-                [_text(arrival.bucket) for arrival in arrivals],
-                [_text(arrival.key) for arrival in arrivals],
-                [_text(arrival.version_id) for arrival in arrivals],
-                [_text(arrival.etag) for arrival in arrivals],
+                [as_text(arrival.bucket) for arrival in arrivals],
+                [key_text(arrival.key) for arrival in arrivals],
+                [as_text(arrival.version_id) for arrival in arrivals],
+                [as_text(arrival.etag) for arrival in arrivals],
                 [arrival.size for arrival in arrivals],
                 [arrival.modified for arrival in arrivals],
                 [arrival.retry for arrival in arrivals],
@@ -107,7 +108,9 @@ class Ledger:
 
     def loaded_before(self, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], list[Earlier]]:
         """By bucket and key: what was loaded under the arrivals' keys and not replaced since, the oldest first."""
-        written = {(_text(arrival.bucket), _text(arrival.key)): (arrival.bucket, arrival.key) for arrival in arrivals}
+        written = {
+            (as_text(arrival.bucket), key_text(arrival.key)): (arrival.bucket, arrival.key) for arrival in arrivals
+        }
         found = self._connection.execute(
             """
             SELECT l.bucket, l.key, l.arrival, l.etag, l.size, l.modified
@@ -149,7 +152,7 @@ class Ledger:
                 [outcome.rows for outcome in outcomes.values()],
                 [outcome.repeats for outcome in outcomes.values()],
                 [outcome.rejects for outcome in outcomes.values()],
-                [_text(outcome.reason) for outcome in outcomes.values()],
+                [as_text(outcome.reason) for outcome in outcomes.values()],
             ),
         )
         replaced = [(old, new) for new, outcome in outcomes.items() for old in outcome.replaced]
@@ -196,7 +199,7 @@ class Ledger:
         for this, dataset, key, version_id, size, verdict, rows, rejects, replaced_by, decided, repeats in found:
             by = replaced_by.hex if replaced_by else ""
             yield LedgerEntry(
-                this.hex, dataset, key, version_id, size, Verdict(verdict), rows, rejects, by, decided, repeats
+                this.hex, dataset, key_of(key), version_id, size, Verdict(verdict), rows, rejects, by, decided, repeats
             )
 
     def keep_rejects(self, arrival: Arrival, rejects: Sequence[tuple[int, Reject]]) -> None:
@@ -232,8 +235,3 @@ class Ledger:
         )
         for ordinal, line, column, reason, raw in found:
             yield ordinal, Reject(line, column, reason, raw)
-
-
-def _text(value: str) -> str:
-    """What S3 allows in a key and PostgreSQL in no text, escaped."""
-    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

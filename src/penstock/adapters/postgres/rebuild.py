@@ -14,6 +14,7 @@ from penstock.adapters.postgres.schema import PostgresSchema
 from penstock.adapters.postgres.target_table import exists
 from penstock.model.datasets import Dataset, Table
 from penstock.model.errors import PermanentError
+from penstock.model.ledger_text import key_of
 from penstock.model.replays import Comparison, Difference, Known
 
 SHOWN = 100
@@ -43,7 +44,7 @@ class PostgresRebuild:
                 " WHERE target = %s",
                 (table_of(dataset).qualified,),
             )
-            return [Known(arrival.hex, *rest) for arrival, *rest in found]
+            return [Known(arrival.hex, key_of(key), *rest) for arrival, key, *rest in found]
 
     def prepare(self, rebuilt: Dataset) -> list[str]:
         table = table_of(rebuilt)
@@ -90,7 +91,7 @@ class PostgresRebuild:
                 live_rows=live_rows,
                 rebuilt_rows=rebuilt_rows,
                 differing=differing,
-                differences=tuple(Difference(arrival.hex, *rest) for arrival, *rest in found),
+                differences=tuple(Difference(arrival.hex, key_of(key), *rest) for arrival, key, *rest in found),
                 only_live=_except(connection, old, new, columns, arrivals),
                 only_rebuilt=_except(connection, new, old, columns, arrivals),
                 beyond=beyond,

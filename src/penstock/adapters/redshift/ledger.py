@@ -24,10 +24,10 @@ from penstock.adapters.redshift.sql_text import (
     pages,
     pages_of_bytes,
     table_of,
-    text,
 )
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
+from penstock.model.ledger_text import as_text, key_text
 from penstock.model.outcomes import LoadOutcome, Verdict
 
 GUARD = 1
@@ -104,7 +104,7 @@ class Decision:
 
 def ledger_bytes(arrival: Arrival) -> int:
     """About what its row has in a statement."""
-    return 700 + len(literal(text(arrival.key)).as_string().encode()) + len(text(arrival.version_id))
+    return 700 + len(literal(key_text(arrival.key)).as_string().encode()) + len(as_text(arrival.version_id))
 
 
 def key_id(arrival: Arrival) -> str:
@@ -225,9 +225,16 @@ def _values(dataset: str, decision: Decision) -> list[str | int | None]:
     arrival, outcome = decision.arrival, decision.outcome
     rows = 0 if decision.lineage in ("", arrival.id) else -1
     return [
-        *(dataset, arrival.id, text(arrival.bucket), text(arrival.key), key_id(arrival), text(arrival.version_id)),
+        *(
+            dataset,
+            arrival.id,
+            as_text(arrival.bucket),
+            key_text(arrival.key),
+            key_id(arrival),
+            as_text(arrival.version_id),
+        ),
         *(arrival.etag, arrival.size, moment(arrival.modified), arrival.retry),
-        *(str(outcome.verdict), rows, outcome.rejects, text(outcome.reason), decision.lineage or arrival.id),
+        *(str(outcome.verdict), rows, outcome.rejects, as_text(outcome.reason), decision.lineage or arrival.id),
     ]
 
 

@@ -14,13 +14,14 @@ from typing import Any
 
 import orjson
 
-from penstock.adapters.redshift.sql_text import MAX_TEXT, table_of, text
+from penstock.adapters.redshift.sql_text import MAX_TEXT, table_of
 from penstock.adapters.redshift.upsert import PLACE
 from penstock.model.arrivals import Arrival
 from penstock.model.compression import decompressed
 from penstock.model.datasets import Column, ColumnType, Dataset, Format
 from penstock.model.errors import BadFileError
 from penstock.model.judging import fault_of
+from penstock.model.ledger_text import as_text
 from penstock.model.outcomes import LoadOutcome, Reject, Verdict, too_many_rejects
 from penstock.model.rows import Row, rows
 from penstock.ports import ObjectStore
@@ -107,7 +108,7 @@ class FileReader:
     def _keep(self, reject: Reject) -> None:
         values = (
             *(table_of(self.dataset).qualified, self.arrival.id, self.arrival.retry, self._total, reject.line),
-            *(reject.column, reject.reason, text(reject.raw)),
+            *(reject.column, reject.reason, as_text(reject.raw)),
         )
         self._rejects.write(orjson.dumps(dict(zip(REJECT_COLUMNS, values, strict=True))) + b"\n")
         self._first = self._first or reject

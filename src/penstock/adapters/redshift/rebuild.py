@@ -23,6 +23,7 @@ from penstock.adapters.redshift.schema import RedshiftSchema, columns_of
 from penstock.adapters.redshift.sql_text import format_sql, gate_of, identifier, literals, pages, table_of
 from penstock.model.datasets import Dataset, Table
 from penstock.model.errors import PermanentError
+from penstock.model.ledger_text import key_of
 from penstock.model.replays import Comparison, Difference, Known
 
 SHOWN = 100
@@ -58,7 +59,7 @@ class RedshiftRebuild:
         if not columns_of(self._api, _LEDGER):
             return []
         return [
-            Known(arrival, key, version, etag, int(size), _utc(modified), _utc(decided))
+            Known(arrival, key_of(key), version, etag, int(size), _utc(modified), _utc(decided))
             for arrival, key, version, etag, size, modified, decided in self._ledger(
                 table,
                 "arrival, key, version_id, etag, size, TO_CHAR(modified, 'YYYY-MM-DD HH24:MI:SS.US'),"
@@ -254,7 +255,8 @@ class RedshiftRebuild:
         loaded = "CASE WHEN verdict = 'loaded' THEN lineage ELSE '' END"
         columns = f'arrival, key, {loaded}, CASE WHEN replaced_by IS NULL THEN "rows" ELSE 0 END'
         return [
-            LedgerRow(arrival, key, lineage, int(rows)) for arrival, key, lineage, rows in self._ledger(table, columns)
+            LedgerRow(arrival, key_of(key), lineage, int(rows))
+            for arrival, key, lineage, rows in self._ledger(table, columns)
         ]
 
     def _number(self, template: str, old: Table | None, new: Table, **parts: sql.Composable) -> int:

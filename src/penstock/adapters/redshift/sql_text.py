@@ -68,11 +68,6 @@ def names(columns: Iterable[Column]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
 
 
-def text(value: str) -> str:
-    """What S3 allows in a key and a warehouse in no text, escaped."""
-    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-
-
 def moment(value: datetime) -> str:
     """Ledger times are UTC, without a zone."""
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")

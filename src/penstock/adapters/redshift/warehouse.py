@@ -28,6 +28,7 @@ from penstock.adapters.redshift.upsert import merged_row, merged_rows
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset, OnOverwrite
 from penstock.model.errors import TransientError
+from penstock.model.ledger_text import key_of
 from penstock.model.outcomes import LedgerEntry, LoadOutcome, Reject, Verdict
 from penstock.model.plans import Batch
 from penstock.ports import LoadProgress, MergedRow, ObjectStore
@@ -224,7 +225,17 @@ class RedshiftWarehouse:
             for arrival, name, key, version, size, verdict, rows, rejects, by, decided, repeats in page:
                 at = datetime.fromisoformat(decided).replace(tzinfo=UTC)
                 yield LedgerEntry(
-                    arrival, name, key, version, size, Verdict(verdict), max(rows, 0), rejects, by or "", at, repeats
+                    arrival,
+                    name,
+                    key_of(key),
+                    version,
+                    size,
+                    Verdict(verdict),
+                    max(rows, 0),
+                    rejects,
+                    by or "",
+                    at,
+                    repeats,
                 )
             last = page[-1][0]
 
