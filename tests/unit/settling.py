@@ -51,7 +51,7 @@ ONE_BAD_ROW = b"id,name\n1,one\nx,two\n3,three\n4,four\n"
 
 
 @dataclass
-class World:
+class Settling:
     of: Dataset = field(default_factory=dataset)
     store: FakeObjectStore = field(default_factory=FakeObjectStore)
     leases: FakeLeases = field(default_factory=FakeLeases)

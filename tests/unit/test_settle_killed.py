@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.fakes.crashing import Crash, Crashing
-from tests.unit.settling import GOOD, MOST, ONE_BAD_ROW, Refusing, World, dataset, failed
+from tests.unit.settling import GOOD, MOST, ONE_BAD_ROW, Refusing, Settling, dataset, failed
 
 from penstock.flows.summarise_run import summarise_run
 from penstock.model.arrivals import Arrival
@@ -17,18 +17,18 @@ from penstock.model.plans import settled_batch_key
 from penstock.ports import Move
 
 
-def given_up() -> tuple[World, str, list[Arrival]]:
+def given_up() -> tuple[Settling, str, list[Arrival]]:
     """A batch of one whose last attempt is over."""
-    world = World()
+    world = Settling()
     hopeless = world.put("hopeless.csv", GOOD)
     for _ in range(MOST - 1):
         world.settle(world.plan(hopeless), load=failed())
     return world, world.plan(hopeless), [hopeless]
 
 
-def mixed() -> tuple[World, str, list[Arrival]]:
+def mixed() -> tuple[Settling, str, list[Arrival]]:
     """A batch in which every kind of end is: loaded, with rejects, replaced, duplicate, broken, undecided."""
-    world = World(dataset(max_reject_ratio=0.4, on_overwrite="replace"))
+    world = Settling(dataset(max_reject_ratio=0.4, on_overwrite="replace"))
     world.run(world.put("again.csv", GOOD), world.put("new.csv", GOOD))
     undecided, often = world.put("undecided.csv", GOOD), world.put("often.csv", GOOD)
     for _ in range(MOST - 1):
@@ -47,7 +47,7 @@ def mixed() -> tuple[World, str, list[Arrival]]:
     return world, plan, arrivals
 
 
-def state(world: World, plan: str) -> dict[str, Any]:
+def state(world: Settling, plan: str) -> dict[str, Any]:
     shown = {key: data for key, data in world.store.everything().items() if "/settling/" not in key}
     return {
         "objects": shown,
@@ -59,7 +59,7 @@ def state(world: World, plan: str) -> dict[str, Any]:
     }
 
 
-def refused() -> tuple[World, str, list[Arrival]]:
+def refused() -> tuple[Settling, str, list[Arrival]]:
     """The same, and S3 refuses two of the files' new keys for good."""
     world, plan, arrivals = mixed()
     world.store = Refusing(Refusing(world.store, "good.csv"), "broken.csv.reason.json")  # type: ignore[assignment] # It passes all on.
@@ -75,7 +75,7 @@ def refused() -> tuple[World, str, list[Arrival]]:
     ],
 )
 def test_settling_that_is_killed_anywhere_and_done_again_ends_the_same(
-    make: Callable[[], tuple[World, str, list[Arrival]]], ends: set[Settlement], least: int
+    make: Callable[[], tuple[Settling, str, list[Arrival]]], ends: set[Settlement], least: int
 ) -> None:
     undisturbed, plan, _ = make()
     undisturbed.settle(plan, load=failed())
@@ -117,7 +117,7 @@ def summaries_beside_killed_settlings() -> Iterator[tuple[int, dict[str, Any], s
     """How many of two files were moved when it was killed and given up on, what the run's summary says, and when."""
     for calls in range(1000):
         for after in (False, True):
-            world = World(dataset(kick_off={"data_pipeline": True}))
+            world = Settling(dataset(kick_off={"data_pipeline": True}))
             arrivals = world.put("a.csv", GOOD), world.put("b.csv", GOOD)
             plan = world.plan(*arrivals)
             world.work(plan)

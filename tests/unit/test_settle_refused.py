@@ -6,19 +6,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.unit.settling import GOOD, HALF, MOST, ONE_BAD_ROW, Refusing, World, dataset
+from tests.unit.settling import GOOD, HALF, MOST, ONE_BAD_ROW, Refusing, Settling, dataset
 
 from penstock.model.arrivals import UNCLAIMED, Location
 from penstock.model.outcomes import Settlement
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> Settling:
+    return Settling()
 
 
 @pytest.mark.parametrize("ending", ["bad.csv", "bad.csv.rejects.jsonl", "bad.csv.reason.json"])
-def test_a_file_that_can_not_be_written_for_is_put_back_alone_and_told(world: World, ending: str) -> None:
+def test_a_file_that_can_not_be_written_for_is_put_back_alone_and_told(world: Settling, ending: str) -> None:
     bad, good, other = world.put("bad.csv", ONE_BAD_ROW), world.put("good.csv", GOOD), world.put("other.csv", b"")
     plan = world.plan(bad, good, other)
     world.work(plan)
@@ -36,7 +36,7 @@ def test_a_file_that_can_not_be_written_for_is_put_back_alone_and_told(world: Wo
     assert world.store.everything("incoming/") == {}
 
 
-def test_one_that_nobody_claims_and_that_can_not_be_written_for_is_put_back_alone(world: World) -> None:
+def test_one_that_nobody_claims_and_that_can_not_be_written_for_is_put_back_alone(world: Settling) -> None:
     bad, other = world.store.put("incoming/bad.csv", GOOD), world.store.put("incoming/other.csv", GOOD)
     plan = world.plan(bad, other, name=UNCLAIMED)
 
@@ -46,7 +46,7 @@ def test_one_that_nobody_claims_and_that_can_not_be_written_for_is_put_back_alon
     assert "AccessDenied" in world.leases.waiting()[bad.id].reason
 
 
-def test_one_that_stays_refused_is_tried_each_hour_counted_and_never_given_up(world: World) -> None:
+def test_one_that_stays_refused_is_tried_each_hour_counted_and_never_given_up(world: Settling) -> None:
     arrival = world.put("a.csv", GOOD)
     attempts, waits = [], []
     for _ in range(MOST + 2):
@@ -66,7 +66,7 @@ def test_one_that_stays_refused_is_tried_each_hour_counted_and_never_given_up(wo
 
 
 @pytest.mark.parametrize("ending", ["a.csv", "a.csv.reason.json"])
-def test_a_retried_one_that_is_refused_stays_where_it_lies(world: World, ending: str) -> None:
+def test_a_retried_one_that_is_refused_stays_where_it_lies(world: Settling, ending: str) -> None:
     arrival = world.put("a.csv", HALF)
     failed_key = world.run(arrival)[arrival.id].settled_key
     world.of = dataset(max_reject_ratio=0.5)
