@@ -27,6 +27,7 @@ REASONS: dict[tuple[str, str, str], str] = {
     ("ProcessStream", "kinesis:*", "EventStream"): MAPPED,
     ("*", "sqs:SendMessage", "UndeliveredQueue"): "Lambda leaves there what it gave up on: the emulator asks no role.",
     **dict.fromkeys(((role, "s3:ListBucket", "LandingBucket") for role in TELL_MISSING), MISSING),
+    ("Reconcile", "s3:AbortMultipartUpload", "*"): "Only of facts of more than 8 MiB whose upload is broken off.",
     ("SettleBatch", "s3:AbortMultipartUpload", "*"): "Only of a copy of more than 5 GB that is broken off.",
     ("SettleBatch", "s3:PutObjectTagging", "*"): TAGS,
     ("SettleBatch", "s3:GetObjectVersionTagging", "*"): TAGS,

@@ -101,6 +101,7 @@ EVERYTHING: dict[str, set[tuple[str, str]]] = {
         ("s3:ListBucketVersions", BUCKET),
         ("s3:GetObject", f"{BUCKET}/failed/*.rejects.jsonl"),
         ("s3:PutObject", f"{BUCKET}/plans/reconcile/*"),
+        ("s3:AbortMultipartUpload", f"{BUCKET}/plans/reconcile/*"),
         ("dynamodb:Query", "LeaseTable.Arn"),
         ("dynamodb:Query", "LeaseTable.Arn/index/live"),
         ("sqs:SendMessage", "UndeliveredQueue.Arn"),
