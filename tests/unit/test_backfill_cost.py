@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from tests.unit.test_plan_backfill import World
+from tests.unit.backfilling import Backfilling
 
 from penstock.flows.measure_backfill import Size, measure_backfill
 from penstock.flows.plan_backfill import PartLimits
@@ -36,7 +36,7 @@ def test_nothing_takes_nothing_for_its_files() -> None:
 
 
 def test_what_is_measured_is_what_is_planned() -> None:
-    world = World()
+    world = Backfilling()
     world.fill(95)
     world.fill(7, "weather")
 

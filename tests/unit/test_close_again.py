@@ -6,34 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.crashing import Crash, Crashing
-from tests.fakes.leases import FakeLeases
-from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.pipeline import FakePipeline
-from tests.fakes.runs import FakeRuns
+from tests.unit.listing import Lister, dataset
 
 from penstock.flows.kick_off import kick_off
-from penstock.flows.list_incoming import LEASE, Limits, list_incoming
+from penstock.flows.list_incoming import LEASE, Limits
 from penstock.flows.plan_of import read_plan
 from penstock.flows.summarise_run import summarise_run
-from penstock.model.datasets import Dataset
 from penstock.model.errors import TransientError
 from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
 from penstock.model.plans import closing_id, plan_of_run, settled_batch_key, settling_key
 from penstock.ports import Attempt, Move, RunStatus
 
 MINUTE = timedelta(minutes=1)
-
-
-def dataset(name: str, **changes: Any) -> Dataset:
-    column = {"name": "id", "type": "integer"}
-    return Dataset.model_validate(
-        {"name": name, "prefix": f"{name}/", "format": "csv", "columns": [column], "table": name, **changes}
-    )
 
 
 DATASETS = {"flights": dataset("flights", kick_off={"state_machine": "after"}), "weather": dataset("weather")}
@@ -53,24 +42,18 @@ class Failing(FakePipeline):
         return super().start(run, dataset, parameters)
 
 
-class World:
-    def __init__(self, down: timedelta = timedelta(0), closings: int = 5) -> None:
-        self.store = FakeObjectStore()
-        self.leases = FakeLeases()
-        self.runs = FakeRuns()
-        self.clock = FakeClock()
-        self.pipeline = Failing(self.clock, self.clock.now() + down)
-        self.limits = Limits(100, 10**9, timedelta(hours=6), closings)
-        self.told: list[str] = []
+class Closing(Lister):
+    """Each run is summed up, and kicks off what can be kicked off."""
 
-    def look(self, owner: str = "listing", **ports: Any) -> tuple[str, ...]:
-        given = {"store": self.store, "leases": self.leases, "runs": self.runs, "clock": self.clock, **ports}
-        return list_incoming(**given, datasets=DATASETS, limits=self.limits, owner=owner).plans
+    def __init__(self, down: timedelta = timedelta(0), closings: int = 5) -> None:
+        super().__init__(DATASETS, Limits(100, 10**9, timedelta(hours=6), closings))
+        self.pipeline = Failing(self.clock, self.clock.now() + down)
+        self.told: list[str] = []
 
     def settled(self, name: str = "flights", rows: int = 3, key: Callable[[str, int], str] = settled_batch_key) -> str:
         """A run that has settled its one file and is about to be summed up."""
         arrival = self.store.put(f"incoming/{name}/a", b"1")
-        (run,) = self.look()
+        (run,) = self.look().plans
         self.store.move([Move(arrival, f"processed/{name}/a")])
         to = f"processed/{name}/a"
         one = SettledArrival(arrival.id, arrival.key, Settlement.PROCESSED, rows=rows, settled_key=to)
@@ -106,7 +89,7 @@ class World:
 
 
 def test_a_kickoff_that_fails_for_an_hour_is_started_once_when_it_heals() -> None:
-    world = World(down=timedelta(hours=1))
+    world = Closing(down=timedelta(hours=1))
     run = world.settled()
 
     begun = world.pass_by(timedelta(hours=4))
@@ -120,7 +103,7 @@ def test_a_kickoff_that_fails_for_an_hour_is_started_once_when_it_heals() -> Non
 
 
 def test_one_that_never_heals_ends_after_as_many_closings_as_attempts_and_is_seen_to_have_failed() -> None:
-    world = World(down=timedelta(days=100), closings=3)
+    world = Closing(down=timedelta(days=100), closings=3)
     run = world.settled()
 
     begun = world.pass_by(timedelta(hours=6))
@@ -135,7 +118,7 @@ def test_one_that_never_heals_ends_after_as_many_closings_as_attempts_and_is_see
 def test_however_it_ended_and_whether_its_settling_was_ended_or_not(
     status: RunStatus, key: Callable[[str, int], str]
 ) -> None:
-    world = World()
+    world = Closing()
     run = world.settled(key=key)
     world.runs.finish(run, status)
 
@@ -147,7 +130,7 @@ def test_however_it_ended_and_whether_its_settling_was_ended_or_not(
 
 @pytest.mark.parametrize(("name", "rows"), [("weather", 3), ("flights", 0)])
 def test_a_run_that_owes_no_kickoff_is_not_closed_again(name: str, rows: int) -> None:
-    world = World()
+    world = Closing()
     run = world.settled(name, rows)
     world.runs.finish(run, RunStatus.FAILED)
 
@@ -157,7 +140,7 @@ def test_a_run_that_owes_no_kickoff_is_not_closed_again(name: str, rows: int) ->
 
 
 def test_a_run_that_failed_after_its_kickoffs_is_not_closed_again() -> None:
-    world = World()
+    world = Closing()
     run = world.settled()
     world.close(run)
     world.runs.finish(run, RunStatus.FAILED)
@@ -169,13 +152,13 @@ def test_a_run_that_failed_after_its_kickoffs_is_not_closed_again() -> None:
 
 
 def test_what_a_function_moves_after_its_run_was_aborted_is_kicked_off_when_no_function_can_go_on() -> None:
-    world = World()
+    world = Closing()
     arrival = world.store.put("incoming/flights/a", b"1")
-    (run,) = world.look()
+    (run,) = world.look().plans
     world.leases.put_back([Attempt(arrival.id, 2, world.clock.now() + MINUTE, "put back", "earlier")])
     world.runs.finish(run, RunStatus.ABORTED)
     aborted = world.clock.now()
-    assert world.look() == ()
+    assert world.look().plans == ()
     world.store.move([Move(arrival, "processed/flights/a")])
     one = SettledArrival(arrival.id, arrival.key, Settlement.PROCESSED, rows=3, settled_key="processed/flights/a")
     world.store.put_json(settled_batch_key(run, 0), SettledBatch(run, 0, "flights", (one,)).to_json())
@@ -188,7 +171,7 @@ def test_what_a_function_moves_after_its_run_was_aborted_is_kicked_off_when_no_f
 
 
 def test_one_that_was_closed_at_once_is_closed_again_for_what_was_moved_later() -> None:
-    world = World(down=timedelta(minutes=17))
+    world = Closing(down=timedelta(minutes=17))
     run = world.settled(key=settling_key)
     world.runs.finish(run, RunStatus.ABORTED)
 
@@ -200,11 +183,11 @@ def test_one_that_was_closed_at_once_is_closed_again_for_what_was_moved_later() 
 
 
 def test_a_late_closing_that_is_not_needed_starts_nothing() -> None:
-    world = World()
+    world = Closing()
     arrival = world.store.put("incoming/flights/a", b"1")
-    (run,) = world.look()
+    (run,) = world.look().plans
     world.runs.finish(run, RunStatus.ABORTED)
-    (again,) = world.look()
+    (again,) = world.look().plans
     world.store.move([Move(arrival, "processed/flights/a")])
     one = SettledArrival(arrival.id, arrival.key, Settlement.PROCESSED, rows=3, settled_key="processed/flights/a")
     world.store.put_json(settled_batch_key(again, 0), SettledBatch(again, 0, "flights", (one,)).to_json())
@@ -220,14 +203,14 @@ def test_a_late_closing_that_is_not_needed_starts_nothing() -> None:
 
 
 def test_a_closing_leases_nothing_and_takes_no_room() -> None:
-    world = World(down=timedelta(hours=1))
+    world = Closing(down=timedelta(hours=1))
     world.settled()
     world.pass_by(timedelta(minutes=4))
     (closing,) = world.leases.live_runs()
     world.limits = Limits(1, 1, timedelta(hours=6))
     late = world.store.put("incoming/flights/a", b"12345")
 
-    (plan,) = world.look()
+    (plan,) = world.look().plans
 
     assert closing.files == 0
     assert [one.id for one in read_plan(world.store, plan).arrivals] == [late.id]
@@ -237,7 +220,7 @@ def test_a_listing_that_is_killed_anywhere_loses_no_kickoff() -> None:
     died = 0
     for calls in range(100):
         for after in (False, True):
-            world = World()
+            world = Closing()
             run = world.settled()
             world.runs.finish(run, RunStatus.FAILED)
             crash = Crashing(calls, after=after)

@@ -10,7 +10,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.search_index import FakeSearchIndex
 from tests.fakes.warehouse import FakeWarehouse
-from tests.unit.test_gathering import World, dataset
+from tests.unit.gathering import Gathering
+from tests.unit.listing import dataset
 
 from penstock.flows.index_batch import index_batch
 from penstock.flows.load_batch import begin_load
@@ -112,7 +113,7 @@ def test_an_index_is_written_no_half_of_a_file_either() -> None:
 
 
 def test_a_huge_file_is_alone_in_its_batch_and_the_plan_says_the_rate() -> None:
-    world = World(datasets={"orders": dataset("orders", batch={"max_bytes": 100 * GB})})
+    world = Gathering(datasets={"orders": dataset("orders", batch={"max_bytes": 100 * GB})})
     world.put("orders", 3)
     world.leases.keep_memo(Memo("orders", DatasetMemo(rate=SLOWEST_RATE).text()))
     store = world.store
@@ -129,7 +130,7 @@ def test_a_huge_file_is_alone_in_its_batch_and_the_plan_says_the_rate() -> None:
 
 @pytest.mark.parametrize(("put_back", "remembered"), [(0, 10_000_000), (1, 0)])
 def test_a_run_that_is_over_shows_the_rate_of_its_large_batches(put_back: int, remembered: int) -> None:
-    world = World(datasets={"orders": dataset("orders")})
+    world = Gathering(datasets={"orders": dataset("orders")})
     world.put("orders", 1)
     store, size = world.store, GB
     listed = store.arrivals

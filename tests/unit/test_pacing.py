@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.test_gathering import MINUTE, World, dataset
+from tests.unit.gathering import MINUTE, Gathering
+from tests.unit.listing import dataset
 
 from penstock.flows.plan_of import read_plan
 from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement
@@ -16,14 +17,16 @@ from penstock.ports import RunStatus
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> Gathering:
     paced = dataset("orders", pace={"min_files": 4, "max_files": 20, "within": "5m"}, batch={"max_files": 2})
-    world = World(datasets={"orders": paced, "planes": dataset("planes")})
+    world = Gathering(datasets={"orders": paced, "planes": dataset("planes")})
     world.put("orders", 300)
     return world
 
 
-def work(world: World, *, takes: timedelta = MINUTE, put_back: int = 0, died: int = 0, summed_up: bool = True) -> int:
+def work(
+    world: Gathering, *, takes: timedelta = MINUTE, put_back: int = 0, died: int = 0, summed_up: bool = True
+) -> int:
     """One run from its plan to its end; how many files it had."""
     [plan_id] = world.look().plans
     plan = read_plan(world.store, plan_id)
@@ -42,25 +45,25 @@ def work(world: World, *, takes: timedelta = MINUTE, put_back: int = 0, died: in
     return len(plan.arrivals)
 
 
-def test_each_quick_run_adds_as_much_until_the_most(world: World) -> None:
+def test_each_quick_run_adds_as_much_until_the_most(world: Gathering) -> None:
     assert [work(world) for _ in range(6)] == [4, 8, 12, 16, 20, 20]
 
 
-def test_a_slow_run_halves_it_and_never_below_the_least(world: World) -> None:
+def test_a_slow_run_halves_it_and_never_below_the_least(world: Gathering) -> None:
     for _ in range(4):
         work(world)
 
     assert [work(world, takes=6 * MINUTE) for _ in range(4)] == [20, 10, 5, 4]
 
 
-def test_a_destination_that_refuses_files_halves_it(world: World) -> None:
+def test_a_destination_that_refuses_files_halves_it(world: Gathering) -> None:
     for _ in range(4):
         work(world)
 
     assert [work(world, put_back=10), work(world), work(world)] == [20, 10, 14]
 
 
-def test_files_whose_workers_died_were_refused_by_nobody_and_slow_nothing_down(world: World) -> None:
+def test_files_whose_workers_died_were_refused_by_nobody_and_slow_nothing_down(world: Gathering) -> None:
     for _ in range(4):
         work(world)
 
@@ -68,18 +71,18 @@ def test_files_whose_workers_died_were_refused_by_nobody_and_slow_nothing_down(w
     assert [work(world, put_back=20, died=17), work(world)] == [20, 10]
 
 
-def test_one_file_in_ten_that_is_put_back_is_its_own_fault(world: World) -> None:
+def test_one_file_in_ten_that_is_put_back_is_its_own_fault(world: Gathering) -> None:
     for _ in range(4):
         work(world)
 
     assert [work(world, put_back=2), work(world)] == [20, 20]
 
 
-def test_a_run_that_was_not_summed_up_adds_nothing(world: World) -> None:
+def test_a_run_that_was_not_summed_up_adds_nothing(world: Gathering) -> None:
     assert [work(world, summed_up=False), work(world)] == [4, 4]
 
 
-def test_runs_that_began_before_the_last_halving_don_t_halve_again(world: World) -> None:
+def test_runs_that_began_before_the_last_halving_don_t_halve_again(world: Gathering) -> None:
     for _ in range(4):
         work(world)
     world.limits = replace(world.limits, files=10)
@@ -96,7 +99,7 @@ def test_runs_that_began_before_the_last_halving_don_t_halve_again(world: World)
     assert world.memo("orders").pace == 10
 
 
-def test_a_run_that_used_little_of_the_pace_adds_nothing(world: World) -> None:
+def test_a_run_that_used_little_of_the_pace_adds_nothing(world: Gathering) -> None:
     for _ in range(4):
         work(world)
     world.limits = replace(world.limits, files=5)
@@ -112,20 +115,20 @@ def test_a_run_that_used_little_of_the_pace_adds_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize(("wrong", "files"), [('{"pace": 900000}', 20), ('{"pace": 0}', 4), ("nonsense", 4)])
-def test_whatever_is_remembered_the_pace_stays_within_its_bounds(world: World, wrong: str, files: int) -> None:
+def test_whatever_is_remembered_the_pace_stays_within_its_bounds(world: Gathering, wrong: str, files: int) -> None:
     world.write_memo(wrong, "orders")
 
     assert work(world) == files
 
 
-def test_all_live_runs_together_hold_no_more_than_the_pace(world: World) -> None:
+def test_all_live_runs_together_hold_no_more_than_the_pace(world: Gathering) -> None:
     for _ in range(5):
         world.look()
 
     assert sum(run.files for run in world.leases.live_runs()) == 4
 
 
-def test_bytes_go_with_the_pace(world: World) -> None:
+def test_bytes_go_with_the_pace(world: Gathering) -> None:
     pace = {"min_files": 4, "max_files": 20, "max_bytes": 30}
     world.datasets["orders"] = dataset("orders", pace=pace)
 

@@ -33,7 +33,7 @@ def dataset(name: str, **changes: Any) -> Dataset:
 DATASETS = {"flights": dataset("flights", **KICKS), "weather": dataset("weather")}
 
 
-class World:
+class SettledRun:
     def __init__(self) -> None:
         self.store = FakeObjectStore()
         self.batches: list[Batch] = []
@@ -59,11 +59,11 @@ def one(name: str, settlement: Settlement = Settlement.PROCESSED, **facts: Any) 
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> SettledRun:
+    return SettledRun()
 
 
-def test_a_good_run_says_so_in_numbers_per_dataset(world: World) -> None:
+def test_a_good_run_says_so_in_numbers_per_dataset(world: SettledRun) -> None:
     world.batch("flights", one("f1", rows=1000, documents=1000), one("f2", rows=234, documents=234))
     world.batch("weather", one("w1", rows=7))
 
@@ -79,7 +79,7 @@ def test_a_good_run_says_so_in_numbers_per_dataset(world: World) -> None:
     ]
 
 
-def test_what_failed_and_what_was_put_back_is_named_with_its_reason(world: World) -> None:
+def test_what_failed_and_what_was_put_back_is_named_with_its_reason(world: SettledRun) -> None:
     world.batch(
         "flights",
         one("bad", Settlement.FAILED, reason="the header changed"),
@@ -95,7 +95,7 @@ def test_what_failed_and_what_was_put_back_is_named_with_its_reason(world: World
     assert "- incoming/late\n  it was asleep" in told["message"]
 
 
-def test_a_batch_that_was_not_settled_makes_the_run_not_ok_and_is_named(world: World) -> None:
+def test_a_batch_that_was_not_settled_makes_the_run_not_ok_and_is_named(world: SettledRun) -> None:
     world.batch("flights", one("a", rows=1))
     world.batch("flights", one("b"), one("c"), settled=False)
 
@@ -107,7 +107,7 @@ def test_a_batch_that_was_not_settled_makes_the_run_not_ok_and_is_named(world: W
     assert world.store.get_json(summary_key(PLAN))["unsettled"] == [1]
 
 
-def test_the_summary_is_kept_with_its_numbers_and_is_the_same_again(world: World) -> None:
+def test_the_summary_is_kept_with_its_numbers_and_is_the_same_again(world: SettledRun) -> None:
     world.batch("flights", one("a", rows=5, rejects=1), one("b", duplicate=True))
 
     told = world.summarise()
@@ -145,7 +145,7 @@ def test_the_summary_is_kept_with_its_numbers_and_is_the_same_again(world: World
     ids=lambda value: value.arrival if isinstance(value, SettledArrival) else "",
 )
 def test_a_dataset_is_kicked_off_when_something_new_was_loaded(
-    world: World, arrival: SettledArrival, kicks: bool
+    world: SettledRun, arrival: SettledArrival, kicks: bool
 ) -> None:
     world.batch("flights", arrival)
     world.batch("weather", one("w", rows=1))  # It asks for no kickoff.
@@ -153,7 +153,7 @@ def test_a_dataset_is_kicked_off_when_something_new_was_loaded(
     assert world.summarise()["kick_offs"] == ([{"plan": PLAN, "dataset": "flights"}] if kicks else [])
 
 
-def test_a_run_of_ten_thousand_bad_files_makes_a_message_that_can_be_sent(world: World) -> None:
+def test_a_run_of_ten_thousand_bad_files_makes_a_message_that_can_be_sent(world: SettledRun) -> None:
     for _ in range(20):
         world.batch("flights", *(one("ü" * 400, Settlement.FAILED, reason="x" * 1000) for _ in range(500)))
 
@@ -163,7 +163,7 @@ def test_a_run_of_ten_thousand_bad_files_makes_a_message_that_can_be_sent(world:
     assert "- and 9,990 more" in told["message"]
 
 
-def test_a_key_can_forge_no_line(world: World) -> None:
+def test_a_key_can_forge_no_line(world: SettledRun) -> None:
     world.batch("flights", one("a\nNOT SETTLED: all\x1b[31m", Settlement.FAILED, reason="a\nb"))
 
     lines = world.summarise()["message"].splitlines()
@@ -172,7 +172,7 @@ def test_a_key_can_forge_no_line(world: World) -> None:
     assert "  a\\nb" in lines
 
 
-def test_a_subject_is_what_sns_takes(world: World) -> None:
+def test_a_subject_is_what_sns_takes(world: SettledRun) -> None:
     for settlement in Settlement:
         world.batch("flights", *(one("a", settlement) for _ in range(300)))
     world.batch("flights", one("x"), settled=False)
