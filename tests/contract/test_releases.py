@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 from penstock.cli import app
 from penstock.cli.releases import tell_of_old
 from penstock.local.deployment import Deployment
-from penstock.local.releases import LONGEST_RUN, Release, prune, releases
+from penstock.local.releases import LONGEST_RUN, Release, prune, releases, require_unused
 from penstock.model.errors import PermanentError
 
 ROLE = "arn:aws:iam::000000000000:role/any"
@@ -298,6 +298,10 @@ def test_a_release_that_is_taken_back_is_none_to_go_back_to(stack: Stack, tomorr
 
     found = releases(stack.deployment, tomorrow, keep=2)
     assert kept(found) == {"r5": "", "r4": "listings go to it", "r3": "among the last 2", "r2": "", "r1": ""}
+    for used in ("r5", "r4", "r1"):
+        with pytest.raises(PermanentError, match=f"has versions of a release {used} already"):
+            require_unused(stack.deployment, used)
+    require_unused(stack.deployment, "r6")
 
 
 def test_when_the_canary_has_ended_nothing_is_held_and_the_last_of_it_is_replaced(stack: Stack) -> None:

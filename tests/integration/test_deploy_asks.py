@@ -127,6 +127,43 @@ def test_a_canary_is_given_a_release_of_its_own(newcomer: Newcomer) -> None:
     assert "Canary=Canary10Percent30Minutes Release=2" in newcomer.told_sam[1]
 
 
+@pytest.mark.parametrize("name", ["a1b2c3", ""])
+def test_a_release_that_was_deployed_is_refused_before_anything_is_built_and_none_is_named_anew(
+    newcomer: Newcomer, name: str
+) -> None:
+    function = {
+        "Runtime": "python3.12",
+        "Handler": "index.handler",
+        "Role": "arn:aws:iam::000000000000:role/any",
+        "Code": {"ZipFile": "def handler(event, context): pass"},
+        "Environment": {"Variables": {"PENSTOCK_RELEASE": "a1b2c3"}},
+    }
+    version = {"FunctionName": {"Ref": "ListIncoming"}, "Description": "a1b2c3"}
+    body = {
+        "Parameters": {"Release": {"Type": "String"}},
+        "Resources": {
+            "ListIncoming": {"Type": "AWS::Lambda::Function", "Properties": function},
+            "ListIncomingVersion": {"Type": "AWS::Lambda::Version", "Properties": version},
+        },
+        "Outputs": {"LandingBucket": {"Value": "b"}, "IngestStateMachineArn": {"Value": "arn:of:a:machine"}},
+    }
+    cloudformation = newcomer.stack.client("cloudformation")
+    parameters = [{"ParameterKey": "Release", "ParameterValue": "a1b2c3"}]
+    cloudformation.create_stack(StackName="penstock-prod", TemplateBody=json.dumps(body), Parameters=parameters)
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="penstock-prod", WaiterConfig={"Delay": 1})
+
+    options = ["--env", "prod", "--yes", *(["--parameter", f"Release={name}"] if name else [])]
+    done = newcomer.deploys(*options, answers=["", "", "", "1000"])
+
+    cloudformation.delete_stack(StackName="penstock-prod")
+    if name:
+        assert "stack penstock-prod has versions of a release a1b2c3 already" in " ".join(done.stderr.split())
+        assert (done.exit_code, newcomer.told_sam) == (1, [])
+    else:
+        assert done.exit_code == 0, done.stderr
+        assert "Release=2" in newcomer.told_sam[1]
+
+
 def test_what_is_deployed_is_offered_as_the_answer_and_kept(newcomer: Newcomer) -> None:
     cloudformation = newcomer.stack.client("cloudformation")
     parameter = {"Type": "String", "Default": ""}

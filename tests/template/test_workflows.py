@@ -17,8 +17,11 @@ import yaml
 from tests.template.deployment import REPOSITORY, source
 
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
-COMMIT = {"GITHUB_SHA": "e8d9c2544d6dd2c3b3ae9fbf7f6e8b3e1a2b3c4d"}
-RELEASE = f"Release={COMMIT['GITHUB_SHA']}"
+ATTEMPT = {
+    "github.sha": "e8d9c2544d6dd2c3b3ae9fbf7f6e8b3e1a2b3c4d",
+    "github.run_id": "12345678901",
+    "github.run_attempt": "10",
+}
 
 
 def workflow(name: str) -> dict[str, Any]:
@@ -31,6 +34,12 @@ def step(name: str) -> str:
     steps = workflow("deploy-stage.yml")["jobs"]["deploy"]["steps"]
     [script] = [one["run"] for one in steps if one.get("name", "").startswith(name)]
     return str(script)
+
+
+def release() -> dict[str, str]:
+    """A stage's own, as GitHub would fill it in."""
+    name = workflow("deploy-stage.yml")["jobs"]["deploy"]["env"]["RELEASE"]
+    return {"RELEASE": re.sub(r"\$\{\{ (\S+) \}\}", lambda found: ATTEMPT[found[1]], name)}
 
 
 def test_each_stage_waits_for_the_one_before() -> None:
@@ -63,18 +72,23 @@ def test_aws_is_reached_by_oidc_and_no_key_is_kept() -> None:
         assert "aws-access-key-id" not in text
 
 
-def test_a_release_is_named_after_its_commit_beside_all_that_its_stage_says(tmp_path: Path) -> None:
+def test_each_attempt_is_a_release_of_its_own_beside_all_that_its_stage_says(tmp_path: Path) -> None:
     before = tomllib.loads((REPOSITORY / "samconfig.toml").read_text())
     shutil.copy(REPOSITORY / "samconfig.toml", tmp_path)
 
-    subprocess.run(["bash", "-euc", step("Name the release")], cwd=tmp_path, env=os.environ | COMMIT, check=True)
+    subprocess.run(["bash", "-euc", step("Name the release")], cwd=tmp_path, env=os.environ | release(), check=True)
 
     after = tomllib.loads((tmp_path / "samconfig.toml").read_text())
     for stage in ("dev", "prod"):
         said = before[stage]["deploy"]["parameters"].pop("parameter_overrides")
-        assert after[stage]["deploy"]["parameters"].pop("parameter_overrides") == [RELEASE, *said]
+        assert after[stage]["deploy"]["parameters"].pop("parameter_overrides") == [
+            f"Release={release()['RELEASE']}",
+            *said,
+        ]
     assert after == before, "nothing else is touched"
-    assert re.search(source()["Parameters"]["Release"]["AllowedPattern"], COMMIT["GITHUB_SHA"])
+    assert re.search(source()["Parameters"]["Release"]["AllowedPattern"], release()["RELEASE"])
+    for one in ATTEMPT.values():
+        assert one in release()["RELEASE"], "of a release that was taken back Lambda publishes nothing a second time"
 
 
 def test_prod_goes_over_by_a_canary_for_which_the_job_has_the_time() -> None:
@@ -97,9 +111,9 @@ def overrides(section: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("live", "answer", "says"),
     [
-        (COMMIT["GITHUB_SHA"], {"StatusCode": 200, "ExecutedVersion": "7"}, ""),
+        (release()["RELEASE"], {"StatusCode": 200, "ExecutedVersion": "7"}, ""),
         ("8bbcfb2", {"StatusCode": 200, "ExecutedVersion": "6"}, "arrivals call release 8bbcfb2 and not"),
-        (COMMIT["GITHUB_SHA"], {"StatusCode": 200, "FunctionError": "Unhandled"}, "the listing failed"),
+        (release()["RELEASE"], {"StatusCode": 200, "FunctionError": "Unhandled"}, "the listing failed"),
     ],
 )
 def test_the_smoke_fails_if_arrivals_call_another_release_or_the_listing_fails(
@@ -121,7 +135,7 @@ def test_the_smoke_fails_if_arrivals_call_another_release_or_the_listing_fails(
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", step("Smoke")],
         cwd=tmp_path,
-        env=os.environ | COMMIT | {"STAGE": "prod", "PATH": path},
+        env=os.environ | release() | {"STAGE": "prod", "PATH": path},
         capture_output=True,
         text=True,
         check=False,

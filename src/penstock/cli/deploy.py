@@ -37,6 +37,8 @@ def deploy(
     """
     from penstock.local import first_deployment as first
     from penstock.local.aws_session import aws_session
+    from penstock.local.deployment import aws_deployment
+    from penstock.local.releases import require_unused
 
     console = screen()
     for needed in (TEMPLATE, CONFIG, DATASETS):
@@ -61,8 +63,11 @@ def deploy(
     defaults = {name: str(one.get("Default", "")) for name, one in known.items()} | kept
     answers = _asked(known, defaults | given, set(given))
     values = defaults | given | answers
-    if values["Canary"] != "none" and "Release" not in given:
-        given["Release"] = values["Release"] = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    if values["Canary"] != "none":
+        if not given.get("Release"):
+            given["Release"] = values["Release"] = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        elif standing:
+            require_unused(aws_deployment(section.stack), given["Release"])
     first.require_consistent(TEMPLATE, values)
     for name in ("WarehouseSecretArn", "WarehouseOwnerSecretArn"):
         if values["Warehouse"] != "none" and values[name]:

@@ -102,6 +102,18 @@ def prune(deployment: Deployment, now: datetime, keep: int, *, dry_run: bool) ->
     return old
 
 
+def require_unused(deployment: Deployment, name: str) -> None:
+    """Raises PermanentError for a release that is there, deployed or taken back.
+
+    Lambda publishes the same twice for nobody, and CloudFormation publishes nothing where the name is still the same.
+    """
+    if any(release == name for release, _ in _Stack(deployment).of_functions()):
+        raise PermanentError(
+            f"stack {deployment.name} has versions of a release {name} already, so nothing new would run, or the "
+            "deployment would fail half-way. Name another by --parameter Release=…, or none: then the time names it"
+        )
+
+
 def _judged(stack: _Stack, now: datetime, keep: int) -> list[Release]:
     found = stack.releases
     missing = stack.held - {version.arn for release in found for version in release.versions}
@@ -172,7 +184,7 @@ class _Stack:
         """The newest first."""
         made: defaultdict[str, list[Version]] = defaultdict(list)
         of: dict[str, str] = {}
-        for name, version in self._of_functions():
+        for name, version in self.of_functions():
             made[name].append(version)
             of[version.arn] = name
         for version, names in self._of_machine():
@@ -186,7 +198,7 @@ class _Stack:
         lists = sum(self._shares.get(version.arn, 0.0) for version in versions if version.of == _LISTER)
         return Release(name, versions, lists, [run for run, uses in self._uses.items() if uses & arns])
 
-    def _of_functions(self) -> Iterator[tuple[str, Version]]:
+    def of_functions(self) -> Iterator[tuple[str, Version]]:
         pages = self._functions.get_paginator("list_versions_by_function")
         for function, logical_id in self._names.items():
             for one in (one for page in pages.paginate(FunctionName=function) for one in page["Versions"]):
