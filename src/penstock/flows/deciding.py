@@ -115,8 +115,8 @@ class Told:
         times = "once" if self.crashes == 0 else f"{self.crashes + 1} times"
         return (
             f"It crashed its worker {times}, at last alone in its batch ({branch.reason}). It may need more memory or "
-            "time than the function has: split the file, or raise MemorySize or Timeout of BeginLoad and IndexBatch in "
-            "template.yaml. Then put it again, or `penstock retry` it."
+            "time than the function has: split the file, or raise MemorySize of BeginLoad and IndexBatch (for Parquet, "
+            "of WorkParquet) in template.yaml, which makes them faster, too. Then put it again, or `penstock retry` it."
         )
 
 
@@ -149,7 +149,7 @@ def _with_less(told: Told, decision: Decision) -> Decision:
     return Decision(
         Settlement.FAILED,
         f"{_INCOMPLETE}{died}. Nor are its rejects beside it. It may need more memory or time than the function has: "
-        "raise MemorySize or Timeout of SettleBatch in template.yaml, then `penstock retry` it.",
+        "raise MemorySize of SettleBatch in template.yaml, which makes it faster, too, then `penstock retry` it.",
     )
 
 
