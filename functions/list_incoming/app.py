@@ -29,6 +29,8 @@ def handler(event: Event, context: Context) -> Answer:
     )
     for plan in listing.plans:
         logger.info("a run was started", extra={"run": plan})
+    if listing.cut:
+        logger.warning("incoming/ holds more than a listing has time to read: the rest follows when that is worked")
     if listing.listed:
         publish_backlog(wiring.settings().stack, listing)
         publish_breakers(wiring.settings().stack, listing.down)

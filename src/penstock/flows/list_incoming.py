@@ -8,6 +8,8 @@ S3 is the queue: what is in `incoming/` is not done. This may die at any line, a
 - with the closing of a run recorded and the run not ended, the next listing ends it, and starts the closing;
 - a listing that lost its lease can't record a run: the same transaction checks the lease's token;
 - should an arrival be in two live runs all the same, the load ledger makes the second a no-op.
+
+It ends in its function's time, whatever lies in `incoming/` and however often it is asked (docs/adr/0063).
 """
 
 from __future__ import annotations
@@ -38,6 +40,10 @@ from penstock.ports import Attempt, Clock, Leases, ListingLease, ObjectStore, Ru
 
 LEASE = timedelta(minutes=2)
 """How long a listing that died can keep the next from listing. One that lives prolongs it."""
+_READS = timedelta(minutes=2)
+"""How long `incoming/` is read, of the five minutes that the function has for all."""
+_LISTS_AGAIN = timedelta(minutes=1)
+"""How long after its begin a listing is made again for who asked meanwhile: the schedule asks each minute anyway."""
 _RESERVE = 10
 """One part in so many of all room is left to datasets that hold less than their fair share of it.
 
@@ -86,6 +92,8 @@ class Listing:
     """Of each dataset that expects files, whether none has come for too long."""
     not_settled: int = 0
     """Files that were tried as often as they may and are still in `incoming/`: they can't be settled."""
+    cut: bool = False
+    """Whether there was more than it had time to read: all that is said here is of what it has read."""
 
 
 def list_incoming(
@@ -101,6 +109,7 @@ def list_incoming(
     lease = leases.acquire_listing(owner, clock.now(), LEASE)
     if lease is None:
         return Listing(listed=False, at=clock.now())
+    began = clock.now()
     plans: list[str] = []
     bad = 0
     while True:
@@ -108,7 +117,10 @@ def list_incoming(
         listing = _list_once(store, leases, runs, clock, datasets, limits, holding)
         plans += listing.plans
         bad += listing.ended_badly
-        if not leases.release_listing(holding.lease):
+        asked = leases.release_listing(holding.lease)
+        while asked and clock.now() - began >= _LISTS_AGAIN:
+            asked = leases.release_listing(holding.lease)
+        if not asked:
             return replace(listing, at=clock.now(), plans=tuple(plans), ended_badly=bad)
         # Someone asked meanwhile, and may mean a file that came after its key was passed.
         lease = holding.lease
@@ -121,6 +133,8 @@ class _Holding:
     leases: Leases
     clock: Clock
     lease: ListingLease
+    cut: bool = False
+    """Whether `through` has left out the rest."""
 
     def keep(self) -> None:
         now = self.clock.now()
@@ -138,9 +152,13 @@ class _Holding:
         )
 
     def through(self, arrivals: Iterable[Arrival]) -> Iterator[Arrival]:
+        began = self.clock.now()
         for number, arrival in enumerate(arrivals):
             if number % 1000 == 0:
                 self.keep()
+                self.cut = self.clock.now() - began >= _READS
+                if self.cut:
+                    return
             yield arrival
 
 
@@ -188,7 +206,8 @@ def _list_once(
     # Attempts first: a run that has ended is not looked at again. Done twice, each is the same attempt.
     holding.keep()
     leases.put_back(orphans.attempts)
-    leases.forget(orphans.gone())
+    if not holding.cut:
+        leases.forget(orphans.gone())
     known = {run.id for run in (*live, *over)}
     for run in over:
         # First its closing, which the next listing starts: of a run that has ended nobody would know what it owes.
@@ -206,6 +225,7 @@ def _list_once(
     level = remembered.backlog().seen(
         sum(one.files for one in pressing), min((one.oldest for one in pressing if one.oldest), default=None), now
     )
+    quiet = silent(datasets, backlog, remembered, now)
     listing = Listing(
         listed=True,
         at=now,
@@ -214,8 +234,9 @@ def _list_once(
         ended_badly=sum(run.status is not RunStatus.SUCCEEDED for run in over),
         growing_minutes=level.growing_minutes(now),
         stuck_minutes=level.stuck_minutes(now),
-        silent=silent(datasets, backlog, remembered, now),
+        silent={} if holding.cut else quiet,
         not_settled=sum(waiting[arrival].attempts >= limits.attempts for arrival in orphans.here),
+        cut=holding.cut,
     )
     if 0 < limits.backfill.from_files < free and not live_backfill(live) and is_due(waiting, now):
         remembered.change(STACK, level)
