@@ -177,7 +177,8 @@ def source(template: Path = TEMPLATE) -> dict[str, Any]:
 
 
 @cache
-def _transformed() -> dict[str, Any]:
+def transformed() -> dict[str, Any]:
+    """template.yaml through SAM's translator, with all its conditions open."""
     session = boto3.Session(region_name=PSEUDO["AWS::Region"], aws_access_key_id="x", aws_secret_access_key="x")
     translator = Translator(_ManagedPolicies().load(), Parser(), boto_session=session)
     translated: dict[str, Any] = translator.translate(_packaged(source()), {})
@@ -199,7 +200,7 @@ def deployed(variant: str) -> dict[str, dict[str, Any]]:
 
 @cache
 def _deployed(variant: str) -> dict[str, dict[str, Any]]:
-    template = copy.deepcopy(_transformed())
+    template = copy.deepcopy(transformed())
     given = _parameters(template, VARIANTS[variant])
     symbols = IntrinsicsSymbolTable(
         template=template,
