@@ -65,6 +65,12 @@ def _command(line: str, program: str) -> tuple[str, ...]:
     return tuple(words[: next(ends, len(words))])
 
 
+def names(page: Path) -> Iterator[str]:
+    """What in its spans of code has two words, `CamelCase` or `with_underscores`, and is no part of a pattern."""
+    for span in _SPAN.findall(_FENCE.sub("", page.read_text())):
+        yield from re.findall(r"(?<![\w.<{*,-])\w*(?:[a-z][A-Z]|[a-z]_[a-z])\w*(?![\w>*…<,}])", span)
+
+
 def links(page: Path) -> Iterator[str]:
     """But for those into the web."""
     text = _FENCE.sub("", page.read_text())
