@@ -20,7 +20,7 @@ MAX_RECORD = 2**20
 """Bytes of a record's data and partition key together.
 https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecordsRequestEntry.html"""
 MAX_KEY = 256
-"""Characters of a partition key."""
+"""Characters of a partition key; here bytes, since how a service counts an emoji is not said."""
 
 
 class EventError(PermanentError):
@@ -68,11 +68,17 @@ def encode(event: Mapping[str, Any], key: str | None = None) -> Event:
     if key == "":
         raise EventError(f"event {name} has an empty key. Leave it out where order doesn't matter")
     made = Event(key or name, name, line)
-    if (size := len(line) + len(partition_key(made.key).encode())) > MAX_RECORD:
+    try:
+        size = len(line) + len(partition_key(made.key).encode())
+    except UnicodeEncodeError:
+        raise EventError(f"event {name} has a key that can't be written in UTF-8") from None
+    if size > MAX_RECORD:
         raise EventError(f"event {name} takes {size:,} bytes, and a record may take {MAX_RECORD:,}. Send less in it")
     return made
 
 
 def partition_key(key: str) -> str:
-    """Kinesis takes 256 characters; what is longer is known by its hash."""
-    return key if len(key) <= MAX_KEY else blake2b(key.encode(), digest_size=32).hexdigest()
+    """What Kinesis might find too long is known by its hash."""
+    if len(key) <= MAX_KEY // 4 or len(raw := key.encode()) <= MAX_KEY:
+        return key
+    return blake2b(raw, digest_size=32).hexdigest()

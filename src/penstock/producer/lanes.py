@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from penstock.producer.events import Event, partition_key
+from penstock.producer.events import MAX_RECORD, Event, partition_key
 
 MAX_PARCELS = 500
 """Records of one PutRecords. https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html"""
@@ -114,9 +114,13 @@ class Lanes:
     def tried_since(self, parcel: Parcel) -> float:
         return self._lanes[parcel.key].since
 
-    def drop(self, parcel: Parcel) -> list[Event]:
-        """The whole lane of a parcel that is given up, in order: what comes behind it can't go before it."""
-        return list(self._lanes.pop(parcel.key).events)
+    def behind(self, parcel: Parcel) -> list[Event]:
+        """The whole lane of a parcel, itself first: what comes behind it can't go before it."""
+        return list(self._lanes[parcel.key].events)
+
+    def drop(self, parcel: Parcel) -> None:
+        """Its whole lane is given up."""
+        del self._lanes[parcel.key]
 
     def everything(self) -> Iterator[Event]:
         for lane in self._lanes.values():
@@ -126,11 +130,12 @@ class Lanes:
         first = lane.events[0]
         if self._aggregate <= len(first.line) or len(lane.events) == 1:
             return Parcel(key, [first], first.line)
+        most = min(self._aggregate, MAX_RECORD - len(partition_key(key).encode()))
         events: list[Event] = []
         size = 0
         for event in lane.events:
             size += len(event.line)
-            if size > self._aggregate and events:
+            if size > most and events:
                 break
             events.append(event)
         return Parcel(key, events, b"".join(event.line for event in events))

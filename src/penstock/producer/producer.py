@@ -86,6 +86,10 @@ class Producer:
         self._lanes = Lanes(aggregate)
         self._spill = Spill(spill) if spill else None
         self._parked: list[Event] = []
+        self._parked_keys: set[str] = set()
+        self._parked_size = 0
+        self._disk_again = 0.0
+        """When the disk is to be tried again, after it did not take something."""
         self._undelivered: list[Undelivered] = []
         self._counters = Counters()
         self._held = 0
@@ -103,22 +107,22 @@ class Producer:
         """Takes the event over; its id. From here on it is sent, on disk, or handed back.
 
         Raises EventError for what can't be an event, ClosedError after `close`, and BufferFullError when there is no
-        room: at once where the producer refuses, after `timeout` seconds where it blocks.
+        room: at once where the producer refuses, after `timeout` seconds where it blocks, and at once where nothing is
+        left to wait for, since all that fills the buffer waits for its owner, in `undelivered`.
         """
         made = encode(event, key)
         size = _size(made)
         with self._changed:
-            if not self._has_room(size) and not self._wait_for_room(size, timeout if self._blocks else 0):
-                raise BufferFullError(
-                    f"{self._held:,} bytes wait for stream {self._stream}, and the buffer holds {self._room:,}: the "
-                    "stream takes less than is put. Give it shards, put less, or give the producer a longer buffer"
-                )
+            if not self._has_room(size):
+                self._wait_for_room(size, timeout if self._blocks else 0)
             if self._closed:
                 raise ClosedError(f"the producer of stream {self._stream} is closed")
+            if not self._has_room(size):
+                raise BufferFullError(self._why_full())
             self._held += size
             self._counters.put += 1
-            if self._spill is not None and self._spill.holds(made.key):
-                self._park(made)
+            if self._spill is not None and (made.key in self._parked_keys or self._spill.holds(made.key)):
+                self._park(made, size)
             else:
                 self._lanes.add(made)
                 if self._lanes.ready in (1, MAX_PARCELS):  # Else whoever could send it is awake, or lingers.
@@ -149,9 +153,12 @@ class Producer:
             thread.join()  # A request on its way ends by its own timeouts.
         with self._changed:
             self._write_parked()
-            left = list(self._lanes.everything())
+            why, left = "the producer was closed before the stream took it", list(self._lanes.everything())
             self._lanes = Lanes()
-            self._give_up(left, "the producer was closed before the stream took it")
+            if self._spill is not None and self._to_disk(left, why):
+                left = []
+            self._undelivered += [Undelivered(event, why) for event in (*left, *self._parked)]
+            self._unpark()
             if self._spill is not None:
                 self._spill.close()
         return self.undelivered()
@@ -212,13 +219,12 @@ class Producer:
                     continue
                 lingered = False
                 due = self._lanes.next_due(now)
-                spilled = (
-                    max(_HURRIED, self._next_pick_up - now) if self._spill is not None and len(self._spill) else None
-                )
+                spilled = max(_HURRIED, self._next_pick_up - now) if self._on_disk else None
                 self._changed.wait(min((one for one in (due, spilled) if one is not None), default=None))
 
     def _account_for(self, parcels: Sequence[Parcel], verdicts: Sequence[Verdict]) -> None:
         now = time.monotonic()
+        given_up: list[tuple[Parcel, str]] = []
         for parcel, verdict in zip(parcels, verdicts, strict=True):
             if verdict is SENT:
                 self._lanes.sent(parcel)
@@ -228,62 +234,127 @@ class Producer:
                 self._counters.sent += len(parcel.events)
                 self._next_pick_up = 0.0  # The stream takes events: those on disk may come.
             elif verdict.never or now - self._lanes.tried_since(parcel) >= self._patience:
-                why = f"stream {self._stream} did not take it: {verdict.code}"
-                self._give_up(self._lanes.drop(parcel), why)
+                given_up.append((parcel, f"stream {self._stream} did not take it: {verdict.code}"))
             else:
                 self._counters.retried += len(parcel.events)
                 self._counters.throttled += len(parcel.events) if verdict.throttled else 0
                 ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._lanes.attempts(parcel), 16))
                 self._lanes.again(parcel, now + random.uniform(0, ceiling))  # noqa: S311 - jitter, no secret
+        if given_up:
+            self._give_up(given_up, now)
 
     # ── what is not sent ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _give_up(self, events: Sequence[Event], reason: str) -> None:
-        """To disk; without a spill it waits, in its room of the buffer, to be handed back."""
+    def _give_up(self, parcels: Sequence[tuple[Parcel, str]], now: float) -> None:
+        """To disk, those of a request at once; what that does not take is tried again, in its room of the buffer.
+
+        Without a spill it waits there to be handed back.
+        """
+        lanes = [(self._lanes.behind(parcel), why) for parcel, why in parcels]
         if self._spill is None:
-            self._undelivered += [Undelivered(event, reason) for event in events]
+            self._undelivered += [Undelivered(event, why) for events, why in lanes for event in events]
+        elif not self._to_disk([event for events, _ in lanes for event in events], lanes[0][1]):
+            for parcel, _ in parcels:
+                self._lanes.again(parcel, now + _LONGEST_WAIT)
             return
-        if not events:
-            return
+        for parcel, _ in parcels:
+            self._lanes.drop(parcel)
+
+    def _to_disk(self, events: Sequence[Event], reason: str) -> bool:
+        """False, with nothing changed, when the disk does not take them."""
+        if not events or self._spill is None:
+            return True
+        taken = [event for event in events if self._spill.came_from_here(event)]
+        try:
+            if taken:
+                self._spill.put_back(events)
+            else:
+                self._spill.append(events)
+        except OSError as error:
+            text = "%d events for stream %s do not fit the disk, and wait in memory: %s (%s)"
+            logger.error(text, len(events), self._stream, error, reason)
+            self._disk_again = time.monotonic() + _PICK_UP
+            return False
         logger.warning("%d events for stream %s go to disk: %s", len(events), self._stream, reason)
-        if taken := [event for event in events if self._spill.came_from_here(event)]:
-            self._spill.put_back(events)
-            self._spill.gone(taken)
-        else:
-            self._spill.append(events)
+        self._spill.gone(taken)
         self._counters.spilled += len(events)
         self._let_go(events)
         self._next_pick_up = time.monotonic() + _PICK_UP
+        return True
 
-    def _park(self, event: Event) -> None:
+    def _park(self, event: Event, size: int) -> None:
         """Behind those of its key that wait on disk: it joins them there, many at a time."""
         self._parked.append(event)
-        if len(self._parked) >= _PARKED:
+        self._parked_keys.add(event.key)
+        self._parked_size += size
+        enough = len(self._parked) >= _PARKED or self._parked_size > self._room // 4
+        if enough and time.monotonic() >= self._disk_again:
             self._write_parked()
 
     def _write_parked(self) -> None:
-        parked, self._parked = self._parked, []
-        if parked and self._spill is not None:
-            self._spill.append(parked)
-            self._counters.spilled += len(parked)
-            self._let_go(parked)
-            self._changed.notify_all()
+        """What the disk does not take stays where it is, and stays behind what is on disk."""
+        if self._spill is None or not self._parked:
+            return
+        try:
+            self._spill.append(self._parked)
+        except OSError as error:
+            text = "%d events for stream %s do not fit the disk, and wait in memory: %s"
+            logger.error(text, len(self._parked), self._stream, error)
+            self._disk_again = time.monotonic() + _PICK_UP
+            return
+        self._counters.spilled += len(self._parked)
+        self._let_go(self._parked)
+        self._unpark()
+
+    def _unpark(self) -> None:
+        self._parked, self._parked_keys, self._parked_size = [], set(), 0
+        self._changed.notify_all()
 
     def _pick_up(self, now: float) -> None:
-        """One segment, until the stream has taken something; what is parked has to be behind it."""
-        if self._spill is None or not len(self._spill) or now < self._next_pick_up or self._held > self._room // 2:
+        """One segment, until the stream has taken something; what is parked comes behind the last of them."""
+        in_lanes = self._held - self._parked_size
+        if self._spill is None or not self._on_disk or now < self._next_pick_up or in_lanes > self._room // 2:
             return
-        self._write_parked()
-        for event in self._spill.take():
-            self._held += _size(event)
-            self._lanes.add(event)
+        if now >= self._disk_again:
+            self._write_parked()
         self._next_pick_up = now + _PICK_UP
+        if len(self._spill):
+            try:
+                events = self._spill.take()
+            except OSError:
+                logger.exception("what waits on disk for stream %s can't be read", self._stream)
+                return
+            for event in events:
+                self._held += _size(event)
+                self._lanes.add(event)
+        if not len(self._spill):
+            for event in self._parked:
+                self._lanes.add(event)
+            self._unpark()
+
+    @property
+    def _on_disk(self) -> int:
+        """Events there, and those that are to join them."""
+        return len(self._parked) + (len(self._spill) if self._spill is not None else 0)
 
     def _let_go(self, events: Sequence[Event]) -> None:
         self._held -= sum(_size(event) for event in events)
 
-    def _wait_for_room(self, size: int, timeout: float | None) -> bool:
-        return self._hurried(lambda: self._closed or self._has_room(size), timeout)
+    def _wait_for_room(self, size: int, timeout: float | None) -> None:
+        self._hurried(lambda: self._closed or self._has_room(size) or self._is_the_owners(), timeout)
+
+    def _is_the_owners(self) -> bool:
+        """All that fills the buffer is to be handed back: nothing else makes room."""
+        return bool(self._undelivered) and not (len(self._lanes) or self._on_the_way)
+
+    def _why_full(self) -> str:
+        full = f"{self._held:,} bytes wait for stream {self._stream}, and the buffer holds {self._room:,}: "
+        if self._is_the_owners():
+            first = self._undelivered[0].reason
+            return f"{full}{len(self._undelivered):,} events could not be sent, and wait for `undelivered`. {first}"
+        return (
+            f"{full}the stream takes less than is put. Give it shards, put less, or give the producer a longer buffer"
+        )
 
     def _hurried(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         """Nobody comes along to fill requests while somebody waits here."""
@@ -301,8 +372,7 @@ class Producer:
         return not (len(self._lanes) or self._on_the_way or self._parked) and self._next_pick_up > time.monotonic()
 
     def _is_empty(self) -> bool:
-        on_disk = len(self._spill) if self._spill is not None else 0
-        return not (len(self._lanes) or self._on_the_way or self._parked or on_disk)
+        return not (len(self._lanes) or self._on_the_way or self._on_disk)
 
 
 def _size(event: Event) -> int:

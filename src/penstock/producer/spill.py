@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,12 +29,15 @@ class _Segment:
     keys: Counter[str]
     left: int
     """Events of it that are not in the stream yet, once it was taken."""
+    size: int = 0
+    """Bytes of it that are whole: a write that failed may have left some behind."""
 
 
 class Spill:
     """A folder of its own for each producer. Not safe for threads: its owner holds a lock.
 
-    Raises PermanentError where another producer has the folder: each would take away what the other writes.
+    Raises PermanentError where another producer has the folder: each would take away what the other writes. What writes
+    or reads raises OSError when the disk is full or gone; then nothing is changed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +51,11 @@ class Spill:
             raise PermanentError(
                 f"another producer spills to {folder}. Give this one a folder of its own, or wait until that one ends"
             ) from None
-        self._waiting = deque(self._found(path) for path in sorted(folder.glob("spill-*.jsonl")))
+        found = [self._found(path) for path in sorted(folder.glob("spill-*.jsonl"))]
+        for segment in found:
+            if not segment.size:  # Its writer died, or its disk was full, before a whole event was in it.
+                segment.path.unlink()
+        self._waiting = deque(segment for segment in found if segment.size)
         self._taken: dict[str, _Segment] = {}
         self._keys: Counter[str] = Counter()
         for segment in self._waiting:
@@ -72,25 +80,28 @@ class Spill:
     def append(self, events: Sequence[Event]) -> None:
         """Written and synced when this returns."""
         last = self._waiting[-1] if self._waiting else None
-        if last is None or last.path.stat().st_size >= SEGMENT:
-            self._last += 1
-            last = _Segment(self._path(self._last), Counter(), 0)
+        if last is None or last.size >= SEGMENT:
+            last = _Segment(self._path(self._last + 1), Counter(), 0)
+            self._write(last, events)
             self._waiting.append(last)
-        self._write(last, events)
+            self._last += 1
+        else:
+            self._write(last, events)
 
     def put_back(self, events: Sequence[Event]) -> None:
         """Before all that waits: they were taken once, and those behind them were not."""
-        self._first -= 1
-        segment = _Segment(self._path(self._first), Counter(), 0)
-        self._waiting.appendleft(segment)
+        segment = _Segment(self._path(self._first - 1), Counter(), 0)
         self._write(segment, events)
+        self._waiting.appendleft(segment)
+        self._first -= 1
 
     def take(self) -> list[Event]:
         """The oldest segment's events; `sent` is told of each."""
-        segment = self._waiting.popleft()
-        self._keys.subtract(segment.keys)
-        found = map(orjson.loads, segment.path.read_bytes().splitlines())
+        segment = self._waiting[0]
+        found = map(orjson.loads, segment.path.read_bytes()[: segment.size].splitlines())
         events = [Event(one["key"], one["id"], one["line"].encode()) for one in found]
+        self._waiting.popleft()
+        self._keys.subtract(segment.keys)
         self._taken.update((event.id, segment) for event in events)
         segment.left = len({event.id for event in events})
         return events
@@ -103,7 +114,8 @@ class Spill:
                 continue
             segment.left -= 1
             if not segment.left:
-                segment.path.unlink(missing_ok=True)
+                with suppress(OSError):  # The next process sends it once more.
+                    segment.path.unlink(missing_ok=True)
 
     def came_from_here(self, event: Event) -> bool:
         return event.id in self._taken
@@ -113,13 +125,20 @@ class Spill:
             orjson.dumps({"key": one.key, "id": one.id, "line": one.line.decode()}, option=orjson.OPT_APPEND_NEWLINE)
             for one in events
         )
-        is_new = not segment.path.exists()
-        with segment.path.open("ab") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        if is_new:  # Its name is in the folder, which is a file of its own.
-            os.fsync(self._handle)
+        with segment.path.open("ab", buffering=0) as file:
+            os.ftruncate(file.fileno(), segment.size)
+            rest = memoryview(lines)
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+                if not segment.size:  # Its name is in the folder, which is a file of its own.
+                    os.fsync(self._handle)
+            except OSError:
+                with suppress(OSError):  # Else the next write does it, and until then nobody reads so far.
+                    os.ftruncate(file.fileno(), segment.size)
+                raise
+        segment.size += len(lines)
         segment.keys.update(event.key for event in events)
         self._keys.update(event.key for event in events)
 
@@ -132,4 +151,4 @@ class Spill:
         lines = path.read_bytes().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
             os.truncate(path, path.stat().st_size - len(lines.pop()))  # In place: a crash loses no rest.
-        return _Segment(path, Counter(orjson.loads(line)["key"] for line in lines), 0)
+        return _Segment(path, Counter(orjson.loads(line)["key"] for line in lines), 0, sum(map(len, lines)))
