@@ -145,6 +145,7 @@ class Desk:
             # Two settlings of one batch may meet, when one was given up on: this run's attempt is counted once.
             counted = before is not None and before.run == plan
             crashed = self.warehouse_branch.crashed or self.search_branch.crashed
+            unstarted = self.warehouse_branch.unstarted or self.search_branch.unstarted
             return Told(
                 dataset=dataset,
                 load=loads.get(arrival.id),
@@ -157,6 +158,7 @@ class Desk:
                 alone=len(batch.arrivals) == 1,
                 crashes=max(0, before.crashes - (counted and crashed)) if before else 0,
                 unsettled=before.unsettled if before else 0,
+                unstarted=max(0, before.unstarted - (counted and unstarted)) if before else 0,
             )
 
         lost = [arrival for arrival in batch.arrivals if undecided(told(arrival)) and told(arrival).is_last]
@@ -194,7 +196,8 @@ class Desk:
         if decision.settlement is Settlement.PUT_BACK:
             crashes = told.crashes + (told.warehouse.crashed or told.search.crashed)
             later = not_before(self.clock.now(), told.attempts)
-            attempt = Attempt(arrival.id, told.attempts + 1, later, reason, plan, crashes)
+            unstarted = told.unstarted + told.has_not_started
+            attempt = Attempt(arrival.id, told.attempts + 1, later, reason, plan, crashes, unstarted=unstarted)
             back = SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason, died=told.died)
             return Decided(back, attempt)
         documents = self._documents(arrival, told, decision)

@@ -42,6 +42,8 @@ CRASHES = frozenset(("Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError", 
 """What a branch ends in when its worker died: of it no file is known to be the cause, and any may be."""
 DEATHS = CRASHES - {"Sandbox.Timedout", "States.Timeout"}
 """Those of which no destination can be the cause: one that is slow lets a worker run out of time, and kills none."""
+_OF_AWS = ("Lambda.", "ECS.", "AmazonECS.")
+"""How errors begin that AWS has in a worker's place, but for those in CRASHES: throttled, forbidden, no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Branch:
     reason: str = ""
     crashed: bool = False
     died: bool = False
+    unstarted: bool = False
+    """AWS started no worker."""
     down: str = ""
     """The destination that it found to be down, as its error said, and below why."""
     down_reason: str = ""
@@ -63,7 +67,8 @@ class Branch:
         error, cause = str(outcome.get("error") or "no outcome"), str(outcome.get("cause") or "")
         reason = shortened(f"{error}: {cause}" if cause else error)
         down = down_in(cause)
-        return cls(reason, error in CRASHES, error in DEATHS, down, cause.partition(": ")[2] if down else "")
+        unstarted = error.startswith(_OF_AWS) and error not in CRASHES
+        return cls(reason, error in CRASHES, error in DEATHS, unstarted, down, cause.partition(": ")[2] if down else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,8 @@ class Told:
     """In how many of the past attempts the worker died."""
     unsettled: int = 0
     """How many of its last attempts in a row, alone in its batch, ended before they had settled it."""
+    unstarted: int = 0
+    """In how many of the past attempts AWS started no worker."""
 
     @property
     def dies_settling(self) -> bool:
@@ -102,14 +109,30 @@ class Told:
     @property
     def died(self) -> bool:
         """It is undecided because a worker died: no destination refused it."""
-        return (self.warehouse if undecided(self) else self.search).died
+        return self._missing.died
+
+    @property
+    def has_not_started(self) -> bool:
+        """It is undecided because AWS started no worker: nothing was tried."""
+        return self._missing.unstarted
+
+    @property
+    def _missing(self) -> Branch:
+        """The branch that has to say something of it first."""
+        return self.warehouse if undecided(self) else self.search
 
     @property
     def is_last(self) -> bool:
-        return self.retried or (self.alone and self.attempts + 1 >= self.most_attempts)
+        tried = self.attempts - self.unstarted
+        return self.retried or (self.alone and not self.has_not_started and tried + 1 >= self.most_attempts)
 
     def why(self, branch: Branch) -> str:
-        """The branch's reason; of a file that is given up because it killed its workers, what to do about that."""
+        """The branch's reason, and what to do where no worker was started, or where one kills them and is given up."""
+        if branch.unstarted:
+            return (
+                f"AWS started no worker for it ({branch.reason}), which is no fault of the file. Throttled? Raise "
+                "WarehouseConcurrency or the account's quota of concurrent functions, or lower MaxBatchesAtWork."
+            )
         if not (branch.crashed and self.is_last):
             return branch.reason
         times = "once" if self.crashes == 0 else f"{self.crashes + 1} times"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -109,15 +109,7 @@ class _Settling:
         return {
             "batch": self.batch.to_json(),
             "attempts": [
-                {
-                    "arrival": attempt.arrival,
-                    "attempts": attempt.attempts,
-                    "not_before": attempt.not_before.isoformat(),
-                    "reason": attempt.reason,
-                    "run": attempt.run,
-                    "crashes": attempt.crashes,
-                }
-                for attempt in self.attempts
+                {**asdict(attempt), "not_before": attempt.not_before.isoformat()} for attempt in self.attempts
             ],
             "rejects": dict(self.rejects),
         }
