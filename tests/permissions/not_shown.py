@@ -22,7 +22,7 @@ REASONS: dict[tuple[str, str, str], str] = {
         "",
     ): "The emulator has no network interfaces. SAM attaches it in any case.",
     ("*", "AWSXrayWriteOnlyAccess", ""): "There is no X-Ray on the laptop.",
-    ("ListIncoming", "AWSLambdaSQSQueueExecutionRole", ""): MAPPED,
+    ("ListIncoming", "sqs:*", "ArrivalsQueue"): MAPPED,
     ("PackMessages", "sqs:*", "MessagesQueue"): MAPPED,
     ("ProcessStream", "kinesis:*", "EventStream"): MAPPED,
     ("*", "sqs:SendMessage", "UndeliveredQueue"): "Lambda leaves there what it gave up on: the emulator asks no role.",

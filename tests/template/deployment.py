@@ -162,7 +162,6 @@ class _ManagedPolicies:
     def load(self) -> dict[str, str]:
         names = (
             "service-role/AWSLambdaBasicExecutionRole",
-            "service-role/AWSLambdaSQSQueueExecutionRole",
             "service-role/AWSLambdaVPCAccessExecutionRole",
             "AWSXRayDaemonWriteAccess",
             "AWSXrayWriteOnlyAccess",

@@ -97,6 +97,8 @@ def test_the_alarms_that_take_a_release_back_are_there_and_codedeploy_may_move_t
         for action in ([action] if isinstance(action, str) else action)
     }
     assert allowed >= {"lambda:UpdateAlias", "lambda:GetAlias", "cloudwatch:DescribeAlarms"}
+    [trust] = resources["CanaryRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}, "no stranger's CodeDeploy"
 
 
 def test_a_canary_wants_a_release() -> None:

@@ -23,7 +23,9 @@ def size(document: Any) -> int:
 
 def test_the_page_counts_resources_parameters_and_bytes() -> None:
     template = transformed()
-    resources, parameters, kilobytes = said(r"(\d+) resources of 500, (\d+) parameters of 200, less than (\d+) KB of 1 MB")
+    resources, parameters, kilobytes = said(
+        r"(\d+) resources of 500, (\d+) parameters of 200, less than (\d+) KB of 1 MB"
+    )
 
     assert resources == len(template["Resources"])
     assert parameters == len(template["Parameters"])

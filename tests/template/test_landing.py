@@ -83,23 +83,37 @@ def test_the_bucket_is_versioned_encrypted_private_and_outlives_the_stack() -> N
     assert bucket()["UpdateReplacePolicy"] == "Retain"
 
 
-def test_plain_http_is_denied_to_everyone_on_bucket_queue_and_topic() -> None:
-    resources = deployed("as it comes")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_plain_http_is_denied_to_everyone_on_bucket_topic_and_every_queue(variant: str) -> None:
+    resources = deployed(variant)
+    policies = {
+        f"AWS::{kind}Policy": attached
+        for kind, attached in {"S3::Bucket": "Bucket", "SNS::Topic": "Topics", "SQS::Queue": "Queues"}.items()
+    }
 
-    for policy, covers in (
-        ("LandingBucketPolicy", ["LandingBucket.Arn", "LandingBucket.Arn/*"]),
-        ("ArrivalsQueuePolicy", "ArrivalsQueue.Arn"),
-        ("RunTopicPolicy", "RunTopic"),
-        ("UndeliveredQueuePolicy", "UndeliveredQueue.Arn"),
-    ):
-        [deny] = [
-            statement
-            for statement in resources[policy]["Properties"]["PolicyDocument"]["Statement"]
-            if statement["Sid"] == "OnlyOverTls"
-        ]
-        assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
-        assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-        assert deny["Resource"] == covers
+    covered: dict[str, Any] = {}
+    for one in resources.values():
+        if attached := policies.get(one["Type"]):
+            [deny] = [
+                statement
+                for statement in one["Properties"]["PolicyDocument"]["Statement"]
+                if statement["Sid"] == "OnlyOverTls"
+            ]
+            assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
+            assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            covered |= dict.fromkeys(_listed(one["Properties"][attached]), _listed(deny["Resource"]))
+
+    assert set(covered) == {
+        name for name, one in resources.items() if one["Type"] in {kind.removesuffix("Policy") for kind in policies}
+    }
+    assert {name: not {name, f"{name}.Arn"} & set(denied) for name, denied in covered.items()} == dict.fromkeys(
+        covered, False
+    )
+    assert "LandingBucket.Arn/*" in covered["LandingBucket"]
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def test_only_new_files_below_incoming_notify_and_they_notify_the_queue() -> None:

@@ -32,6 +32,10 @@ DELIVERS_LOGS = {
 
 EVERYTHING: dict[str, set[tuple[str, str]]] = {
     "ListIncomingRole": {
+        *(
+            (f"sqs:{action}", "ArrivalsQueue.Arn")
+            for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+        ),
         LISTS_MISSING,
         READS_PLANS,
         ("s3:ListBucketVersions", BUCKET),
@@ -194,7 +198,7 @@ REDSHIFT_STATEMENTS = tuple(
 MANAGED = {"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"}
 IN_A_NETWORK = {"AWSLambdaVPCAccessExecutionRole"}
 MANAGED_BY_ROLE = {
-    "ListIncomingRole": MANAGED | {"AWSLambdaSQSQueueExecutionRole"},
+    "ListIncomingRole": MANAGED,
     "BeginLoadRole": MANAGED | IN_A_NETWORK,
     "PollLoadRole": MANAGED | IN_A_NETWORK,
     "IndexBatchRole": MANAGED | IN_A_NETWORK,

@@ -45,8 +45,6 @@ _CUSTOM_SECONDS = 30
 _MANAGED_POLICIES = (
     "service-role/AWSLambdaBasicExecutionRole",
     "service-role/AWSLambdaVPCAccessExecutionRole",
-    "service-role/AWSLambdaSQSQueueExecutionRole",
-    "service-role/AWSLambdaKinesisExecutionRole",
     "AWSXRayDaemonWriteAccess",
     "AWSXrayWriteOnlyAccess",
 )
