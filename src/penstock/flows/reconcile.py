@@ -4,15 +4,12 @@ Nothing is asked file by file. Listings, ledger, rows and documents are each rea
 say is sorted by arrival on disk: memory holds one arrival's facts, and those that disagree.
 
 The stack goes on working meanwhile, so what a run was at work on at any time since the beginning is left out: the next
-reconcile sees it at rest.
+reconcile sees it at rest. What seems to disagree is looked at once more before it is told (`second_look`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
@@ -20,94 +17,30 @@ from typing import Any
 
 import orjson
 
+from penstock.flows.in_flight import Beginning, InFlight
 from penstock.flows.judge_arrival import Judge, Kept, Place, Seen
-from penstock.flows.reconcile_sources import ENTRY, STRANGER, Scope, index_of, once, roots, sources, table_of
+from penstock.flows.reconcile_sources import (
+    ENTRY,
+    STRANGER,
+    Scope,
+    Source,
+    destinations,
+    index_of,
+    once,
+    roots,
+    sources,
+    table_of,
+)
+from penstock.flows.second_look import Doubts
 from penstock.flows.set_aside import REJECTS
 from penstock.flows.sort_on_disk import Fact, sort_on_disk
-from penstock.model.arrivals import FAILED, INCOMING, PLANS, Arrival
-from penstock.model.datasets import Dataset, OnOverwrite
-from penstock.model.errors import PermanentError
+from penstock.model.arrivals import FAILED, INCOMING, PLANS
+from penstock.model.datasets import Dataset
 from penstock.model.outcomes import LedgerEntry, Verdict
-from penstock.model.plans import Plan, plan_key
 from penstock.model.reconciliation import Checked, Disagreement, Kind, Reconciliation
-from penstock.ports import Clock, Leases, ObjectStore, RunRecord, Runs, RunStatus, SearchIndex, Warehouse
+from penstock.ports import Clock, Leases, ObjectStore, Runs, SearchIndex, Warehouse
 
 __all__ = ["Kept", "Scope", "checkable", "reconcile", "report_key", "what_is_read"]
-
-_RUNS = 1_000
-"""How many runs are looked back on; more than can begin while this reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """Which runs there were before anything was read: what these and later ones are at work on is not judged."""
-
-    at: datetime
-    known: frozenset[str]
-    live: Mapping[str, str]
-    """The prefix that it claims, or nothing, of each run that was live, by its id."""
-
-    @classmethod
-    def now(cls, leases: Leases, runs: Runs | None, clock: Clock) -> Beginning:
-        """Without `runs` a run goes on until a listing has seen it end."""
-        at = clock.now()
-        known = frozenset(run.id for run in leases.runs(_RUNS))
-        live = {
-            run.id: _claimed(run)
-            for run in leases.live_runs()
-            if at < run.expires
-            and (runs is None or runs.status(run.execution) in (RunStatus.RUNNING, RunStatus.MISSING))
-        }
-        return cls(at, known, live)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"at": self.at.isoformat(), "known": sorted(self.known), "live": dict(self.live)}
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Beginning:
-        return cls(datetime.fromisoformat(raw["at"]), frozenset(raw["known"]), raw["live"])
-
-    def in_flight(self, store: ObjectStore, leases: Leases, look_back: int = _RUNS) -> InFlight:
-        """Asked when everything is read."""
-        runs = leases.runs(look_back)
-        if len(runs) == look_back and self.known.isdisjoint(run.id for run in runs):
-            raise PermanentError(
-                f"{look_back:,} runs have begun since {self.at:%Y-%m-%d %H:%M}, when this reconcile began: what all of "
-                "them were at work on can't be left out any more. `penstock reconcile` by hand looks at a moment"
-            )
-        oldest = min(self.known, default="")
-        since = {run.id: _claimed(run) for run in runs if run.id not in self.known and run.id > oldest}
-        claims = {**self.live, **since}
-        arrivals, keys = set[str](), set[str]()
-        for run in claims:  # One plan at a time: hours of them are a million arrivals.
-            for arrival in _planned(store, run):
-                arrivals.add(arrival.id)
-                keys.add(arrival.key)
-        return InFlight(self.at, arrivals, keys, tuple(filter(None, claims.values())))
-
-
-@dataclass(frozen=True, slots=True)
-class InFlight:
-    """What runs were at work on at any time since `began`: ids and keys of arrivals, and claims of backfills."""
-
-    began: datetime
-    arrivals: AbstractSet[str]
-    keys: AbstractSet[str]
-    claimed: tuple[str, ...]
-
-    def has(self, seen: Seen, dataset: Dataset | None) -> bool:
-        if seen.arrival in self.arrivals:
-            return True
-        if any(place.root == INCOMING and place.key.startswith(self.claimed) for place in seen.places):
-            return True
-        entry = seen.ledger
-        if entry is None or entry.replaced_by:
-            return False
-        claimed = entry.key.startswith(self.claimed)
-        replaces = dataset is not None and dataset.on_overwrite is OnOverwrite.REPLACE
-        if replaces and (claimed or entry.key in self.keys):
-            return True  # A newer version takes its rows, maybe after the ledger was read and before they were.
-        return claimed and entry.decided >= self.began  # It may have come after incoming/ was listed.
 
 
 def reconcile(
@@ -124,13 +57,21 @@ def reconcile(
     """All of it at once. Writes nothing. A destination that the stack does not have (None) is not compared."""
     began = Beginning.now(leases, runs, clock)
     mine = compared(datasets, warehouse, search, scope)
-    report = a_report(began.at, mine, scope)
-    read = (source.read(None) for source in sources(store, warehouse, search, datasets, mine, scope))
-    facts = sort_on_disk(fact for facts in read for _, fact in facts)
-    first = next(facts, None)  # Everything is read by now.
-    judge = a_judge(store, leases, clock, kept)
-    in_flight = began.in_flight(store, leases)
-    judge_all(chain([first] if first else [], facts), judge, in_flight, mine, scope, report)
+
+    def look(facts: Iterable[Fact], report: Reconciliation) -> Doubts:
+        facts = sort_on_disk(facts)
+        first = next(facts, None)  # Everything is read by now.
+        judge, in_flight = a_judge(store, leases, clock, kept), began.in_flight(store, leases)
+        doubts = Doubts()
+        judge_all(chain([first] if first else [], facts), judge, in_flight, mine, scope, report, doubts)
+        return doubts
+
+    report, again = a_report(began.at, mine, scope), a_report(began.at, mine, scope)
+    doubts = look(_read(sources(store, warehouse, search, datasets, mine, scope)), report)
+    if doubts.of:
+        there = _read(destinations(warehouse, search, doubts.among(mine), scope))
+        look(chain(doubts.in_s3(), filter(doubts.has, there)), again)
+        doubts.settle(report, again)
     report.ended = clock.now()
     return report
 
@@ -139,6 +80,10 @@ def compared(
     datasets: Mapping[str, Dataset], warehouse: Warehouse | None, search: SearchIndex | None, scope: Scope
 ) -> dict[str, Dataset]:
     return {name: checkable(one, warehouse, search) for name, one in datasets.items() if scope.has(name)}
+
+
+def _read(there: Iterable[Source]) -> Iterator[Fact]:
+    return (fact for source in there for _, fact in source.read(None))
 
 
 def a_report(began: datetime, mine: Mapping[str, Dataset], scope: Scope) -> Reconciliation:
@@ -157,9 +102,10 @@ def judge_all(
     mine: Mapping[str, Dataset],
     scope: Scope,
     report: Reconciliation,
+    doubts: Doubts,
 ) -> None:
-    """`facts` are sorted, and all that there are of each arrival."""
-    for seen, moved in _seen(_without_strangers(facts, report)):
+    """`facts` are sorted, and all that there are of each arrival. What is found goes to `report` and `doubts`."""
+    for seen, moved, told in _seen(_without_strangers(facts, report)):
         if not scope.has(seen.dataset):
             continue
         checked, dataset = report.of(seen.dataset), mine.get(seen.dataset)
@@ -172,7 +118,9 @@ def judge_all(
         if in_flight.has(seen, dataset):
             checked.in_flight += 1
         elif scope.since is None or _is_since(seen, moved, scope.since):
-            report.add(judge.disagreements(seen, dataset))
+            found = judge.disagreements(seen, dataset)
+            report.add(found)
+            doubts.add(found, told)
 
 
 def report_key(at: datetime) -> str:
@@ -193,6 +141,7 @@ def what_is_read(bucket: str, datasets: Mapping[str, Dataset], scope: Scope) -> 
     for dataset in once(datasets, scope, index_of):
         yield f"count the documents of index {index_of(dataset)} by penstock_arrival"
     yield f"read the {REJECTS} of each arrival that has fewer documents than rows"
+    yield "read ledger, rows and documents once more where rows or documents seem to disagree"
 
 
 def checkable(dataset: Dataset, warehouse: Warehouse | None, search: SearchIndex | None) -> Dataset:
@@ -202,17 +151,6 @@ def checkable(dataset: Dataset, warehouse: Warehouse | None, search: SearchIndex
         **({"index": None} if search is None else {}),
     }
     return dataset.model_copy(update=missing)
-
-
-def _claimed(run: RunRecord) -> str:
-    return run.claim.prefix if run.claim else ""
-
-
-def _planned(store: ObjectStore, run: str) -> tuple[Arrival, ...]:
-    """Nothing of a run whose plan is gone, or that has none, as a backfill."""
-    with suppress(KeyError):
-        return tuple(Plan.from_json(store.get_json(plan_key(run))).arrivals)
-    return ()
 
 
 def _refused_by_index(store: ObjectStore, key: str) -> int:
@@ -236,12 +174,13 @@ def _without_strangers(facts: Iterator[Fact], report: Reconciliation) -> Iterato
         report.add([Disagreement(name, "", key, Kind.STRANGER, what, todo)])
 
 
-def _seen(facts: Iterator[Fact]) -> Iterator[tuple[Seen, str]]:
-    """Each arrival, with the time at which its file was last put or moved."""
+def _seen(facts: Iterator[Fact]) -> Iterator[tuple[Seen, str, list[Fact]]]:
+    """Each arrival, with the time at which its file was last put or moved, and all that was read of it."""
     for arrival, group in groupby(facts, itemgetter(0)):
+        told = list(group)
         seen, moved, owners = Seen(arrival), "", dict[str, str]()
         companions: list[list[Any]] = []
-        for _, kind, what in group:
+        for _, kind, what in told:
             owners[kind] = what[0]
             if kind == "place":
                 seen.places.append(Place(*what[1:4]))
@@ -263,7 +202,7 @@ def _seen(facts: Iterator[Fact]) -> Iterator[tuple[Seen, str]]:
                 seen.companions.append(key)
         order = ("ledger", "place", "companion", "rows", "documents")
         seen.dataset = next(owners[kind] for kind in order if kind in owners)
-        yield seen, moved
+        yield seen, moved, told
 
 
 def _is_the_file(seen: Seen, key: str) -> bool:

@@ -3,7 +3,7 @@
 A call reads on from where the last one stopped. What it has read it sorts, and keeps below plans/reconcile/facts/, cut
 into slices by the first two digits of the arrivals' ids. When all is read, the calls put one slice after the other
 together from all parts, and judge it: each arrival once, with all that was read of it. What one call has time for needs
-no parts.
+no parts. Then what seems to disagree is looked at again, in the same way (`second_look`).
 
 The place where a round stands is one document, which names all that it builds on. Two calls at once do the same work
 twice, and the one that ends last says how it goes on: nothing is mixed.
@@ -15,7 +15,7 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, groupby
 from operator import itemgetter
@@ -24,14 +24,15 @@ from uuid import uuid4
 
 import orjson
 
+from penstock.flows.in_flight import Beginning
 from penstock.flows.judge_arrival import Kept
-from penstock.flows.reconcile import Beginning, a_judge, a_report, compared, judge_all, report_key
-from penstock.flows.reconcile_sources import Scope, Source, sources
+from penstock.flows.reconcile import a_judge, a_report, compared, judge_all, report_key
+from penstock.flows.reconcile_round import FORMAT, SLICES, Look, Round
+from penstock.flows.reconcile_sources import Scope, Source, destinations, sources
 from penstock.flows.sort_on_disk import Fact, sort_on_disk
 from penstock.model.arrivals import PLANS
 from penstock.model.datasets import Dataset
 from penstock.model.errors import PermanentError
-from penstock.model.reconciliation import Reconciliation
 from penstock.ports import Clock, Leases, ObjectStore, SearchIndex, Warehouse
 
 PLACE = f"{PLANS}reconcile/round.json"
@@ -44,8 +45,6 @@ LONGEST = timedelta(days=3)
 _RUNS = 10_000
 """How many runs are looked back on: more than can begin in LONGEST, one a minute."""
 
-_SLICES = [f"{number:02x}" for number in range(256)]
-
 
 @dataclass(frozen=True, slots=True)
 class Portion:
@@ -55,47 +54,6 @@ class Portion:
     judging: timedelta = timedelta(minutes=12)
     facts: int = 6_000_000
     """About 1 GB on disk; 7 with keys as long as S3 takes them, which the function's disk holds."""
-
-
-@dataclass(slots=True)
-class Round:
-    beginning: Beginning
-    report: Reconciliation
-    sources: list[str]
-    read: int = 0
-    """How many of them, in their order."""
-    after: str = ""
-    """The place in the next one."""
-    parts: dict[str, list[int]] = field(default_factory=dict)
-    """The slices of each part that was read."""
-    judged: int = 0
-    """Slices."""
-    complete: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "beginning": self.beginning.to_json(),
-            "report": self.report.to_json(),
-            "sources": self.sources,
-            "read": self.read,
-            "after": self.after,
-            "parts": self.parts,
-            "judged": self.judged,
-        }
-
-    @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> Round:
-        beginning, report = Beginning.from_json(raw["beginning"]), Reconciliation.from_json(raw["report"])
-        return cls(beginning, report, raw["sources"], raw["read"], raw["after"], raw["parts"], raw["judged"])
-
-    @property
-    def reads(self) -> str:
-        """The source that is to be read now; empty when all are."""
-        return self.sources[self.read] if self.read < len(self.sources) else ""
-
-    def __str__(self) -> str:
-        stands = f"reading {self.reads}" if self.reads else f"judging, {self.judged} of {len(_SLICES)} slices done"
-        return f"the reconcile that began {self.beginning.at:%Y-%m-%d %H:%M}, now {stands}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,31 +78,54 @@ class Rounds:
         mine = compared(self.datasets, self.warehouse, self.search, Scope())
         there = list(sources(self.store, self.warehouse, self.search, self.datasets, mine, Scope()))
         names = [source.name for source in there]
-        found = self._open(call)
-        if found is not None and found.sources != names:
-            self.store.put_json(PLACE, {})  # The datasets are others by now: it begins anew.
-            found, begins = None, True
-        if found is None and not begins:
+        kept = self._kept(call)
+        if kept and (kept.get("format"), kept["sources"]) != (FORMAT, names):
+            self.store.put_json(PLACE, {})  # The datasets are others by now, or the release: it begins anew.
+            kept, begins = {}, True
+        if not kept and not begins:
             return None
-        if found is None:
+        if kept:
+            found = Round.from_json(kept)
+        else:
             beginning = Beginning.now(self.leases, None, self.clock)
-            found = Round(beginning, a_report(beginning.at, mine, Scope()), names)
+            found = Round(beginning, names, [Look(a_report(beginning.at, mine, Scope()), names)])
         if called - found.beginning.at > LONGEST:
             self._give_up(call, f"After {LONGEST.days} days it is not complete: {found}")
-        if found.reads:
-            self._read(found, {source.name: source for source in there}, called, mine)
-        if not found.reads and not found.complete:
-            self._judge(found, called, mine, call)
+        by_name = {source.name: source for source in there}
+        self._look(found, by_name, called, mine, call)
+        if found.now.over and len(found.looks) == 1 and found.now.doubts.of:
+            doubted = destinations(self.warehouse, self.search, found.now.doubts.among(mine), Scope())
+            again = [source.name for source in doubted]
+            found.looks.append(Look(a_report(found.beginning.at, mine, Scope()), again))
+            if self.clock.now() < called + self.portion.reading / 4:
+                self._look(found, by_name, called, mine, call)
+            else:
+                self._keep(found)
+        if found.now.over:
+            self._complete(found)
         return found
 
-    def _open(self, call: str) -> Round | None:
+    def _look(
+        self, found: Round, there: Mapping[str, Source], called: datetime, mine: Mapping[str, Dataset], call: str
+    ) -> None:
+        if found.now.reads:
+            self._read(found, there, called, mine)
+        if not found.now.over and not found.now.reads:
+            self._judge(found, called, mine, call)
+
+    def _kept(self, call: str) -> dict[str, Any]:
+        """The place of the round that is open; empty without one."""
         try:
-            raw = self.store.get_json(PLACE)
+            kept: dict[str, Any] = self.store.get_json(PLACE)
         except KeyError:
-            return None
-        if raw.get("given_up") == call:
-            raise PermanentError(raw["why"])
-        return Round.from_json(raw) if "beginning" in raw else None
+            return {}
+        if kept.get("given_up") == call:
+            raise PermanentError(kept["why"])
+        return kept if "beginning" in kept else {}
+
+    def _keep(self, found: Round) -> None:
+        self.store.put_json(PLACE, found.to_json())
+        found.open = True
 
     def _give_up(self, call: str, why: str) -> None:
         why = f"{why}. Given up; the next one begins anew. `penstock reconcile` from a machine has no such limit"
@@ -154,56 +135,60 @@ class Rounds:
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _read(self, found: Round, there: Mapping[str, Source], called: datetime, mine: Mapping[str, Dataset]) -> None:
+        now = found.now
         facts = sort_on_disk(self._facts(found, there, called))
         first = next(facts, None)  # As much is read by now as this call reads.
         facts = chain([first] if first else [], facts)
-        if not found.reads and not found.parts:
+        if not now.reads and not now.parts:
             in_flight = found.beginning.in_flight(self.store, self.leases, _RUNS)
             judge = a_judge(self.store, self.leases, self.clock, self.kept)
-            judge_all(facts, judge, in_flight, mine, Scope(), found.report)
-            self._complete(found)
+            judge_all(facts, judge, in_flight, mine, Scope(), now.report, now.doubts)
+            now.judged = len(SLICES)
             return
         part = uuid4().hex
-        found.parts[part] = []
+        now.parts[part] = []
         for number, some in groupby(facts, _slice_of):
-            self.store.put_lines(f"{FACTS}{part}/{_SLICES[number]}.jsonl", map(orjson.dumps, some))
-            found.parts[part].append(number)
-        self.store.put_json(PLACE, found.to_json())
+            self.store.put_lines(f"{FACTS}{part}/{SLICES[number]}.jsonl", map(orjson.dumps, some))
+            now.parts[part].append(number)
+        self._keep(found)
 
     def _facts(self, found: Round, there: Mapping[str, Source], called: datetime) -> Iterator[Fact]:
-        until, count = called + self.portion.reading, 0
-        while found.reads:
-            source = there[found.reads]
-            if source.slow and count and self.clock.now() > called + self.portion.reading / 4:
+        now, until, read, count = found.now, called + self.portion.reading, False, 0
+        doubts = found.looks[0].doubts if len(found.looks) > 1 else None
+        if doubts and not (now.read or now.after):
+            yield from doubts.in_s3()
+        while now.reads:
+            source = there[now.reads]
+            if source.slow and read and self.clock.now() > called + self.portion.reading / 4:
                 return  # The next call has all of its time for it.
-            with closing(source.read(found.after)) as facts:
+            with closing(source.read(now.after)) as facts:
                 for place, fact in facts:
-                    if place != found.after and count and (count >= self.portion.facts or self.clock.now() > until):
+                    if place != now.after and read and (count >= self.portion.facts or self.clock.now() > until):
                         return
-                    found.after = place
-                    count += 1
-                    yield fact
-            found.read += 1
-            found.after = ""
+                    now.after, read = place, True
+                    if doubts is None or doubts.has(fact):
+                        count += 1
+                        yield fact
+            now.read += 1
+            now.after = ""
 
     # ── judging ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _judge(self, found: Round, called: datetime, mine: Mapping[str, Dataset], call: str) -> None:
+        now = found.now
         try:
             in_flight = found.beginning.in_flight(self.store, self.leases, _RUNS)
             judge = a_judge(self.store, self.leases, self.clock, self.kept)
-            while found.judged < len(_SLICES) and self.clock.now() < called + self.portion.judging:
-                judge_all(self._slice(found), judge, in_flight, mine, Scope(), found.report)
-                found.judged += 1
+            while now.judged < len(SLICES) and self.clock.now() < called + self.portion.judging:
+                judge_all(self._slice(now), judge, in_flight, mine, Scope(), now.report, now.doubts)
+                now.judged += 1
         except PermanentError as error:
             self._give_up(call, str(error))
-        if found.judged == len(_SLICES):
-            self._complete(found)
-        self.store.put_json(PLACE, {} if found.complete else found.to_json())
+        self._keep(found)
 
-    def _slice(self, found: Round) -> Iterator[Fact]:
-        name = f"{_SLICES[found.judged]}.jsonl"
-        parts = [part for part, slices in found.parts.items() if found.judged in slices]
+    def _slice(self, look: Look) -> Iterator[Fact]:
+        name = f"{SLICES[look.judged]}.jsonl"
+        parts = [part for part, slices in look.parts.items() if look.judged in slices]
         return heapq.merge(*(self._lines(f"{FACTS}{part}/{name}") for part in parts), key=itemgetter(0))
 
     def _lines(self, key: str) -> Iterator[Fact]:
@@ -215,10 +200,15 @@ class Rounds:
             raise PermanentError(f"What was read for this reconcile is gone: {key}") from None
 
     def _complete(self, found: Round) -> None:
-        found.report.ended = self.clock.now()
+        report = found.report
+        if len(found.looks) > 1:
+            found.looks[0].doubts.settle(report, found.now.report)
+        report.ended = self.clock.now()
+        self.store.put_json(report_key(report.began), report.to_json())
+        if found.open:
+            self.store.put_json(PLACE, {})
         found.complete = True
-        self.store.put_json(report_key(found.report.began), found.report.to_json())
 
 
 def _slice_of(fact: Fact) -> int:
-    return max(0, bisect_right(_SLICES, fact[0][:2]) - 1)
+    return max(0, bisect_right(SLICES, fact[0][:2]) - 1)

@@ -67,6 +67,12 @@ def sources(
     for root in roots(datasets, scope):
         read = partial(_arrived, store, datasets) if root.startswith(INCOMING) else partial(_settled, store)
         yield Source(root, partial(read, root))
+    yield from destinations(warehouse, search, mine, scope)
+
+
+def destinations(
+    warehouse: Warehouse | None, search: SearchIndex | None, mine: Mapping[str, Dataset], scope: Scope
+) -> Iterator[Source]:
     if warehouse is not None:
         for one in once(mine, scope, table_of):
             yield Source(f"ledger of {table_of(one)}", partial(_ledger, warehouse, one))
