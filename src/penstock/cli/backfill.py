@@ -32,7 +32,7 @@ def backfill(
         bool, typer.Option("--dry-run", metavar="", help="Say what it would take, and start nothing.")
     ] = (False),
     seconds_a_file: Annotated[
-        float, typer.Option("--seconds-per-file", metavar="SECONDS", help="As measured; otherwise assumed.", min=0)
+        float, typer.Option("--seconds-per-file", metavar="SECONDS", help="As you measured; else 0.03.", min=0)
     ] = 0.0,
     stack: StackName = LOCAL,
     aws: OnAws = False,

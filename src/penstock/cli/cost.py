@@ -35,30 +35,36 @@ _A_MONTH = {Per.hour: 720, Per.day: 30, Per.month: 1, Per.once: 1}
 
 
 def cost(
-    files: Annotated[float, typer.Option("--files", metavar="NUMBER", help="How many come, as 1000 or 1e6.")] = 0,
-    size: Annotated[str, typer.Option("--size", metavar="BYTES", help="Of one, as it lies in S3.")] = "200KB",
+    files: Annotated[float, typer.Option("--files", metavar="NUMBER", help="How many files come, as 1000 or 1e6.")] = 0,
+    size: Annotated[str, typer.Option("--size", metavar="BYTES", help="Size of a file, as it lies in S3.")] = "200KB",
     compressed: Annotated[
-        bool, typer.Option("--compressed", help="They are .gz or the like, and unpack to ten times their size.")
+        bool, typer.Option("--compressed", help="Files are .gz or the like, and unpack to ten times their size.")
     ] = False,
     per: Annotated[
-        Per, typer.Option("--per", help="In what time; once: all files in one moment, as a backlog.")
+        Per, typer.Option("--per", help="In what time so many come; once: all files in one moment, as a backlog.")
     ] = Per.day,
     dataset: Annotated[
-        str, typer.Option("--dataset", "-d", metavar="NAME", help="Whose files. Without: a table and an index.")
+        str, typer.Option("--dataset", "-d", metavar="NAME", help="Whose files. Else: of a table and an index.")
     ] = "",
-    events: Annotated[float, typer.Option("--events", metavar="NUMBER", help="Of the stream, or the archive.")] = 0,
-    event_size: Annotated[str, typer.Option("--event-size", metavar="BYTES", help="Of one.")] = "500B",
-    poison: Annotated[float, typer.Option("--poison", metavar="SHARE", help="Of them that are none, as 0.001.")] = 0,
-    messages: Annotated[float, typer.Option("--messages", metavar="NUMBER", help="Of the queue.")] = 0,
-    message_size: Annotated[str, typer.Option("--message-size", metavar="BYTES", help="Of one.")] = "500B",
+    events: Annotated[
+        float, typer.Option("--events", metavar="NUMBER", help="How many events the stream or the archive gets.")
+    ] = 0,
+    event_size: Annotated[str, typer.Option("--event-size", metavar="BYTES", help="Size of an event.")] = "500B",
+    poison: Annotated[
+        float, typer.Option("--poison", metavar="SHARE", help="Share of records that are no events, as 0.001.")
+    ] = 0,
+    messages: Annotated[
+        float, typer.Option("--messages", metavar="NUMBER", help="How many messages the queue gets.")
+    ] = 0,
+    message_size: Annotated[str, typer.Option("--message-size", metavar="BYTES", help="Size of a message.")] = "500B",
     rpus: Annotated[
-        int, typer.Option("--rpus", metavar="NUMBER", help="Base capacity of a Redshift Serverless, which is left out.")
+        int, typer.Option("--rpus", metavar="NUMBER", help="Base capacity of your Redshift Serverless. 0: not counted.")
     ] = 0,
     template: Annotated[
         Path, typer.Option("--from-template", metavar="FILE", help="The template, and beside it the state machine.")
     ] = TEMPLATE,
     parameters: Annotated[
-        list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="As it will be deployed. Repeatable.")
+        list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="As you will deploy. Repeatable.")
     ] = None,
     prices: Annotated[
         Path | None, typer.Option("--prices", metavar="FILE", help="Other prices: a copy of prices.yaml, changed.")
@@ -69,8 +75,8 @@ def cost(
     """Say what files, events and messages will cost on AWS by the month, line by line; and two other designs.
 
     Transitions are counted in the state machine; memory, alarms and what costs by the hour in the template; requests as
-    they were counted at the adapters. With nothing that comes it says what an idle stack costs. Needs no stack and no
-    cloud.
+    they were counted at the adapters. Without --files, --events and --messages it says what an idle stack costs. Needs
+    no stack and no cloud.
 
     [dim]$ penstock cost --files 1e6 --size 200KB --per day
     $ penstock cost --files 500 --dataset flights --parameter MinSecondsBetweenRuns=300

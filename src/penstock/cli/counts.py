@@ -28,11 +28,13 @@ Found = Mapping[str, Mapping[datetime, int]]
 
 
 def counts(
-    types: Annotated[list[str] | None, typer.Argument(metavar="TYPE", help="Of these types; none: of all.")] = None,
+    types: Annotated[list[str] | None, typer.Argument(metavar="TYPE", help="Only these types. By default all.")] = None,
     since: Annotated[
-        str, typer.Option("--since", metavar="TIME", help="As 2013-01-01T10:00Z; none: an hour ago.")
+        str, typer.Option("--since", metavar="TIME", help="From then on, as 2013-01-01T10:00Z. By default an hour ago.")
     ] = "",
-    until: Annotated[str, typer.Option("--until", metavar="TIME", help="Without that minute; none: now.")] = "",
+    until: Annotated[
+        str, typer.Option("--until", metavar="TIME", help="Up to this minute, without it. By default now.")
+    ] = "",
     watch: Annotated[bool, typer.Option("--watch", "-w", metavar="", help="Stay, and look every second.")] = False,
     stack: StackName = LOCAL,
     aws: OnAws = False,
@@ -40,7 +42,7 @@ def counts(
 ) -> None:
     """Show how many events of the stream there were, by type and by the minute that the events themselves say.
 
-    Each event counts once, and all shards are added up. What comes late changes the minute that it is of.
+    Each event counts once, and all shards are added up. An event that comes late counts in its own minute.
 
     [dim]$ penstock counts --watch
     $ penstock counts UA AA --since 2013-01-01T10:00Z --until 2013-01-01T12:00Z --json[/dim]

@@ -23,14 +23,14 @@ TEMPLATE, CONFIG = Path("template.yaml"), Path("samconfig.toml")
 def deploy(
     env: Annotated[str, typer.Option("--env", metavar="NAME", help="Which section of samconfig.toml.")] = "default",
     parameters: Annotated[
-        list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="Not to be asked. Repeatable.")
+        list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="Set, and not asked for. Repeatable.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", metavar="", help="Don't ask at the end whether to deploy.")] = False,
 ) -> None:
     """Deploy to your AWS account: check, ask, say what it will cost, then sam build and sam deploy.
 
-    Nothing is made before you have said yes. What is deployed already is offered as each answer; Enter keeps it.
-    Everything else is asked of nobody: docs/deploy.md has each parameter, for --parameter or samconfig.toml.
+    Nothing is made before you have said yes. What is deployed already is offered as each answer; Enter keeps it. It
+    asks for a few parameters only. docs/deploy.md has all of them, for --parameter or samconfig.toml.
 
     [dim]$ penstock deploy
     $ penstock deploy --env prod --parameter MaxBatchesAtWork=20[/dim]

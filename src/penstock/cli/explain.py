@@ -28,7 +28,7 @@ def explain(
         str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset whose file it would be.")
     ],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="Changes nothing: this command never does anything.")
+        bool, typer.Option("--dry-run", metavar="", help="For symmetry: this command never changes anything.")
     ] = False,
     datasets: DatasetsFolder = DATASETS,
     as_json: AsJson = False,

@@ -32,26 +32,26 @@ def produce(
         typer.Option("--stream", "-s", metavar="NAME", help="Another Kinesis stream than the stack's: name or ARN."),
     ] = "",
     key: Annotated[
-        str, typer.Option("--key", metavar="FIELD", help="The field whose value orders events; none: they are spread.")
+        str, typer.Option("--key", metavar="FIELD", help="Events equal in this field keep their order. Without: none.")
     ] = "",
     follow: Annotated[
         bool, typer.Option("--follow", "-f", metavar="", help="Go on as the file grows, to Ctrl-C.")
     ] = False,
     spill: Annotated[
         Path | None,
-        typer.Option("--spill", metavar="FOLDER", help="Where events wait that the stream does not take in time."),
+        typer.Option("--spill", metavar="FOLDER", help="Where events that the stream does not take in time wait."),
     ] = None,
     aggregate: Annotated[
-        int, typer.Option("--aggregate", metavar="BYTES", help="Most bytes of one key's events that share a record.")
+        int, typer.Option("--aggregate", metavar="BYTES", help="Put events of a key together, up to so many a record.")
     ] = 0,
     stack: StackName = LOCAL,
     aws: OnAws = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send a file's lines to a stream, each once, in the order of their key.
+    """Send a file's lines to a stream, all of them, in the order of their key.
 
-    What has no event_id gets one from its place in the file, so that sending a file again can be told. With --spill
-    what can't be sent waits on disk, and a file that is followed is gone on with where it was.
+    A line without an event_id gets one from its place in the file, so that a line that is sent twice counts once. With
+    --spill, events that can't be sent wait on disk, and --follow, started again, goes on where it was.
 
     [dim]$ penstock produce clicks.jsonl --key user
     $ penstock produce --follow /var/log/app.jsonl --stream clicks --spill /var/spool/clicks[/dim]

@@ -30,7 +30,7 @@ class Action(StrEnum):
 
 def releases(
     action: Annotated[
-        Action, typer.Argument(help="list shows what is kept; prune deletes the versions of what nothing uses.")
+        Action, typer.Argument(help="list shows what is kept; prune deletes the versions that nothing uses.")
     ] = Action.LIST,
     keep: Annotated[
         int, typer.Option(metavar="N", min=0, help="How many releases prune leaves, the current one among them.")
@@ -44,8 +44,8 @@ def releases(
 ) -> None:
     """Show the releases that a canary keeps, and what their snapshots cost; or delete the old ones.
 
-    Never one that listings go to, that a run goes on with, that CloudFormation holds, or that was replaced less than
-    six hours ago.
+    prune never deletes a release that listings go to, that a run goes on with, that CloudFormation holds, or that was
+    replaced less than six hours ago.
 
     [dim]$ penstock releases --stack penstock-prod --aws
     $ penstock releases prune --stack penstock-prod --aws --dry-run[/dim]

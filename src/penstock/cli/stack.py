@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.options import LOCAL, SEARCH, WAREHOUSE, AsJson, DatasetsFolder, SearchKind, StackName, WarehouseKind
+from penstock.cli.options import LOCAL, SEARCH, WAREHOUSE, AsJson, SearchKind, StackName, WarehouseKind
 from penstock.cli.screen import NOTHING, emit, lasting, margin, screen
 from penstock.cli.target import option
 from penstock.model.errors import PermanentError
@@ -15,7 +15,9 @@ from penstock.model.errors import PermanentError
 
 def up(
     stack: StackName = LOCAL,
-    datasets: DatasetsFolder | None = None,
+    datasets: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the datasets' YAML files are, if not the clone's own.")
+    ] = None,
     template: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The template to deploy, if not the clone's own.")
     ] = None,
