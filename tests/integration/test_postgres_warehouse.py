@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from tests.fakes.object_store import FakeObjectStore
 
 from penstock.adapters.postgres import Limits, PostgresWarehouse
 from penstock.adapters.postgres.column_types import table_of
+from penstock.adapters.postgres.connection import Connections
 from penstock.adapters.postgres.judge import Judge
 from penstock.model.arrivals import Arrival
 from penstock.model.errors import TransientError
@@ -103,6 +106,21 @@ def test_a_connection_that_died_between_two_calls_is_not_noticed(kit: PostgresKi
     outcomes = load(kit.warehouse, dataset, store, arrival)
 
     assert outcomes[arrival.id].rows == 3
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="it is Linux's own")
+def test_a_host_that_is_gone_is_given_up_while_a_function_has_time_left_and_a_lock_has_none(postgres: Postgres) -> None:
+    limits = Limits()
+
+    with (
+        Connections(postgres.loader, limits).transaction("look") as session,
+        socket.socket(fileno=os.dup(session.connection.fileno())) as ours,
+    ):
+        waits = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
+        asks_after = ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+
+    assert 2 * limits.lock < waits < limits.whole / 2
+    assert asks_after < waits
 
 
 def test_a_zombie_that_commits_first_wins_and_its_successor_loads_nothing(kit: PostgresKit, postgres: Postgres) -> None:

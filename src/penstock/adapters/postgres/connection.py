@@ -17,7 +17,16 @@ from penstock.model.errors import TransientError
 
 Connection = psycopg.Connection[TupleRow]
 
-_DEFAULTS = {"application_name": "penstock", "connect_timeout": "10", "client_encoding": "UTF8"}
+_DEFAULTS = {
+    "application_name": "penstock",
+    "connect_timeout": "10",
+    "client_encoding": "UTF8",
+    # A host that is gone answers nothing, and Linux takes 15 minutes to give it up: all the time that a function has.
+    # Three is longer than a COPY may stand still, as behind a lock: meanwhile the server takes nothing either.
+    "tcp_user_timeout": "180000",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+}
 """What `conninfo` may say otherwise."""
 
 _VANISHED = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
