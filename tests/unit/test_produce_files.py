@@ -60,6 +60,31 @@ def test_a_csv_that_ends_within_quotes_says_after_which_line(tmp_path: Path) -> 
         list(read_events(path))
 
 
+def test_a_line_without_an_end_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.producer.files._LONGEST_LINE", 100)
+    path = tmp_path / "a.jsonl"
+    long = b"x" * 1_000
+    path.write_bytes(b'{"n": 1}\n' + long + b'\n{"n": 2}\n' + long)
+
+    first, bad, second, end = read_events(path)
+    followed = list(follow(path, None, steps(lambda: append(path, 'x\n{"n": 3}\n'))))
+
+    assert events([first, second]) == [{"n": 1}, {"n": 2}]
+    assert [(line.number, line.fault) for line in (bad, end)] == [(n, "is longer than 100 bytes") for n in (2, 4)]
+    assert [line.number for line in followed] == [1, 2, 3, 4, 5]
+    assert events(followed[2:]) == [{"n": 2}, {}, {"n": 3}]
+
+
+def test_a_compressed_file_that_was_cut_off_says_so_behind_what_could_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"n": 1}\n' * 100_000)[:-9])
+    read = read_events(path)
+
+    assert events([next(read)]) == [{"n": 1}]
+    with pytest.raises(PermanentError, match=r"a\.jsonl\.gz is no whole gzip"):
+        list(read)
+
+
 def steps(*changes: Callable[[], object]) -> Callable[[], bool]:
     """At each idle moment the next of them; then it is enough."""
     left = list(changes)
@@ -97,7 +122,12 @@ def test_a_file_that_is_rotated_or_cut_is_read_from_its_beginning(tmp_path: Path
     def cut() -> None:
         path.write_text('{"n": 4}\n')
 
-    assert events(list(follow(path, None, steps(rotate, anew, cut)))) == [{"n": 1}, {"n": 2}, {"n": 3}, {"n": 4}]
+    assert events(list(follow(path, None, steps(rotate, anew, lambda: None, cut)))) == [
+        {"n": 1},
+        {"n": 2},
+        {"n": 3},
+        {"n": 4},
+    ]
 
 
 def test_following_goes_on_where_the_position_says(tmp_path: Path) -> None:
@@ -148,7 +178,7 @@ def test_what_a_rotated_log_got_after_the_last_look_is_read_and_so_is_what_its_w
         late[0].close()
 
     read = list(follow(path, None, steps(rotate_early, write_late, lambda: None)))
-    assert sorted(map(str, events(read))) == sorted(map(str, [{"n": 7}, {"n": 8}, {"n": 9}]))
+    assert events(read) == [{"n": 7}, {"n": 8}, {"n": 9}], "in the order in which they were written"
 
 
 @pytest.mark.parametrize("restarted", [True, False])
@@ -173,8 +203,13 @@ def test_a_log_that_begins_anew_with_the_same_line_has_another_event(tmp_path: P
             read += [line for line in follow(path, None, steps(change)) if line not in read]
     read += follow(path, position, steps()) if restarted else []
 
-    ids = [(line.event or {})["event_id"] for line in read]
+    ids = [line.event["event_id"] for line in read if line.event]
     assert (len(ids), len(set(ids))) == (4, 4)
+    assert [line.fault for line in read if line.fault] == (
+        ["was cut, or is another file with its number: what it had behind line 2, if anything, was not sent"]
+        if restarted
+        else []
+    )
 
 
 def test_a_log_that_was_rotated_while_nobody_followed_is_read_to_its_end_first(tmp_path: Path) -> None:
@@ -188,8 +223,29 @@ def test_a_log_that_was_rotated_while_nobody_followed_is_read_to_its_end_first(t
 
     old.unlink()
     gone, *rest = follow(path, position, steps())
-    assert "behind line 1 was not sent" in gone.fault
+    assert "behind line 1, if anything, was not sent" in gone.fault
     assert events(rest) == [{"n": 3}, {"n": 4}]
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_log_that_was_cut_and_is_longer_than_before_at_the_next_look_is_read_from_its_beginning(
+    tmp_path: Path, restarted: bool
+) -> None:
+    path, position = tmp_path / "a.jsonl", tmp_path / "a.position"
+    path.write_text('{"n": 1}\n{"n": 2}\n')
+
+    def cut() -> None:
+        path.write_text('{"n": 3, "longer": true}\n{"n": 4, "longer": true}\n')
+
+    read = list(follow(path, None, steps(*[] if restarted else [cut])))
+    if restarted:
+        keep_position(position, read[-1])
+        cut()
+        cut_off, *rest = follow(path, position, steps())
+        assert "behind line 2, if anything, was not sent" in cut_off.fault
+        read += rest
+
+    assert [line.event["n"] for line in read if line.event] == [1, 2, 3, 4]
 
 
 def append(path: Path, text: str) -> None:

@@ -6,8 +6,9 @@ import csv
 import gzip
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+import zlib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -18,12 +19,15 @@ import orjson
 from penstock.model.errors import PermanentError
 from penstock.producer.events import EVENT_ID
 
+_LONGEST_LINE = 8 * 2**20
+"""Bytes. An event has a megabyte at most, and what has no line ends should not be held in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of a file: the event in it, or why it is none. `end` is where the next one begins, in bytes.
 
-    Of a file that is followed also which it is: its inode, and how often it was cut.
+    Of a file that is followed also which it is: its inode, how often it was cut, and how the line is known again.
     """
 
     number: int
@@ -32,6 +36,7 @@ class Line:
     fault: str = ""
     inode: int = 0
     cuts: int = 0
+    mark: tuple[int, str] = (0, "")
 
 
 def read_events(path: Path) -> Iterator[Line]:
@@ -39,26 +44,48 @@ def read_events(path: Path) -> Iterator[Line]:
     name = path.name.removesuffix(".gz")
     with path.open("rb") as plain:
         file = cast("IO[bytes]", gzip.GzipFile(fileobj=plain) if path.suffix == ".gz" else plain)
-        yield from _csv(path.name, file) if name.endswith(".csv") else JsonLines(path.name).read(file)
+        try:
+            yield from _csv(path.name, file) if name.endswith(".csv") else JsonLines(path.name).read(file)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise PermanentError(f"{path.name} is no whole gzip: {error}. What could be read of it was sent") from None
 
 
 class JsonLines:
     """Reads what is there of a file that may still be written: a line without its end is left for the next time."""
 
-    def __init__(self, name: str, number: int = 0, offset: int = 0, inode: int = 0, cuts: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        number: int = 0,
+        offset: int = 0,
+        inode: int = 0,
+        cuts: int = 0,
+        mark: tuple[int, str] = (0, ""),
+    ) -> None:
         # A log that is begun anew may begin with the same line: that is another event.
         self._name = f"{name}\0{inode}.{cuts}" if inode else name
         self.number = number
         self.offset = offset
         self.inode = inode
         self.cuts = cuts
+        self._mark = mark
+        """Bytes of what was read last, and their hash: whether a file still has it says whether it is the same."""
+        self._is_too_long = False
 
     def read(self, file: IO[bytes], *, growing: bool = False) -> Iterator[Line]:
         """From where the file stands, which is `offset`. The last line needs no end where nothing more will come."""
-        for raw in file:
-            if growing and not raw.endswith(b"\n"):
+        while raw := file.readline(_LONGEST_LINE):
+            is_whole = raw.endswith(b"\n")
+            self._is_too_long |= not is_whole and len(raw) == _LONGEST_LINE
+            if growing and not is_whole and not self._is_too_long:
                 return
-            start, self.offset, self.number = self.offset, self.offset + len(raw), self.number + 1
+            start, self.offset = self.offset, self.offset + len(raw)
+            self._mark = (len(raw), _hash(raw))
+            if self._is_too_long:
+                if is_whole:
+                    yield self._end_of_too_long()
+                continue
+            self.number += 1
             if not raw.strip():
                 continue
             try:
@@ -70,13 +97,30 @@ class JsonLines:
                 yield self._line(None, "is no JSON object")
                 continue
             yield self._line(_named(event, self._name, start, raw))
+        if self._is_too_long and not growing:
+            yield self._end_of_too_long()
+
+    def _end_of_too_long(self) -> Line:
+        self.number, self._is_too_long = self.number + 1, False
+        return self._line(None, f"is longer than {_LONGEST_LINE:,} bytes")
+
+    def is_in(self, file: IO[bytes]) -> bool:
+        """Whether what was read is still there: else it was cut, or is another file with a number used again."""
+        size, known = self._mark
+        file.seek(max(0, self.offset - size))
+        there = file.read(size)
+        return os.fstat(file.fileno()).st_size >= self.offset and (not known or _hash(there) == known)
+
+    def anew(self) -> JsonLines:
+        """The same file, cut."""
+        return JsonLines(self._name.partition("\0")[0], inode=self.inode, cuts=self.cuts + 1)
 
     def read_on(self, file: IO[bytes], *, growing: bool = True) -> Iterator[Line]:
         file.seek(self.offset)
         yield from self.read(file, growing=growing)
 
     def _line(self, event: Mapping[str, Any] | None, fault: str = "") -> Line:
-        return Line(self.number, self.offset, event, fault, self.inode, self.cuts)
+        return Line(self.number, self.offset, event, fault, self.inode, self.cuts, self._mark)
 
 
 def _csv(name: str, file: IO[bytes]) -> Iterator[Line]:
@@ -104,65 +148,79 @@ def follow(path: Path, position: Path | None, idle: Callable[[], bool]) -> Itera
     """Lines as they are written, from `position`'s place on or from the beginning, until `idle` says that it is enough.
 
     `idle` is called whenever nothing new is there, and waits as it likes. Its True ends the following. A file that is
-    replaced by another is read to its end, and once more at the next look, for what its writer had still to write; the
-    other, or one that is cut, is read from its beginning.
+    replaced by another is read to its end, after one more look for what its writer had still to write; then the other,
+    or one that is cut, is read from its beginning.
     """
     with ExitStack() as files:
         lines = _kept(path, position)
         if lines is not None:
-            yield from _rest(path, lines)
+            lines = yield from _rest(path, lines)
         file: IO[bytes] | None = None
-        left: tuple[JsonLines, IO[bytes]] | None = None
         while True:
-            if file is None and path.is_file():
-                file = files.enter_context(path.open("rb"))
-                if lines is None or lines.inode != inode_of(file):
-                    lines = JsonLines(path.name, inode=inode_of(file))
+            if file is None:
+                with suppress(FileNotFoundError):  # It is about to be made.
+                    file = files.enter_context(path.open("rb"))
+                    if lines is None or lines.inode != inode_of(file):
+                        lines = JsonLines(path.name, inode=inode_of(file))
             if file is not None and lines is not None:
-                if os.fstat(file.fileno()).st_size < lines.offset:
-                    lines = JsonLines(path.name, inode=lines.inode, cuts=lines.cuts + 1)
+                if not lines.is_in(file):
+                    lines = lines.anew()
                 yield from lines.read_on(file)
             if idle():
                 return
-            if left is not None:
-                yield from left[0].read_on(left[1], growing=False)
-                left[1].close()
-                left = None
             # One that was moved away is read on until another is there.
-            if file is not None and lines is not None and path.is_file() and path.stat().st_ino != lines.inode:
+            if file is not None and lines is not None and _inode_at(path) not in (None, lines.inode):
                 yield from lines.read_on(file)
-                left, file = (lines, file), None
+                idle()  # Its writer has to notice, too.
+                yield from lines.read_on(file, growing=False)
+                file.close()
+                file = None
 
 
 def inode_of(file: IO[bytes]) -> int:
     return os.fstat(file.fileno()).st_ino
 
 
+def _inode_at(path: Path) -> int | None:
+    with suppress(FileNotFoundError):
+        return path.stat().st_ino
+    return None
+
+
+def _hash(raw: bytes) -> str:
+    return blake2b(raw, digest_size=16).hexdigest()
+
+
 def _kept(path: Path, position: Path | None) -> JsonLines | None:
     if position is None or not position.is_file():
         return None
     kept = orjson.loads(position.read_bytes())
-    return JsonLines(path.name, kept["line"], kept["offset"], kept["inode"], kept.get("cuts", 0))
+    mark = tuple(kept.get("mark", (0, "")))
+    return JsonLines(path.name, kept["line"], kept["offset"], kept["inode"], kept.get("cuts", 0), mark)
 
 
-def _rest(path: Path, lines: JsonLines) -> Iterator[Line]:
+def _rest(path: Path, lines: JsonLines) -> Generator[Line, None, JsonLines]:
     """What a file that has been moved away since had behind the position, wherever it lies in its folder."""
-    if path.is_file() and path.stat().st_ino == lines.inode:
-        return
-    moved = [one for one in path.parent.iterdir() if one.is_file() and one.stat().st_ino == lines.inode]
-    if not moved:
-        fault = (
-            f"is another file than before, and that one is gone: what it had behind line {lines.number} was not sent"
-        )
-        yield Line(0, 0, None, fault)
-        return
-    with moved[0].open("rb") as file:
-        yield from lines.read_on(file, growing=False)
+    moved = [one for one in (path, *path.parent.iterdir()) if _inode_at(one) == lines.inode and one.is_file()]
+    for one in moved[:1]:
+        with one.open("rb") as file:
+            if lines.is_in(file):
+                if one != path:
+                    yield from lines.read_on(file, growing=False)
+                return lines
+    what = (
+        "was cut, or is another file with its number" if moved else "is another file than before, and that one is gone"
+    )
+    yield Line(0, 0, None, f"{what}: what it had behind line {lines.number}, if anything, was not sent")
+    return lines.anew()
 
 
 def keep_position(position: Path, line: Line) -> None:
     """Up to here everything was sent. Written whole or not at all."""
-    kept = {"inode": line.inode, "cuts": line.cuts, "offset": line.end, "line": line.number}
+    kept = {"inode": line.inode, "cuts": line.cuts, "offset": line.end, "line": line.number, "mark": line.mark}
     beside = position.with_suffix(".new")
-    beside.write_bytes(orjson.dumps(kept))
+    with beside.open("wb") as file:
+        file.write(orjson.dumps(kept))
+        file.flush()
+        os.fsync(file.fileno())  # Its name may be on disk before its content is.
     beside.replace(position)
