@@ -394,6 +394,6 @@ def test_a_deployment_ends_by_telling_what_nothing_uses_any_more(
     tell_of_old("no-such-stack", tomorrow)
 
     assert capsys.readouterr().out == (
-        f"Nothing uses 2 releases of it any more, ${2 * SNAPSHOT:.2f} a month by list price: "
+        f"Nothing uses 2 releases of it any more, ${2 * SNAPSHOT:.2f} a month by list price of us-east-1: "
         f"penstock releases prune --stack {looked_at.name} --aws\n"
     )

@@ -13,6 +13,7 @@ from tests.template.deployment import REPOSITORY
 from typer.testing import CliRunner, Result
 
 from penstock.cli import app
+from penstock.local.cost import PRICES
 from penstock.local.stack import LocalStack
 
 PASSWORD = "hunter2-and-more"
@@ -72,6 +73,7 @@ def test_answers_become_what_sam_is_told_and_nothing_of_a_secret_is(newcomer: Ne
     assert "account 000000000000, region us-east-1" in done.stdout
     assert "stack penstock-dev: is new" in done.stdout
     assert "a month for 500 files" in done.stdout
+    assert f"by list prices of {PRICES.region}, {PRICES.as_of}," in " ".join(done.stdout.split())
     build, deployed = newcomer.told_sam
     assert build.split()[:3] == ["build", "--config-env", "dev"]
     assert "PythonRuntime=python3.13" in build

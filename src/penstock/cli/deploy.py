@@ -156,6 +156,7 @@ def _questions(defaults: Mapping[str, str], answers: Mapping[str, str]) -> Itera
 
 def _cost(values: Mapping[str, str]) -> None:
     """A rough sum; `penstock cost` has the whole table."""
+    from penstock.local.cost import PRICES
     from penstock.local.forecast import Files, forecast
     from penstock.local.stack_template import StackTemplate
 
@@ -164,7 +165,7 @@ def _cost(values: Mapping[str, str]) -> None:
     told = forecast(Files(a_day * 30, 200_000, destinations=destinations or 1), StackTemplate.read(TEMPLATE, values))
     screen().print(
         f"  about ${told.dollars:,.2f} a month for {a_day:,} files of 200 KB a day, and "
-        f"${sum(line.dollars for line in told.idle):,.2f} when nothing comes, by list prices and without a warehouse "
-        f"of yours; more: penstock cost --files {a_day} --per day\n",
+        f"${sum(line.dollars for line in told.idle):,.2f} when nothing comes, by list prices of {PRICES.region}, "
+        f"{PRICES.as_of}, and without a warehouse of yours; more: penstock cost --files {a_day} --per day\n",
         soft_wrap=True,
     )

@@ -76,6 +76,7 @@ def tell_of_old(stack: str, now: datetime) -> None:
     """A remark at the end of a deployment to AWS. It is deployed, whether or not this can be told."""
     from botocore.exceptions import ClientError
 
+    from penstock.local.cost import PRICES
     from penstock.local.releases import releases as read
 
     with suppress(PermanentError, ClientError):
@@ -83,7 +84,7 @@ def tell_of_old(stack: str, now: datetime) -> None:
         if old:
             saved = sum(one.dollars for one in old)
             screen().print(
-                f"Nothing uses {_so_many(old)} of it any more, ${saved:,.2f} a month by list price: "
+                f"Nothing uses {_so_many(old)} of it any more, ${saved:,.2f} a month by list price of {PRICES.region}: "
                 f"penstock releases prune --stack {stack} --aws",
                 soft_wrap=True,
             )
@@ -107,6 +108,8 @@ def _show(found: Sequence[Release]) -> None:
 
 
 def _pruned(pruned: Sequence[Release], *, dry_run: bool) -> None:
+    from penstock.local.cost import PRICES
+
     console = screen()
     if not pruned:
         console.print("There is nothing to prune: every release is in use, or among those that are kept.")
@@ -116,7 +119,7 @@ def _pruned(pruned: Sequence[Release], *, dry_run: bool) -> None:
             f"{'would delete' if dry_run else 'deleted'} {harmless(one.name)}: {_versions(one)}", soft_wrap=True
         )
     saved = sum(one.dollars for one in pruned)
-    console.print(f"{_so_many(pruned)}, ${saved:,.2f} a month by list price")
+    console.print(f"{_so_many(pruned)}, ${saved:,.2f} a month by list price of {PRICES.region}")
 
 
 def _so_many(some: Sequence[Release]) -> str:
