@@ -40,6 +40,25 @@ def test_every_parameter_is_in_the_deployment_guide() -> None:
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == PARAMETERS.keys()
 
 
+def test_defaults_in_the_deployment_guide_are_the_templates() -> None:
+    table = section("## Parameters").partition("\n### ")[0]
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|(.*?)\| .+ \|$", table, re.MULTILINE)
+
+    for names, told in rows:
+        defaults = [str(PARAMETERS[name]["Default"]) for name in re.findall(r"`(\w+)`", names)]
+        values = [plain(value) for value in told.strip().split(", ")]
+        assert values in (defaults, list(dict.fromkeys(defaults))), names
+    assert len(rows) > 50
+
+
+def plain(told: str) -> str:
+    """A default as the template has it: `none` of a list of choices is one, and none is no text."""
+    if told == "none":
+        return ""
+    number, _, unit = told.replace(",", "").partition(" ")
+    return str(int(number) * 2**30) if unit == "GiB" else told.strip("`").replace(",", "")
+
+
 @pytest.mark.parametrize("stack", [name for name, one in source()["Resources"].items() if one["Type"] == NESTED])
 def test_every_parameter_of_a_nested_template_is_in_the_guide_and_given_or_said_to_be_left(stack: str) -> None:
     properties = source()["Resources"][stack]["Properties"]
