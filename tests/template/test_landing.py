@@ -112,6 +112,14 @@ def test_plain_http_is_denied_to_everyone_on_bucket_topic_and_every_queue(varian
     assert "LandingBucket.Arn/*" in covered["LandingBucket"]
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_queues_policy_is_of_one_queue_and_names_no_other(variant: str) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/AccessPolicyLanguage_SpecialInfo.html"""
+    for policy in of_type(deployed(variant), "AWS::SQS::QueuePolicy").values():
+        [queue] = policy["Queues"]
+        assert {one["Resource"] for one in policy["PolicyDocument"]["Statement"]} == {f"{queue}.Arn"}
+
+
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
