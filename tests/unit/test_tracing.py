@@ -72,9 +72,26 @@ def step_functions() -> Iterator[HTTPServer]:
 def test_a_run_belongs_to_the_trace_of_the_listing_that_started_it_and_is_found_by_its_run_and_batch(
     daemon: socket.socket, step_functions: HTTPServer
 ) -> None:
+    list_incoming(step_functions, AWS_XRAY_DAEMON_ADDRESS=f"127.0.0.1:{daemon.getsockname()[1]}")
+
+    started, handled = subsegment(daemon), subsegment(daemon)  # The one that ends first is told first.
+    assert (handled["trace_id"], handled["parent_id"]) == (ROOT, PARENT)
+    assert {name: handled["annotations"][name] for name in ("run", "batch")} == {"run": "run-1", "batch": 7}
+    assert (started["trace_id"], started["parent_id"]) == (ROOT, handled["id"])
+    assert started["aws"]["operation"] == "StartExecution"
+    assert passed_on(step_functions) == {"Root": ROOT, "Parent": started["id"], "Sampled": "1"}
+
+
+def test_without_the_sdk_the_run_belongs_to_the_listings_trace_as_well(step_functions: HTTPServer) -> None:
+    list_incoming(step_functions)
+
+    assert passed_on(step_functions) == {"Root": ROOT, "Parent": PARENT, "Sampled": "1"}
+
+
+def list_incoming(step_functions: HTTPServer, **more: str) -> None:
+    """As Lambda calls it. It has the SDK where it names a daemon."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))},
-        "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{daemon.getsockname()[1]}",
         "_X_AMZN_TRACE_ID": f"Root={ROOT};Parent={PARENT};Sampled=1",
         "LAMBDA_TASK_ROOT": "/var/task",
         "AWS_LAMBDA_FUNCTION_NAME": "list_incoming",
@@ -82,18 +99,15 @@ def test_a_run_belongs_to_the_trace_of_the_listing_that_started_it_and_is_found_
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
-
     endpoint = f"http://127.0.0.1:{step_functions.server_port}"
-    subprocess.run([sys.executable, "-c", FUNCTION, endpoint], env=environment, check=True, capture_output=True)
+    command = [sys.executable, "-c", FUNCTION, endpoint]
+    subprocess.run(command, env=environment | more, check=True, capture_output=True)
 
-    started, handled = subsegment(daemon), subsegment(daemon)  # The one that ends first is told first.
-    assert (handled["trace_id"], handled["parent_id"]) == (ROOT, PARENT)
-    assert {name: handled["annotations"][name] for name in ("run", "batch")} == {"run": "run-1", "batch": 7}
-    assert (started["trace_id"], started["parent_id"]) == (ROOT, handled["id"])
-    assert started["aws"]["operation"] == "StartExecution"
+
+def passed_on(step_functions: HTTPServer) -> dict[str, str]:
+    """What Step Functions was told of the trace."""
     (headers,) = step_functions.heard  # type: ignore[attr-defined] # The fixture's list.
-    passed_on = dict(part.split("=", 1) for part in headers["X-Amzn-Trace-Id"].split(";"))
-    assert passed_on == {"Root": ROOT, "Parent": started["id"], "Sampled": "1"}
+    return dict(part.split("=", 1) for part in headers["X-Amzn-Trace-Id"].split(";"))
 
 
 def subsegment(daemon: socket.socket) -> dict[str, Any]:
