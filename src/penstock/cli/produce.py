@@ -102,7 +102,8 @@ def produce(
             complain(f"and {count(len(faults) - _SHOWN)} more lines that are no events: --json names them")
     if lost:
         complain(
-            f"{count(len(lost))} events were not sent: {lost[0].reason}. Send the file again: sent ones can be told"
+            f"{count(len(lost))} events were not sent: {lost[0].reason}. Send the file again: those that were sent are "
+            "known by their ids"
         )
     if lost or faults or refused or producer.waiting:
         raise typer.Exit(1)

