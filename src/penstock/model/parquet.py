@@ -233,8 +233,8 @@ def _opened(source: Source, **more: Any) -> pq.ParquetFile:
         import pyarrow.parquet as pq
     except ImportError:
         raise ReaderMissingError(
-            "Parquet is read by pyarrow, which is not installed. Run in Penstock's folder: pip install -e '.[parquet]'. "
-            "On AWS the function WorkParquet brings it"
+            "Parquet is read by pyarrow, which is not installed. Run in Penstock's folder: pip install -e '.[parquet]'."
+            " On AWS the function WorkParquet brings it"
         ) from None
 
     source.check()
