@@ -50,7 +50,7 @@ def attempt(arrival: str, attempts: int = 1) -> Attempt:
 
 
 def test_what_is_known_of_an_arrival_comes_back_whole(leases: Leases) -> None:
-    known = replace(attempt("a" * 32), crashes=2, unsettled=3, unstarted=1)
+    known = replace(attempt("a" * 32), crashes=2, unsettled=3)
 
     leases.put_back([known])
 

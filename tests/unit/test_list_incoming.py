@@ -112,15 +112,6 @@ def test_what_failed_twice_is_in_a_batch_of_its_own(world: Lister) -> None:
     assert sorted(len(batch.arrivals) for batch in read_plan(world.store, plan).batches) == [1, 4]
 
 
-def test_what_no_worker_was_started_for_is_worked_with_the_others(world: Lister) -> None:
-    arrivals = [world.store.put(f"incoming/flights/{number}", b"1") for number in range(5)]
-    world.leases.put_back([Attempt(arrivals[2].id, 3, world.clock.now(), "throttled", unstarted=2)])
-
-    (plan,) = world.look().plans
-
-    assert [len(batch.arrivals) for batch in read_plan(world.store, plan).batches] == [5]
-
-
 def test_the_limits_are_of_all_live_runs_together(world: Lister) -> None:
     world.limits = Limits(files=4, bytes=10, run=RUN)
     for number in range(3):

@@ -1,11 +1,6 @@
-"""Settling after workers that died: crashes are counted, and a file that crashes alone is given up.
-
-A worker that AWS did not start is no evidence against any file.
-"""
+"""Settling after workers that died: crashes are counted, and a file that crashes alone is given up."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 import pytest
 from tests.unit.settling import GOOD, MOST, Settling, failed
@@ -78,50 +73,3 @@ def test_a_file_that_kills_the_workers_of_the_index_says_that_its_rows_are_loade
     told = world.settled(plan)[arrival.id]
     assert (told.settlement, told.rows) == (Settlement.FAILED, 2)
     assert "Its rows are loaded, its documents are not complete: It crashed its worker 3 times" in told.reason
-
-
-@pytest.mark.parametrize(
-    "error", ["Lambda.TooManyRequestsException", "Lambda.ServiceException", "ECS.AmazonECSException"]
-)
-def test_a_file_for_which_aws_starts_no_worker_waits_ever_longer_and_is_never_given_up(
-    world: Settling, error: str
-) -> None:
-    arrival = world.put("a.csv", GOOD)
-    refused = {"status": "failed", "error": error, "cause": "Rate Exceeded."}
-    waits = []
-
-    for _ in range(MOST + 2):
-        plan = world.plan(arrival)
-        world.settle(plan, load=refused)
-        world.settle(plan, load=refused)
-        waiting = world.leases.waiting()[arrival.id]
-        waits.append(waiting.not_before - world.clock.now())
-
-    assert waits == [timedelta(seconds=30 * 2**number) for number in range(MOST + 2)]
-    assert (waiting.attempts, waiting.tried) == (MOST + 2, 0)
-    assert waiting.reason.startswith(f"AWS started no worker for it ({error}: Rate Exceeded.)")
-
-
-def test_what_was_tried_meanwhile_counts_and_the_file_is_given_up_after_as_many_as_ever(world: Settling) -> None:
-    arrival = world.put("a.csv", GOOD)
-    refused = {"status": "failed", "error": "Lambda.TooManyRequestsException", "cause": "Rate Exceeded."}
-    ends = []
-
-    for ended in (failed(), refused, refused, failed(), refused, failed()):
-        plan = world.plan(arrival)
-        world.settle(plan, load=ended)
-        ends.append(world.settled(plan)[arrival.id].settlement)
-
-    assert ends == [*[Settlement.PUT_BACK] * 5, Settlement.FAILED]
-
-
-def test_documents_wait_for_a_worker_of_the_index_as_rows_do(world: Settling) -> None:
-    arrival = world.put("a.csv", GOOD)
-    refused = {"status": "failed", "error": "Lambda.TooManyRequestsException", "cause": "Rate Exceeded."}
-
-    for _ in range(MOST + 1):
-        plan = world.plan(arrival)
-        world.work(plan, index=False)
-        world.settle(plan, index=refused)
-
-    assert world.settled(plan)[arrival.id].settlement is Settlement.PUT_BACK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.settling import GOOD, Settling, dataset, failed
+from tests.unit.settling import GOOD, MOST, Settling, dataset, failed
 
 from penstock.model.breakers import tripped
 from penstock.model.errors import DestinationDownError, TransientError
@@ -76,3 +76,35 @@ def test_a_batch_that_does_not_go_there_leaves_a_breaker_open(world: Settling) -
     world.run(world.put("a.csv", GOOD))
 
     assert world.leases.breakers().keys() == {"search"}
+
+
+@pytest.mark.parametrize(
+    "error", ["Lambda.TooManyRequestsException", "Lambda.ServiceException", "ECS.AmazonECSException"]
+)
+@pytest.mark.parametrize(("branch", "part"), [("load", "warehouse/things"), ("index", "search/things")])
+def test_where_aws_starts_no_worker_there_is_no_way_to_the_destination_and_no_attempt_is_counted(
+    world: Settling, error: str, branch: str, part: str
+) -> None:
+    arrival = world.put("a.csv", GOOD)
+
+    for _ in range(MOST + 1):
+        plan = world.plan(arrival)
+        world.work(plan, load=branch != "load", index=False)
+        world.settle(plan, **{branch: {"status": "failed", "error": error, "cause": "Rate Exceeded."}})
+
+    (breaker,) = world.leases.breakers().values()
+    assert world.settled(plan)[arrival.id].settlement is Settlement.PUT_BACK
+    assert world.leases.waiting() == {}
+    assert breaker.destination == part
+    assert f"({error}: Rate Exceeded.)" in breaker.reason
+
+
+def test_what_a_dataset_does_not_go_to_needs_no_worker(world: Settling) -> None:
+    world.of = dataset(table=False)
+    arrival = world.put("a.csv", GOOD)
+    plan = world.plan(arrival)
+    world.work(plan, load=False)
+
+    world.settle(plan, load={"status": "failed", "error": "Lambda.TooManyRequestsException", "cause": "Rate Exceeded."})
+
+    assert world.settled(plan)[arrival.id].settlement is Settlement.PROCESSED

@@ -226,7 +226,6 @@ class DynamoLeases:
                                 "run": attempt.run,
                                 "crashes": attempt.crashes,
                                 "unsettled": attempt.unsettled,
-                                "unstarted": attempt.unstarted,
                                 "expires_at": int((attempt.not_before + KEPT).timestamp()),
                             }
                         )
@@ -358,5 +357,4 @@ def _attempt(item: Mapping[str, Any]) -> Attempt:
         run=item["run"],
         crashes=int(item.get("crashes", 0)),
         unsettled=int(item.get("unsettled", 0)),
-        unstarted=int(item.get("unstarted", 0)),
     )

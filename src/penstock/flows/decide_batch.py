@@ -26,10 +26,15 @@ from penstock.model.arrivals import FAILED, PROCESSED, UNCLAIMED, Arrival, settl
 from penstock.model.breakers import needs, tripped
 from penstock.model.dataset_files import dataset_of
 from penstock.model.datasets import Dataset
-from penstock.model.errors import SEARCH, DestinationDownError, PermanentError, TransientError
+from penstock.model.errors import SEARCH, WAREHOUSE, DestinationDownError, PermanentError, TransientError
 from penstock.model.outcomes import IndexOutcome, LoadOutcome, SettledArrival, Settlement, Verdict
 from penstock.model.plans import Batch, indexed_key
 from penstock.ports import Attempt, Clock, Leases, ObjectStore, SearchIndex, Warehouse
+
+_UNSTARTED = (
+    "AWS started no worker for it. Throttled? Raise WarehouseConcurrency or the account's quota of concurrent "
+    "functions, or lower MaxBatchesAtWork"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +102,15 @@ class Desk:
     def _meet(self, dataset: Dataset) -> None:
         """Raises DestinationDownError when a branch found its destination down, or the index is down now.
 
+        Where AWS started no worker there is no way to it, for this dataset at least: a function may work some alone.
         The warehouse is asked for its ledger anyway. The index is asked something small when its branch failed: what
         looks like a file's fault may be that nothing answers.
         """
-        for branch in (self.warehouse_branch, self.search_branch):
+        for destination, branch in ((WAREHOUSE, self.warehouse_branch), (SEARCH, self.search_branch)):
             if branch.down in needs(dataset):
                 raise DestinationDownError(branch.down, branch.down_reason)
+            if branch.unstarted and destination in needs(dataset):
+                raise DestinationDownError(destination, f"{_UNSTARTED} ({branch.reason})", dataset.name)
         if self.search_branch.reason and dataset.index and self.destinations.search:
             try:
                 self.destinations.search.count(dataset.index.name, "")
@@ -145,7 +153,6 @@ class Desk:
             # Two settlings of one batch may meet, when one was given up on: this run's attempt is counted once.
             counted = before is not None and before.run == plan
             crashed = self.warehouse_branch.crashed or self.search_branch.crashed
-            unstarted = self.warehouse_branch.unstarted or self.search_branch.unstarted
             return Told(
                 dataset=dataset,
                 load=loads.get(arrival.id),
@@ -158,7 +165,6 @@ class Desk:
                 alone=len(batch.arrivals) == 1,
                 crashes=max(0, before.crashes - (counted and crashed)) if before else 0,
                 unsettled=before.unsettled if before else 0,
-                unstarted=max(0, before.unstarted - (counted and unstarted)) if before else 0,
             )
 
         lost = [arrival for arrival in batch.arrivals if undecided(told(arrival)) and told(arrival).is_last]
@@ -196,8 +202,7 @@ class Desk:
         if decision.settlement is Settlement.PUT_BACK:
             crashes = told.crashes + (told.warehouse.crashed or told.search.crashed)
             later = not_before(self.clock.now(), told.attempts)
-            unstarted = told.unstarted + told.has_not_started
-            attempt = Attempt(arrival.id, told.attempts + 1, later, reason, plan, crashes, unstarted=unstarted)
+            attempt = Attempt(arrival.id, told.attempts + 1, later, reason, plan, crashes)
             back = SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason, died=told.died)
             return Decided(back, attempt)
         documents = self._documents(arrival, told, decision)

@@ -46,10 +46,10 @@ class Stuck:
         reason = shortened(f"{arrival.key} can't be settled, and is tried again: {why}")
         now = self.clock.now()
         later = not_before(now, attempts) if attempts + 1 < self.most_attempts else now + LONGEST_WAIT
-        crashes, unstarted = (before.crashes, before.unstarted) if before else (0, 0)
+        crashes = before.crashes if before else 0
         return Decided(
             SettledArrival(arrival.id, arrival.key, Settlement.PUT_BACK, reason=reason),
-            Attempt(arrival.id, attempts + 1, later, reason, self.plan, crashes, unstarted=unstarted),
+            Attempt(arrival.id, attempts + 1, later, reason, self.plan, crashes),
         )
 
     def _left(self, arrival: Arrival, reason: str) -> Decided:

@@ -98,8 +98,6 @@ class Told:
     """In how many of the past attempts the worker died."""
     unsettled: int = 0
     """How many of its last attempts in a row, alone in its batch, ended before they had settled it."""
-    unstarted: int = 0
-    """In how many of the past attempts AWS started no worker."""
 
     @property
     def dies_settling(self) -> bool:
@@ -109,30 +107,14 @@ class Told:
     @property
     def died(self) -> bool:
         """It is undecided because a worker died: no destination refused it."""
-        return self._missing.died
-
-    @property
-    def has_not_started(self) -> bool:
-        """It is undecided because AWS started no worker: nothing was tried."""
-        return self._missing.unstarted
-
-    @property
-    def _missing(self) -> Branch:
-        """The branch that has to say something of it first."""
-        return self.warehouse if undecided(self) else self.search
+        return (self.warehouse if undecided(self) else self.search).died
 
     @property
     def is_last(self) -> bool:
-        tried = self.attempts - self.unstarted
-        return self.retried or (self.alone and not self.has_not_started and tried + 1 >= self.most_attempts)
+        return self.retried or (self.alone and self.attempts + 1 >= self.most_attempts)
 
     def why(self, branch: Branch) -> str:
-        """The branch's reason, and what to do where no worker was started, or where one kills them and is given up."""
-        if branch.unstarted:
-            return (
-                f"AWS started no worker for it ({branch.reason}), which is no fault of the file. Throttled? Raise "
-                "WarehouseConcurrency or the account's quota of concurrent functions, or lower MaxBatchesAtWork."
-            )
+        """The branch's reason; of a file that is given up because it killed its workers, what to do about that."""
         if not (branch.crashed and self.is_last):
             return branch.reason
         times = "once" if self.crashes == 0 else f"{self.crashes + 1} times"

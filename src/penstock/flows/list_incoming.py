@@ -292,7 +292,7 @@ def _batches(
     batches = group(
         choose(gate.admit(eligible), room),
         {name: dataset.batch for name, dataset in gate.datasets.items()},
-        {arrival: attempt.tried for arrival, attempt in waiting.items()} | alone,
+        {arrival: attempt.attempts for arrival, attempt in waiting.items()} | alone,
         most=most,
         reserved=most - _most_batches(left - min(max(limits.at_work // _RESERVE, 1), limits.at_work - 1), limits),
         idle={name for name in eligible if not room.shares[name].held_files},

@@ -121,7 +121,6 @@ class Orphans:
             reason=f"{ended} `penstock run {run.id}` says why.",
             run=run.id,
             crashes=before.crashes if before else 0,
-            unstarted=before.unstarted if before else 0,
             unsettled=(before.unsettled if before else 0) + 1 if arrival.id in self.alone else 0,
         )
         self.waiting[arrival.id] = attempt

@@ -137,7 +137,7 @@ class Choice:
         if not (due and self.claim.holds(arrival) and {arrival.id, arrival.key}.isdisjoint(self.leased)):
             return
         dataset = dataset_of(self.datasets, arrival.key)
-        alone = attempt is not None and attempt.tried >= ALONE_FROM
+        alone = attempt is not None and attempt.attempts >= ALONE_FROM
         alone = alone or (dataset is not None and is_huge(dataset, arrival, self.rates.get(dataset.name, 0)))
         yield from self.packing.add(dataset.name if dataset else UNCLAIMED, arrival, alone=alone)
 

@@ -76,13 +76,6 @@ class Attempt:
     """In how many of the attempts the worker died."""
     unsettled: int = 0
     """After how many runs in a row that had it alone in a batch it was not settled."""
-    unstarted: int = 0
-    """In how many of the attempts AWS started no worker: they make it wait longer, and say nothing of the file."""
-
-    @property
-    def tried(self) -> int:
-        """The attempts that count against it."""
-        return self.attempts - self.unstarted
 
 
 @dataclass(frozen=True, slots=True)
