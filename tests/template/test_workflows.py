@@ -72,6 +72,22 @@ def test_aws_is_reached_by_oidc_and_no_key_is_kept() -> None:
         assert "aws-access-key-id" not in text
 
 
+def test_the_guides_roles_trust_the_environments_that_the_stages_run_in() -> None:
+    [given] = re.findall(r"```json\n(.*?)```", (REPOSITORY / "docs" / "deploy.md").read_text(), re.DOTALL)
+    [statement] = json.loads(given)["Statement"]
+
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": "repo:<owner>/<repository>:environment:<stage>",
+        }
+    }, "StringLike, or no audience, would let others in"
+    steps = workflow("deploy-stage.yml")["jobs"]["deploy"]["steps"]
+    [assumed] = [one["with"] for one in steps if "configure-aws-credentials" in one.get("uses", "")]
+    assert assumed == {"role-to-assume": "${{ vars.AWS_ROLE_ARN }}", "aws-region": "${{ vars.AWS_REGION }}"}
+
+
 def test_each_attempt_is_a_release_of_its_own_beside_all_that_its_stage_says(tmp_path: Path) -> None:
     before = tomllib.loads((REPOSITORY / "samconfig.toml").read_text())
     shutil.copy(REPOSITORY / "samconfig.toml", tmp_path)
