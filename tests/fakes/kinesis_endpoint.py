@@ -36,6 +36,8 @@ class Trouble:
     """That a request which times out hangs."""
     code: str = ""
     """All requests are refused with it."""
+    most: float = 0.0
+    """Records that all shards together take a second, as long as they are full; 0 is without bound."""
 
 
 @dataclass
@@ -46,6 +48,9 @@ class Stream:
     requests: int = 0
     kept: list[list[tuple[str, bytes]]] = field(default_factory=list)
     """By shard: partition key and data."""
+    room: float = 0.0
+    """Records that `most` has still room for, at the time `since`."""
+    since: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
     random: random.Random = field(default_factory=lambda: random.Random(20130101))  # noqa: S311 - a fixed order
 
@@ -74,12 +79,19 @@ class Stream:
             return [self._take(record) for record in records]
 
     def _take(self, record: dict[str, str]) -> dict[str, str]:
-        if self.random.random() < self.trouble.throttled:
+        if self.random.random() < self.trouble.throttled or not self._has_room():
             return {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded"}
         key = record["PartitionKey"]
         shard = int.from_bytes(md5(key.encode()).digest()[:2]) % self.shards  # noqa: S324 - Kinesis hashes so.
         self.kept[shard].append((key, base64.b64decode(record["Data"])))
         return {"SequenceNumber": str(len(self.kept[shard])), "ShardId": f"shardId-{shard:012d}"}
+
+    def _has_room(self) -> bool:
+        now, most = time.monotonic(), self.trouble.most
+        self.room, self.since = min(most, self.room + (now - self.since) * most), now
+        has = not most or self.room >= 1
+        self.room -= has
+        return has
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tests.fakes.kinesis_endpoint import Stream, Trouble, kinesis_endpoint
 
 from penstock.producer import BufferFullError, Producer
 from penstock.producer.events import MAX_RECORD, encode
-from penstock.producer.lanes import Lanes
+from penstock.producer.lanes import MAX_PARCELS, MOST_REFUSED, Lanes
 
 
 @pytest.fixture
@@ -36,6 +36,42 @@ def producer(stream: Stream, **options: Any) -> Producer:
 def wait_for(sender: Producer, spilled: int) -> None:
     while sender.counters.spilled < spilled:
         assert not sender.flush(0.01)
+
+
+def test_a_stream_that_is_full_for_long_but_takes_what_it_can_is_never_given_up(stream: Stream) -> None:
+    stream.trouble = Trouble(most=1_500)
+
+    with producer(stream, patience=0.5) as sender:
+        ids = {sender.put({"n": n}, key=f"user-{n}") for n in range(4_000)}
+
+    assert sender.undelivered() == []
+    assert {event["event_id"] for event in stream.events()} == ids
+    assert sender.counters.throttled > 500
+
+
+def test_no_more_lanes_are_begun_with_while_many_were_refused_and_those_are_asked_first() -> None:
+    lanes = Lanes()
+    for n in range(2 * MOST_REFUSED):
+        lanes.add(encode({"n": n}, f"user-{n}"))
+    asked = [parcel for _ in range(MOST_REFUSED // MAX_PARCELS) for parcel in lanes.take(0.0)]
+    for parcel in asked:
+        lanes.again(parcel, due=1.0)
+
+    assert lanes.take(0.5) == []
+
+    lanes.wake(1.0)
+    again = lanes.take(1.0)
+    assert {parcel.key for parcel in again} < {parcel.key for parcel in asked}
+    lanes.sent(again[0])
+    assert lanes.ready > MOST_REFUSED
+
+
+def test_what_was_not_sent_at_the_end_of_a_block_is_still_there_for_its_owner(stream: Stream) -> None:
+    with producer(stream, patience=0.1) as sender:
+        name = sender.put({"n": 0})
+
+    [lost] = sender.undelivered()
+    assert lost.event.id == name
 
 
 def test_large_events_behind_others_on_disk_do_not_fill_the_buffer_for_ever(stream: Stream, tmp_path: Path) -> None:

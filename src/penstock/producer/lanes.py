@@ -14,6 +14,9 @@ MAX_PARCELS = 500
 """Records of one PutRecords. https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html"""
 MAX_REQUEST = 5 * 2**20
 """Bytes of one PutRecords, partition keys included."""
+MOST_REFUSED = 2_000
+"""Lanes that wait to be tried again, from which on no others are begun with: a stream that is full is not asked by all
+that wait for it, and what it has not been asked for yet does not lose its patience."""
 
 
 @dataclass(slots=True)
@@ -43,7 +46,12 @@ class Lanes:
     def __init__(self, aggregate: int = 0) -> None:
         self._aggregate = aggregate
         self._lanes: dict[str, _Lane] = {}
-        self._ready: deque[str] = deque()
+        self._fresh: deque[str] = deque()
+        """Lanes of which the first parcel was not tried yet."""
+        self._again: deque[str] = deque()
+        """Lanes that were refused, and whose time has come."""
+        self._refused = 0
+        """Lanes of which the first parcel was refused, on its way or not."""
         self._later: list[tuple[float, int, str]] = []
         self._ticks = count()
 
@@ -57,20 +65,20 @@ class Lanes:
     @property
     def ready(self) -> int:
         """Parcels that could go at once."""
-        return len(self._ready)
+        return len(self._again) + (len(self._fresh) if self._refused < MOST_REFUSED else 0)
 
     def add(self, event: Event) -> None:
         lane = self._lanes.get(event.key)
         if lane is None:
             self._lanes[event.key] = _Lane(deque([event]))
-            self._ready.append(event.key)
+            self._fresh.append(event.key)
         else:
             lane.events.append(event)
 
     def wake(self, now: float) -> None:
         """Those whose time to be tried again has come are ready."""
         while self._later and self._later[0][0] <= now:
-            self._ready.append(heapq.heappop(self._later)[2])
+            self._again.append(heapq.heappop(self._later)[2])
 
     def next_due(self, now: float) -> float | None:
         """Seconds until one is to be tried again; None when none waits for that."""
@@ -80,14 +88,14 @@ class Lanes:
         """What one request carries. Their lanes stand still until each is `sent`, tried `again`, or given up."""
         taken: list[Parcel] = []
         size = 0
-        while self._ready and len(taken) < MAX_PARCELS:
-            key = self._ready.popleft()
-            lane = self._lanes[key]
-            parcel = self._parcel(key, lane)
+        while self.ready and len(taken) < MAX_PARCELS:
+            waiting = self._again or self._fresh
+            lane = self._lanes[waiting[0]]
+            parcel = self._parcel(waiting[0], lane)
             size += parcel.size
             if size > MAX_REQUEST and taken:
-                self._ready.appendleft(key)
                 break
+            waiting.popleft()
             lane.since = lane.since or now
             taken.append(parcel)
         return taken
@@ -97,15 +105,18 @@ class Lanes:
         lane = self._lanes[parcel.key]
         for _ in parcel.events:
             lane.events.popleft()
+        self._refused -= lane.attempts > 0
         lane.attempts, lane.since = 0, 0.0
         if lane.events:
-            self._ready.append(parcel.key)
+            self._fresh.append(parcel.key)
         else:
             del self._lanes[parcel.key]
 
     def again(self, parcel: Parcel, due: float) -> None:
         """It is to be tried again at `due`; nothing of its lane goes before."""
-        self._lanes[parcel.key].attempts += 1
+        lane = self._lanes[parcel.key]
+        self._refused += not lane.attempts
+        lane.attempts += 1
         heapq.heappush(self._later, (due, next(self._ticks), parcel.key))
 
     def attempts(self, parcel: Parcel) -> int:
@@ -120,7 +131,7 @@ class Lanes:
 
     def drop(self, parcel: Parcel) -> None:
         """Its whole lane is given up."""
-        del self._lanes[parcel.key]
+        self._refused -= self._lanes.pop(parcel.key).attempts > 0
 
     def everything(self) -> Iterator[Event]:
         for lane in self._lanes.values():

@@ -58,9 +58,10 @@ class Producer:
     """Puts events into `stream`, by its name or ARN. Safe for threads; not for forks.
 
     `buffer` is the most bytes that wait in memory. When it is full, `put` waits for room (`when_full="block"`) or
-    raises BufferFullError (`"refuse"`). An event that can't be sent within `patience` seconds goes to `spill`, a folder
-    of its own, and is picked up again, also by the next process; without a folder it is handed back by `undelivered`
-    and `close`. `aggregate` is the most bytes of one key's events that share a record; 0 gives each its own.
+    raises BufferFullError (`"refuse"`). An event that can't be sent within `patience` seconds, those not counted in
+    which the stream was full and took others, goes to `spill`, a folder of its own, and is picked up again, also by the
+    next process; without a folder it is handed back by `undelivered` and `close`. `aggregate` is the most bytes of one
+    key's events that share a record; 0 gives each its own.
     """
 
     def __init__(
@@ -97,6 +98,8 @@ class Producer:
         self._hurry = 0
         self._closed = False
         self._next_pick_up = 0.0
+        self._took_last = 0.0
+        """When the stream took something last."""
         self._threads = [
             threading.Thread(target=self._send_on, name=f"penstock-producer-{n}", daemon=True) for n in range(requests)
         ]
@@ -143,8 +146,15 @@ class Producer:
             self._changed.notify_all()
             return handed
 
-    def close(self, timeout: float = 30.0) -> list[Undelivered]:
-        """Sends what it can within `timeout` seconds. The rest goes to the spill; without one it is handed back."""
+    def close(self, timeout: float | None = 30.0) -> list[Undelivered]:
+        """Sends what it can within `timeout` seconds. The rest goes to the spill; without one it is handed back.
+
+        None waits for as long as the stream takes something: each event is sent, or its patience is over.
+        """
+        self._end(timeout)
+        return self.undelivered()
+
+    def _end(self, timeout: float | None) -> None:
         with self._changed:
             self._hurried(lambda: self._is_empty() or self._is_stuck(), timeout)
             self._closed = True
@@ -161,7 +171,6 @@ class Producer:
             self._unpark()
             if self._spill is not None:
                 self._spill.close()
-        return self.undelivered()
 
     @property
     def counters(self) -> Counters:
@@ -180,8 +189,12 @@ class Producer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Raises nothing of its own; what could not be sent in the end, without a spill, is logged by number."""
-        if lost := self.close():
+        """Closes, and waits for all that the stream takes, but not for more than half a minute behind an error.
+
+        Raises nothing of its own: what could not be sent is logged by number, and `undelivered` has it.
+        """
+        self._end(None if kind is None else 30.0)
+        if lost := self._undelivered:
             logger.error("%d events for stream %s were not sent: %s", len(lost), self._stream, lost[0].reason)
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -224,6 +237,8 @@ class Producer:
 
     def _account_for(self, parcels: Sequence[Parcel], verdicts: Sequence[Verdict]) -> None:
         now = time.monotonic()
+        if SENT in verdicts:
+            self._took_last = now
         given_up: list[tuple[Parcel, str]] = []
         for parcel, verdict in zip(parcels, verdicts, strict=True):
             if verdict is SENT:
@@ -233,7 +248,7 @@ class Producer:
                     self._spill.gone(parcel.events)
                 self._counters.sent += len(parcel.events)
                 self._next_pick_up = 0.0  # The stream takes events: those on disk may come.
-            elif verdict.never or now - self._lanes.tried_since(parcel) >= self._patience:
+            elif verdict.never or now - self._refused_since(parcel, verdict) >= self._patience:
                 given_up.append((parcel, f"stream {self._stream} did not take it: {verdict.code}"))
             else:
                 self._counters.retried += len(parcel.events)
@@ -242,6 +257,11 @@ class Producer:
                 self._lanes.again(parcel, now + random.uniform(0, ceiling))  # noqa: S311 - jitter, no secret
         if given_up:
             self._give_up(given_up, now)
+
+    def _refused_since(self, parcel: Parcel, verdict: Verdict) -> float:
+        """A full stream that takes others will take this one as well."""
+        tried = self._lanes.tried_since(parcel)
+        return max(tried, self._took_last) if verdict.throttled else tried
 
     # ── what is not sent ────────────────────────────────────────────────────────────────────────────────────────────
 
