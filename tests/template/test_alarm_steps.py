@@ -52,6 +52,13 @@ def test_an_alarm_says_what_it_is_and_the_first_three_steps(name: Alarm) -> None
     assert "${" not in description(name)
 
 
+def test_the_guides_name_each_alarm() -> None:
+    guides = "".join((REPOSITORY / "docs" / page).read_text() for page in ("operations.md", "streams.md"))
+
+    for _, name in ALARMS:
+        assert f"`{name}`" in guides, name
+
+
 @pytest.mark.parametrize("name", ALARMS)
 def test_a_step_names_only_commands_options_and_logs_that_are_there(name: Alarm) -> None:
     for words in re.findall(r"`penstock ([^`]+)`", description(name)):
