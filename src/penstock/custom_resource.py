@@ -20,7 +20,7 @@ _LAST_SECONDS = 10
 """So long before the function's timeout the answer is given up on and CloudFormation told so."""
 
 _LONGEST_REASON = 1_000
-"""Characters: an answer of more than 4,096 bytes is refused."""
+"""Bytes, and twice as many where all is escaped: an answer of more than 4,096 is refused, and the deploy hangs."""
 
 Done = TypeVar("Done")
 
@@ -77,7 +77,7 @@ class _Reply:
             self._sent = True
         body = {
             "Status": status,
-            "Reason": reason[:_LONGEST_REASON],
+            "Reason": reason.encode(errors="replace")[:_LONGEST_REASON].decode(errors="ignore"),
             "PhysicalResourceId": self._event.get("PhysicalResourceId") or self._physical_id,
             "StackId": self._event["StackId"],
             "RequestId": self._event["RequestId"],
@@ -89,7 +89,7 @@ class _Reply:
             response = urllib3.PoolManager().request(
                 "PUT",
                 self._event["ResponseURL"],
-                body=json.dumps(body).encode(),
+                body=json.dumps(body, ensure_ascii=False).encode(),
                 headers={"Content-Type": ""},
                 timeout=5.0,
                 retries=urllib3.Retry(

@@ -24,6 +24,7 @@ class CloudFormation:
 
     def __init__(self) -> None:
         self.answers: queue.Queue[tuple[dict[str, Any], str]] = queue.Queue()
+        self.sizes: queue.Queue[int] = queue.Queue()
         self.refuses = 0
         outer = self
 
@@ -34,6 +35,7 @@ class CloudFormation:
                     outer.refuses -= 1
                     self.send_response(503)
                 else:
+                    outer.sizes.put(len(body))
                     outer.answers.put((json.loads(body), self.headers["Content-Type"]))
                     self.send_response(200)
                 self.send_header("Content-Length", "0")
@@ -88,6 +90,17 @@ def test_failure_is_answered_with_its_reason_and_not_raised(cloudformation: Clou
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith("table public.flights has no column dest")
     assert len(json.dumps(answer)) < 4_096
+
+
+def test_a_reason_in_other_letters_fits_an_answer_too(cloudformation: CloudFormation) -> None:
+    def work() -> dict[str, Any]:
+        raise PermanentError("列名" * 1_000)
+
+    answer_cloudformation(cloudformation.event(), FakeContext(), "penstock-datasets", work)
+
+    answer, size = cloudformation.answers.get(timeout=10)[0], cloudformation.sizes.get(timeout=10)
+    assert answer["Reason"].startswith("列名")
+    assert size < 4_096
 
 
 def test_a_destination_that_was_made_a_moment_ago_is_waited_for() -> None:
