@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Postgres
+from tests.contract.buckets import Bucket, fake_bucket, s3_bucket
 from tests.contract.engines import client, ministack, moto
 from tests.contract.redshift import BUCKET, RedshiftKit
 from tests.contract.searching import running_node
@@ -31,11 +32,14 @@ TABLE = {
 
 @pytest.fixture(scope="module", params=["fake", "postgres", "redshift"])
 def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
-    made: FakeKit | PostgresKit | RedshiftKit = FakeKit()
-    if request.param != "fake":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        of_postgres = request.param == "postgres"
-        made = PostgresKit(postgres.owner, postgres.loader) if of_postgres else RedshiftKit(lambda: postgres.superuser)
+    made: FakeKit | PostgresKit | RedshiftKit
+    if request.param == "fake":
+        made = FakeKit()
+    elif request.param == "redshift":
+        made = RedshiftKit(lambda: request.getfixturevalue("postgres").superuser)
+    else:
+        postgres: Postgres = request.getfixturevalue(request.param)
+        made = PostgresKit(postgres.owner, postgres.loader, postgres.superuser)
     yield made
     made.close()
 
@@ -82,6 +86,13 @@ def bucket(s3: Any) -> str:
     s3.create_bucket(Bucket=name)
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     return name
+
+
+@pytest.fixture(params=["fake", "s3"])
+def there(request: pytest.FixtureRequest) -> Bucket:
+    if request.param == "fake":
+        return fake_bucket()
+    return s3_bucket(request.getfixturevalue("s3"), request.getfixturevalue("bucket"))
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.contract.test_object_store_contract import Bucket, listed, read
-from tests.contract.test_object_store_contract import there as there
+from tests.contract.buckets import Bucket, listed, read
 
 from penstock.model.arrivals import Arrival, Location, settled_key
 from penstock.ports import Move

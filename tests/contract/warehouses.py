@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import psycopg
+import pytest
 from psycopg import sql
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.warehouse import FakeWarehouse
@@ -26,6 +27,10 @@ _numbers = itertools.count(1)
 _SESSION = uuid.uuid4().hex[:6]
 """A warehouse that outlives the session has the tables of earlier ones."""
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+CLEAN = b"id,name,delay\n1,one,-5\n2,,\n3,three,7\n"
+CLEAN_ROWS = [(1, "one", -5), (2, None, None), (3, "three", 7)]
+ON_REAL_ONES = pytest.mark.parametrize("kit", ["postgres", "postgres_15", "redshift"], indirect=True)
+"""The fake has no SQL, and the oldest PostgreSQL may read a file otherwise than the newest."""
 
 
 class Kit(Protocol):

@@ -14,9 +14,8 @@ _SUMMARY = (
     "tests/unit/test_settle_killed.py"
     "::test_a_summary_beside_a_settling_that_was_killed_anywhere_calls_processed_only_what_was_moved"
 )
-_OBJECTS = "tests/contract/test_object_store_contract.py"
+_ARRIVALS = "tests/contract/test_arrivals_contract.py"
 _LEASES = "tests/contract/test_leases_contract.py"
-_WAREHOUSE = "tests/contract/test_warehouse_contract.py"
 _LEDGER = "tests/contract/test_ledger_contract.py"
 
 
@@ -99,7 +98,7 @@ MUTATIONS = {
         "penstock.adapters.s3_moves",
         '{"Key": key, "VersionId": version} for key, version in part',
         '{"Key": key} for key, version in part',
-        _OBJECTS,
+        _ARRIVALS,
     ),
     "newest-first": _one(
         "versions of a key are worked newest first",
@@ -117,7 +116,7 @@ MUTATIONS = {
             ),
             Patch("penstock.adapters.s3", "        yield from reversed(held)\n\n", "        yield from held\n\n"),
         ),
-        (_OBJECTS,),
+        (_ARRIVALS,),
     ),
     "versions-together": _one(
         "a version is planned while the one before it is still worked",
