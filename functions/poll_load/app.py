@@ -10,4 +10,5 @@ from penstock.handler import Answer, Context, Event, lambda_handler, number, tex
 @lambda_handler
 def handler(event: Event, _context: Context) -> Answer:
     plan, batch, handle = text(event, "plan"), number(event, "batch"), text(event, "handle")
-    return poll_load(wiring.store(), wiring.warehouse(), wiring.datasets(), plan, batch, handle)
+    known = wiring.store(), wiring.warehouse(), wiring.datasets()
+    return poll_load(*known, plan, batch, handle, reads_parquet=False)

@@ -54,9 +54,11 @@ def test_a_next_round_that_the_function_cannot_read_is_left_to_the_one_that_can(
 
     planned(store)
 
-    answer = poll_load(store, Unread(), TABLE, "p", 0, "1 copy statement")
+    answer = poll_load(store, Unread(), TABLE, "p", 0, "1 copy statement", reads_parquet=False)
 
     assert answer == {"status": "parquet", "handle": "1 copy statement"}
+    with pytest.raises(ReaderMissingError):  # The one that can does not send it round in circles.
+        poll_load(store, Unread(), TABLE, "p", 0, "1 copy statement")
 
 
 def test_a_load_that_goes_on_is_polled_by_its_handle(store: FakeObjectStore) -> None:

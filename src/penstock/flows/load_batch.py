@@ -56,6 +56,8 @@ def poll_load(
     plan: str,
     number: int,
     handle: str,
+    *,
+    reads_parquet: bool = True,
 ) -> dict[str, str]:
     """As `begin_load`, of the load that it gave `handle` for. `{"status": "parquet", …}` with the same handle where the
     load's next round wants files read that whoever asks can't read: nothing was done.
@@ -67,6 +69,8 @@ def poll_load(
     try:
         return _answer(_require(warehouse, dataset).poll(batch, dataset, handle))
     except ReaderMissingError:
+        if reads_parquet:
+            raise  # Or the state machine would ask the same function again and again.
         return {"status": "parquet", "handle": handle}
 
 
