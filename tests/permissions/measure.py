@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.permissions.arrivals import write_datasets
 from tests.permissions.grants import Grant, Roles
 from tests.permissions.not_shown import why
-from tests.permissions.scenario import PARAMETERS, Scenario, write_datasets
+from tests.permissions.scenario import PARAMETERS, Scenario
 
 from penstock.local.stack import LocalStack
 
