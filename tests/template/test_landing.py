@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from tests.template.deployment import VARIANTS, deployed, of_type, source
 
+from penstock.adapters.redshift.staging import copies_prefix
 from penstock.flows.reconcile_in_parts import FACTS
+
+COPIES = copies_prefix("").removesuffix("/")
+"""What COPY reads: the bytes of every file that Redshift loads, a second time."""
 
 
 def bucket(variant: str = "as it comes") -> dict[str, Any]:
@@ -30,7 +34,7 @@ def expirations(variant: str) -> dict[str, Any]:
 def test_no_rule_ever_expires_what_is_below_incoming(variant: str) -> None:
     for rule in lifecycle(variant).values():
         if "ExpirationInDays" in rule or "NoncurrentVersionExpiration" in rule:
-            assert rule["Prefix"] in {"processed/", "failed/", "plans/", FACTS}, rule["Id"]
+            assert rule["Prefix"] in {"processed/", "failed/", "plans/", COPIES, FACTS}, rule["Id"]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -40,10 +44,10 @@ def test_nothing_changes_its_storage_class(variant: str) -> None:
 
 
 def test_settled_files_stay_for_ever_unless_a_parameter_says_otherwise() -> None:
-    facts = {FACTS: 5}
-    assert expirations("as it comes") == {"plans/": "90", **facts}
-    assert expirations("nothing expires") == facts
-    assert expirations("everything expires") == {"processed/": "14", "failed/": "15", "plans/": "7", **facts}
+    passing = {COPIES: 2, FACTS: 5}
+    assert expirations("as it comes") == {"plans/": "90", **passing}
+    assert expirations("nothing expires") == passing
+    assert expirations("everything expires") == {"processed/": "14", "failed/": "15", "plans/": "7", **passing}
 
 
 def test_noncurrent_versions_delete_markers_and_half_uploads_are_cleaned() -> None:
