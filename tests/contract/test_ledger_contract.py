@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -176,22 +175,6 @@ def test_the_whole_ledger_can_be_read_with_what_replaced_what(
     )
     assert ledger[first.id].replaced_by == new.id
     assert entry.decided.tzinfo is not None
-
-
-def test_rows_are_counted_by_their_arrival(kit: Kit, store: FakeObjectStore) -> None:
-    dataset, warehouse = made(kit)
-    two = store.put(f"incoming/{dataset.prefix}a.csv", CLEAN)
-    one = store.put(f"incoming/{dataset.prefix}b.csv", b"id,name,delay\n9,nine,\n")
-    none = store.put(f"incoming/{dataset.prefix}c.csv", BAD_ROW)
-    load(warehouse, dataset, store, two, one, none)
-
-    assert dict(warehouse.rows_by_arrival(dataset)) == {two.id: 2, one.id: 1}
-    assert dict(warehouse.rows_by_arrival(dataset, datetime(2020, 1, 1, tzinfo=UTC))) == {two.id: 2, one.id: 1}
-    ordered = sorted([(two.id, 2), (one.id, 1)])
-    for since in (None, datetime(2020, 1, 1, tzinfo=UTC)):
-        assert list(warehouse.rows_by_arrival(dataset, since, after="")) == ordered
-        assert list(warehouse.rows_by_arrival(dataset, since, after=ordered[0][0])) == ordered[1:]
-    assert dict(warehouse.rows_by_arrival(dataset, datetime(2100, 1, 1, tzinfo=UTC))) == {}
 
 
 # ── retries ─────────────────────────────────────────────────────────────────────────────────────────────────────────

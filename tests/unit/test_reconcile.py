@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from tests.fakes.warehouse import FakeWarehouse
@@ -13,6 +12,7 @@ from tests.unit.reconciling import BAD, GOOD, World, dataset
 from penstock.flows.reconcile import Scope, what_is_read
 from penstock.flows.sort_on_disk import Fact, sort_on_disk
 from penstock.model.arrivals import FAILED
+from penstock.model.datasets import Dataset
 from penstock.model.reconciliation import Kind, Reconciliation
 
 
@@ -58,13 +58,14 @@ def test_rows_that_the_index_refused_and_told_are_no_disagreement(world: World) 
 
 def test_rows_from_before_penstock_are_none_of_its_business(world: World) -> None:
     world.done("a.csv")
-    counted = list(world.warehouse.rows_by_arrival(world.of))
 
     class Older(FakeWarehouse):
-        def rows_by_arrival(self, *_: Any, **__: Any) -> Iterator[tuple[str, int]]:
-            yield from [*counted, ("0" * 32, 7)]
+        def rows_by_arrival(self, dataset: Dataset, part: str = "") -> Iterator[tuple[str, int]]:
+            yield from FakeWarehouse.rows_by_arrival(self, dataset, part)
+            yield "0" * 32, 7
 
-    older = Older(_ledger=world.warehouse._ledger, _decided=world.warehouse._decided)
+    there = world.warehouse
+    older = Older(_ledger=there._ledger, _decided=there._decided, _tables=there._tables)
 
     assert world.kinds(warehouse=older) == {}
 
@@ -171,7 +172,6 @@ def test_what_would_be_read_names_every_place(world: World) -> None:
     text = "\n".join(lines)
     for part in ("s3://landing/incoming/things/", "s3://landing/failed/things/", "public.things", "index things"):
         assert part in text
-    assert "since 2026-01-01" in text
 
 
 def test_facts_are_sorted_beyond_what_memory_holds_and_keep_their_order() -> None:

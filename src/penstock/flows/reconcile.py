@@ -83,7 +83,7 @@ def compared(
 
 
 def _read(there: Iterable[Source]) -> Iterator[Fact]:
-    return (fact for source in there for _, fact in source.read(None))
+    return (fact for source in there for _, fact in source.read(""))
 
 
 def a_report(began: datetime, mine: Mapping[str, Dataset], scope: Scope) -> Reconciliation:
@@ -136,8 +136,7 @@ def what_is_read(bucket: str, datasets: Mapping[str, Dataset], scope: Scope) -> 
     yield f"read s3://{bucket}/{PLANS}<run>/plan.json of each run that is live"
     for dataset in once(datasets, scope, table_of):
         yield f"read the load ledger of {table_of(dataset)}, a page at a time"
-        since = f", of arrivals decided since {scope.since.isoformat()}" if scope.since else ""
-        yield f"count the rows of {table_of(dataset)} by penstock_arrival{since}"
+        yield f"count the rows of {table_of(dataset)} by penstock_arrival, a part at a time"
     for dataset in once(datasets, scope, index_of):
         yield f"count the documents of index {index_of(dataset)} by penstock_arrival"
     yield f"read the {REJECTS} of each arrival that has fewer documents than rows"

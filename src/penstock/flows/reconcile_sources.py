@@ -44,10 +44,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Read after a place, "" being its beginning, it is read in order. After None it is read whole, in any."""
+    """It is read after a place, "" being its beginning."""
 
     name: str
-    read: Callable[[str | None], Read]
+    read: Callable[[str], Read]
     slow: bool = False
     """Whether it may be minutes until it says the first."""
 
@@ -76,7 +76,7 @@ def destinations(
     if warehouse is not None:
         for one in once(mine, scope, table_of):
             yield Source(f"ledger of {table_of(one)}", partial(_ledger, warehouse, one))
-            yield Source(f"rows of {table_of(one)}", partial(_rows, warehouse, one, scope.since), slow=True)
+            yield Source(f"rows of {table_of(one)}", partial(_rows, warehouse, one), slow=True)
     if search is not None:
         for one in once(mine, scope, index_of):
             yield Source(f"documents of {index_of(one)}", partial(_documents, search, one))
@@ -103,17 +103,17 @@ def index_of(dataset: Dataset) -> str:
     return dataset.index.name if dataset.index else ""
 
 
-def _arrived(store: ObjectStore, datasets: Mapping[str, Dataset], root: str, after: str | None) -> Read:
-    for arrival in store.arrivals(root, after or ""):
+def _arrived(store: ObjectStore, datasets: Mapping[str, Dataset], root: str, after: str) -> Read:
+    for arrival in store.arrivals(root, after):
         dataset = dataset_of(datasets, arrival.key)
         name = dataset.name if dataset else UNCLAIMED
         what = [name, INCOMING, arrival.key, arrival.size, arrival.modified.isoformat()]
         yield arrival.key, (arrival.id, "place", what)
 
 
-def _settled(store: ObjectStore, below: str, after: str | None) -> Read:
+def _settled(store: ObjectStore, below: str, after: str) -> Read:
     root, _, _ = below.partition("/")
-    for found in store.objects(below, after or ""):
+    for found in store.objects(below, after):
         if not found.size and found.key.endswith("/"):
             continue
         name = found.key.split("/")[1]
@@ -129,17 +129,18 @@ def _settled(store: ObjectStore, below: str, after: str | None) -> Read:
             yield found.key, (arrival, "place", [name, f"{root}/", found.key, found.size, found.modified.isoformat()])
 
 
-def _ledger(warehouse: Warehouse, dataset: Dataset, after: str | None) -> Read:
-    for entry in warehouse.ledger(dataset, after or ""):
+def _ledger(warehouse: Warehouse, dataset: Dataset, after: str) -> Read:
+    for entry in warehouse.ledger(dataset, after):
         yield entry.arrival, (entry.arrival, "ledger", [*_VALUES(entry)])
 
 
-def _rows(warehouse: Warehouse, dataset: Dataset, since: datetime | None, after: str | None) -> Read:
-    for arrival, rows in warehouse.rows_by_arrival(dataset, since, after):
-        if arrival != _BEFORE_PENSTOCK:
-            yield arrival, (arrival, "rows", [dataset.name, rows])
+def _rows(warehouse: Warehouse, dataset: Dataset, after: str) -> Read:
+    for part in warehouse.row_parts(dataset, after):
+        for arrival, rows in warehouse.rows_by_arrival(dataset, part):
+            if arrival != _BEFORE_PENSTOCK:
+                yield part, (arrival, "rows", [dataset.name, rows])
 
 
-def _documents(search: SearchIndex, dataset: Dataset, after: str | None) -> Read:
-    for arrival, documents in search.documents_by_arrival(index_of(dataset), after or ""):
+def _documents(search: SearchIndex, dataset: Dataset, after: str) -> Read:
+    for arrival, documents in search.documents_by_arrival(index_of(dataset), after):
         yield arrival, (arrival, "documents", [dataset.name, documents])

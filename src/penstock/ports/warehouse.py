@@ -83,14 +83,17 @@ class Warehouse(Protocol):
         """
         ...
 
-    def rows_by_arrival(
-        self, dataset: Dataset, since: datetime | None = None, after: str | None = None
-    ) -> Iterator[tuple[str, int]]:
-        """Each arrival id that the table's rows carry, once, with how many do; in constant memory.
+    def row_parts(self, dataset: Dataset, after: str = "") -> Iterator[str]:
+        """The parts of its table, each of which is soon counted: those behind part `after`, also on another day.
 
-        In the order of the ids, and those beyond `after`, if that is given; else in any, which is faster.
+        Together they hold each row once, of a table into which others only insert meanwhile.
+        """
+        ...
 
-        `since` leaves out rows that neither were loaded since nor belong to an arrival that was decided since.
+    def rows_by_arrival(self, dataset: Dataset, part: str = "") -> Iterator[tuple[str, int]]:
+        """Each arrival id that rows of the part carry, once, with how many do; without one, of the whole table.
+
+        In no order, and in constant memory. Rows of one arrival may be in several parts.
         """
         ...
 

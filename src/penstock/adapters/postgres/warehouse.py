@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 
-from psycopg import sql
-
-from penstock.adapters.postgres.column_types import identifier, table_of
+from penstock.adapters.postgres.column_types import table_of
 from penstock.adapters.postgres.connection import Connections, Limits
 from penstock.adapters.postgres.errors import translated
 from penstock.adapters.postgres.judge import Judge
 from penstock.adapters.postgres.ledger import Earlier, Ledger
 from penstock.adapters.postgres.load_file import FileLoader
 from penstock.adapters.postgres.require_table import require_table
+from penstock.adapters.postgres.row_parts import counting, parts
 from penstock.adapters.postgres.upsert import merged_rows
 from penstock.adapters.read_ahead import read_ahead
 from penstock.model.arrivals import Arrival
@@ -24,7 +22,6 @@ from penstock.model.plans import Batch
 from penstock.ports import LoadProgress, MergedRow, ObjectStore
 
 _PAGE = 10_000
-_ALL, _UNORDERED = sql.SQL("true"), sql.SQL("")
 """Arrivals whose counts are fetched at once."""
 
 
@@ -126,29 +123,21 @@ class PostgresWarehouse:
             yield from page
             last = page[-1].arrival
 
-    def rows_by_arrival(
-        self, dataset: Dataset, since: datetime | None = None, after: str | None = None
-    ) -> Iterator[tuple[str, int]]:
+    def row_parts(self, dataset: Dataset, after: str = "") -> Iterator[str]:
+        table = table_of(dataset)
+        with self._connections.transaction(f"look how large {table.qualified} is") as session:
+            found = list(parts(session.connection, table, after))
+        yield from found
+
+    def rows_by_arrival(self, dataset: Dataset, part: str = "") -> Iterator[tuple[str, int]]:
         """One statement, whose answer waits on the server: its transaction lasts until the last one is taken."""
         table = table_of(dataset)
-        statement = sql.SQL("SELECT penstock_arrival, count(*) FROM {} WHERE {} AND {} GROUP BY 1 {}").format(
-            identifier(table),
-            sql.SQL(
-                "(penstock_loaded_at >= %(since)s OR penstock_arrival IN"
-                " (SELECT arrival FROM penstock.load WHERE target = %(target)s AND decided_at >= %(since)s))"
-            )
-            if since
-            else _ALL,
-            sql.SQL("penstock_arrival > %(after)s") if after else _ALL,
-            _UNORDERED if after is None else sql.SQL("ORDER BY 1"),
-        )
         with (
             self._connections.transaction(f"count the rows of {table.qualified} by arrival") as session,
             session.connection.cursor("rows_by_arrival") as cursor,
         ):
             cursor.itersize = _PAGE
-            given = {"since": since, "target": table.qualified, "after": after}
-            for arrival, rows in cursor.execute(statement, given):
+            for arrival, rows in cursor.execute(counting(table, part)):
                 yield arrival.hex, rows
 
     def close(self) -> None:
