@@ -51,6 +51,8 @@ class Stream:
     room: float = 0.0
     """Records that `most` has still room for, at the time `since`."""
     since: float = field(default_factory=time.monotonic)
+    asked: threading.Event = field(default_factory=threading.Event)
+    """Set at the first request."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     random: random.Random = field(default_factory=lambda: random.Random(20130101))  # noqa: S311 - a fixed order
 
@@ -108,6 +110,7 @@ def kinesis_endpoint(trouble: Trouble | None = None, shards: int = 4) -> Iterato
             with stream.lock:
                 stream.requests += 1
                 number, chance = stream.requests, stream.random.random()
+            stream.asked.set()
             if stream.trouble.code:
                 self._answer(400, {"__type": stream.trouble.code, "message": "told to"})
                 return

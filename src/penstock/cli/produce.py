@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -16,11 +17,13 @@ from penstock.cli.target import deployment
 from penstock.model.errors import PermanentError
 
 if TYPE_CHECKING:
-    from penstock.producer import Producer
+    from penstock.producer import Producer, Undelivered
     from penstock.producer.files import Line
 
 _SHOWN = 10
 """Faults that are named one by one."""
+_LAST_MOMENT = 5.0
+"""Seconds of who is stopped: it may be killed soon, and then what is in memory is neither sent nor on disk."""
 _LOOK = 0.2
 """Seconds between two looks at a file that is followed."""
 
@@ -58,7 +61,7 @@ def produce(
     """
     from penstock.local.aws_session import aws_session
     from penstock.local.clients import session
-    from penstock.producer import Producer
+    from penstock.producer import BufferFullError, Producer
     from penstock.producer.sending import make_client
 
     if not file.is_file():
@@ -74,8 +77,10 @@ def produce(
     producer = Producer(stream, client=client, spill=spill, aggregate=aggregate)
     faults: list[str] = []
     refused = 0
+    patience: float | None = None  # As long as the stream takes some of what waits.
+    on_term = signal.signal(signal.SIGTERM, _stopped)
     try:
-        with margin().status("sending …") as line, suppress(KeyboardInterrupt):
+        with margin().status("sending …") as line, suppress(BufferFullError):
             for one in _lines(file, producer, spill, follow=follow):
                 fault = one.fault or _put(producer, one, key)
                 if fault and follow:  # Who follows wants to hear of it now, and may follow for months.
@@ -85,8 +90,11 @@ def produce(
                     faults.append(f"{file}:{one.number}: {fault}")
                 if one.number % 10_000 == 0:
                     line.update(f"{count(producer.counters.sent)} sent …")
+    except KeyboardInterrupt:
+        patience = _LAST_MOMENT
     finally:
-        lost = producer.close()
+        lost = _closed(producer, patience)
+        signal.signal(signal.SIGTERM, on_term)
     counters = producer.counters
     if as_json:
         emit({**counters.to_json(), "on_disk": producer.waiting, "refused": faults})
@@ -107,6 +115,18 @@ def produce(
         )
     if lost or faults or refused or producer.waiting:
         raise typer.Exit(1)
+
+
+def _closed(producer: Producer, patience: float | None) -> list[Undelivered]:
+    try:
+        return producer.close(patience)
+    except KeyboardInterrupt:
+        return producer.close(_LAST_MOMENT)
+
+
+def _stopped(_signal: int, _frame: object) -> NoReturn:
+    """As Ctrl-C does: what waits in memory is sent, or goes to disk."""
+    raise KeyboardInterrupt
 
 
 def _put(producer: Producer, line: Line, key: str) -> str:
@@ -132,12 +152,16 @@ def _lines(file: Path, producer: Producer, spill: Path | None, *, follow: bool) 
         return
     position = spill / f"{file.name}.position" if spill else None
     last: Line | None = None
+    kept: Line | None = None
 
     def idle() -> bool:
-        if position is not None and last is not None and last.inode and producer.flush(_LOOK):
-            keep_position(position, last)
+        nonlocal kept
+        if position is not None and last is not None and last.inode and last is not kept and producer.flush(_LOOK):
+            with suppress(OSError):  # A disk that is full: its lines are read again, and known by their ids.
+                keep_position(position, last)
+                kept = last
         time.sleep(_LOOK)  # A file tells nobody that it has grown.
-        return False
+        return producer.has_undelivered  # Without a spill nobody else would say so.
 
     for last in followed(file, position, idle):
         yield last

@@ -156,7 +156,7 @@ class Producer:
 
     def _end(self, timeout: float | None) -> None:
         with self._changed:
-            self._hurried(lambda: self._is_empty() or self._is_stuck(), timeout)
+            self._hurried(lambda: self._closed or self._is_empty() or self._is_stuck(), timeout)
             self._closed = True
             self._changed.notify_all()
         for thread in self._threads:
@@ -176,6 +176,11 @@ class Producer:
     def counters(self) -> Counters:
         with self._changed:
             return replace(self._counters)
+
+    @property
+    def has_undelivered(self) -> bool:
+        with self._changed:
+            return bool(self._undelivered)
 
     @property
     def waiting(self) -> int:
