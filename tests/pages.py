@@ -65,6 +65,10 @@ def _command(line: str, program: str) -> tuple[str, ...]:
     return tuple(words[: next(ends, len(words))])
 
 
+def yaml_blocks(page: Path) -> Iterator[str]:
+    yield from re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
 def names(page: Path) -> Iterator[str]:
     """What in its spans of code has two words, `CamelCase` or `with_underscores`, and is no part of a pattern."""
     for span in _SPAN.findall(_FENCE.sub("", page.read_text())):

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from tests.pages import REPOSITORY, Said, anchors, commands, links, names, tracked
+import yaml
+from tests.pages import REPOSITORY, Said, anchors, commands, links, names, tracked, yaml_blocks
 
 from penstock.cli import app
+from penstock.model.dataset_files import load_datasets
+from penstock.model.rate_files import load_rates
 
 PAGES = tracked("*.md")
 DECISIONS = REPOSITORY / "docs" / "adr"
@@ -113,6 +116,27 @@ def names_of(path: Path) -> set[str]:
 def snake(name: str) -> str:
     """As boto3 calls what AWS calls ListStreams."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def test_datasets_and_rates_that_pages_show_can_be_deployed(tmp_path: Path) -> None:
+    shown = [block for page in PAGES for block in yaml_blocks(page)]
+    instead = re.compile(r"^# (upsert|event_id): ", re.MULTILINE)
+    shown += [
+        re.sub("^on_overwrite: .*", "", block.replace(f"# {word}: ", f"{word}: "), flags=re.MULTILINE)
+        for block in shown
+        for word in instead.findall(block)
+    ]
+    some = {"name": "shown", "prefix": "shown/", "format": "csv", "columns": [{"name": "id", "type": "text"}]}
+
+    for number, given in enumerate(map(yaml.safe_load, shown)):
+        is_rate = "window" in given
+        told = given if is_rate else {**some, "table": "shown", **given}
+        folder = tmp_path / str(number)
+        place = folder / "rates" if is_rate else folder
+        place.mkdir(parents=True)
+        (place / f"{told['name']}.yaml").write_text(yaml.safe_dump(told))
+        assert (load_rates if is_rate else load_datasets)(folder).keys() == {told["name"]}
+    assert len(shown) >= 7
 
 
 def test_pages_that_the_code_names_are_there() -> None:
