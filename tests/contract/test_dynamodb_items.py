@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from tests.contract.test_leases_contract import MINUTE, NOW, attempt, held, run
 
-from penstock.adapters.dynamodb import KEPT, DynamoLeases
+from penstock.adapters.dynamodb import DynamoLeases
+from penstock.adapters.dynamodb_items import KEPT
 from penstock.model.errors import TransientError
 from penstock.ports import Memo
 
@@ -92,13 +95,52 @@ def test_what_is_read_for_a_batch_does_not_grow_with_all_that_wait(dynamodb: Any
     assert sum(read) == 2 * (100 + 2)
 
 
-def test_a_table_that_writes_nothing_is_not_asked_for_ever(dynamodb: Any, table: str) -> None:
+def test_a_table_that_writes_nothing_is_asked_ever_more_seldom_and_not_for_ever(
+    dynamodb: Any, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     throttled = Throttled(dynamodb, keep=0)
+    pauses: list[float] = []
+
+    def shortest(least: float, most: float) -> float:
+        pauses.append(most)
+        return least
+
+    monkeypatch.setattr("penstock.adapters.dynamodb_table.random.uniform", shortest)
 
     with pytest.raises(TransientError, match="throttled"):
         DynamoLeases(throttled, table).put_back([attempt("a")])  # type: ignore[arg-type] # It has what is called.
 
     assert throttled.calls < 20
+    assert len(pauses) == throttled.calls - 1
+    assert all(later == 2 * earlier for earlier, later in pairwise(pauses))
+    assert 1 < sum(pauses) < 10
+
+
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        (["ConditionalCheckFailed", "None"], "another listing holds the lease"),
+        (["TransactionConflict", "None"], "(TransactionConflict)"),
+        (["None", "ThrottlingError"], "(ThrottlingError)"),
+    ],
+)
+def test_a_run_that_is_not_recorded_says_whether_it_was_overtaken(
+    dynamodb: Any, table: str, codes: list[str], told: str
+) -> None:
+    class Cancelling(Throttled):
+        def transact_write_items(self, **_: Any) -> None:
+            answer: Any = {
+                "Error": {"Code": "TransactionCanceledException"},
+                "CancellationReasons": [{"Code": code} for code in codes],
+            }
+            raise ClientError(answer, "TransactWriteItems")
+
+    lease = held(DynamoLeases(dynamodb, table).acquire_listing("a", NOW, MINUTE))
+
+    with pytest.raises(TransientError) as raised:
+        DynamoLeases(Cancelling(dynamodb, keep=0), table).record_run(lease, run())  # type: ignore[arg-type] # As above.
+
+    assert told in str(raised.value)
 
 
 @pytest.mark.parametrize("wrong", [{}, {"text": {"N": "7"}, "version": {"S": "x"}}, {"text": {"S": "{"}}])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
 
 _WRITES = 25
 """BatchWriteItem's limit."""
-_ROUNDS = 5
-"""How often what a batch left undone is sent again, beside the SDK's own retries."""
+_ROUNDS = 6
+"""How often what a batch left undone is sent again: of that the SDK does nothing."""
+_FIRST_PAUSE = 0.05
+"""Seconds before the first of them at most, twice as many before each that follows: three in all."""
 
 
 class DynamoTable:
@@ -75,13 +79,15 @@ class DynamoTable:
         left, rounds = requests, 0
         while left:
             part, left = left[:_WRITES], left[_WRITES:]
-            with translated(f"write {len(part)} arrivals in {self._table}"):
+            with translated(f"write {len(part)} items of {self._table}"):
                 answer = self._client.batch_write_item(RequestItems={self._table: part})
             undone = answer.get("UnprocessedItems", {}).get(self._table, [])
             left += undone
             rounds = rounds + 1 if undone else 0
             if rounds > _ROUNDS:
-                raise TransientError(f"{self._table} is throttled: {len(left)} arrivals are not written. Try again.")
+                raise TransientError(f"{self._table} is throttled: {len(left)} items are not written. Try again.")
+            if rounds:
+                time.sleep(random.uniform(0, _FIRST_PAUSE * 2 ** (rounds - 1)))  # noqa: S311 - jitter, and no secret
 
 
 _SERIALIZER = TypeSerializer()
