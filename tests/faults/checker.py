@@ -1,4 +1,4 @@
-"""DESIGN.md's invariants, asked of S3, PostgreSQL, the index and Step Functions themselves, not through Penstock."""
+"""docs/architecture.md's invariants, asked of S3, PostgreSQL, the index and Step Functions, not through Penstock."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ The whole template ran on one machine: its state machine, its functions in proce
 search index. A reference run of each scenario, in which nothing is broken, recorded every call of boto3, psycopg and
 OpenSearch's client that the functions make: those are the points. Then, with fresh files for each case, one of them
 was broken in one way, the system ran on, and an independent checker (`tests/faults/checker.py`) asked S3, the tables,
-the load ledger, the index, the lease table and the executions' histories whether DESIGN's invariants hold: each
+the load ledger, the index, the lease table and the executions' histories whether the
+[invariants](architecture.md#invariants) hold: each
 arrival in one place with its bytes unchanged, each valid row once, rows and rejects adding up, a document for each
 row, no content and no password in a state (or, at the end of a stack, a log), a kickoff for what was loaded, no live
 run and no attempt left over.
