@@ -4,9 +4,11 @@ import pytest
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     FlexibleChecksumError,
     IncompleteReadError,
+    MetadataRetrievalError,
     NoCredentialsError,
     ReadTimeoutError,
 )
@@ -37,6 +39,8 @@ def refused(code: str, status: int, message: str = "no") -> ClientError:
         EndpointConnectionError(endpoint_url="https://s3"),
         IncompleteReadError(actual_bytes=1, expected_bytes=2),
         FlexibleChecksumError(error_msg="the bytes were damaged on their way"),
+        MetadataRetrievalError(error_msg="169.254.170.2 did not answer"),
+        CredentialRetrievalError(provider="container-role", error_msg="169.254.170.2 did not answer"),
     ],
     ids=lambda error: type(error).__name__,
 )

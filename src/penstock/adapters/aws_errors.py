@@ -10,9 +10,11 @@ from botocore.exceptions import (
     BotoCoreError,
     ChecksumError,
     ClientError,
+    CredentialRetrievalError,
     FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
+    MetadataRetrievalError,
     ResponseStreamingError,
 )
 from botocore.exceptions import ConnectionError as LostConnectionError
@@ -65,6 +67,9 @@ _LOST = (
     FlexibleChecksumError,
     IncompleteReadError,
     ResponseStreamingError,
+    # The way to where a task asks for its role's credentials.
+    CredentialRetrievalError,
+    MetadataRetrievalError,
 )
 """The connection, not the request, was at fault."""
 
