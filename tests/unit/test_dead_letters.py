@@ -175,14 +175,16 @@ def test_reading_leaves_every_letter_where_it_is_and_shows_each_once() -> None:
     assert waiting(account.deployment) == {"arrivals": 1, "undelivered": 25}
 
 
-def test_a_letter_that_could_not_be_sent_again_is_not_deleted() -> None:
-    account = Account(queues={UNDELIVERED: [letter("dead-letter-rule.json")]}, fails=True)
+def test_a_letter_that_could_not_be_sent_again_stays_says_why_and_holds_no_other_up() -> None:
+    letters = [letter("dead-letter-rule.json"), {**letter("dead-letter-topic.json"), "ReceiptHandle": "another"}]
+    account = Account(queues={UNDELIVERED: letters}, fails=True)
 
-    with pytest.raises(ClientError):
-        redrive(account.deployment, 10)
+    [sent], [left] = redrive(account.deployment, 10)
 
-    assert account.log == []
-    assert len(account.queues[UNDELIVERED]) == 1
+    assert "was not sent again: An error occurred" in left.then
+    assert [kind for kind, _ in account.log] == ["publish", "delete"]
+    assert account.queues[UNDELIVERED] == [letter("dead-letter-rule.json")]
+    assert (sent.source, account.hidden) == ("topic penstock-RunTopic", {sent.receipt})
 
 
 def test_sqs_moves_what_listings_failed_on_where_it_can() -> None:

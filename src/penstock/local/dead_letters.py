@@ -117,6 +117,9 @@ def redrive(
         except PermanentError as gone:
             left.append(replace(letter, then=str(gone), redrive=None))
             continue
+        except ClientError as refused:  # One that AWS does not take, or not now, holds none of the others up.
+            left.append(replace(letter, then=f"it was not sent again: {refused}", redrive=None))
+            continue
         deployment.client("sqs").delete_message(QueueUrl=_url(deployment, letter), ReceiptHandle=letter.receipt)
         done.append(letter)
     for letter in left:
