@@ -71,7 +71,7 @@ class Roles:
         """An ARN as the template names it: `LandingBucket/plans/*`."""
         for logical, id_ in sorted(self.physical.items(), key=lambda pair: -len(pair[1])):
             name = id_.rpartition("/")[2].rpartition(":")[2]  # Of a queue's URL and of a machine's ARN.
-            if name in resource and name != self._stack.name:  # As the dashboard is called.
+            if name in resource:
                 return logical + resource.partition(name)[2]
         # A secret's name ends in six letters by chance, a pipeline's is chance altogether.
         return re.sub(r"-[0-9a-f]{6}$|(?<=pipeline/)df-.*", "", resource.split(":", 5)[-1])

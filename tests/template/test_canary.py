@@ -101,6 +101,13 @@ def test_the_alarms_that_take_a_release_back_are_there_and_codedeploy_may_move_t
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}, "no stranger's CodeDeploy"
 
 
+def test_no_listing_goes_to_a_release_before_its_tables_are_there() -> None:
+    after = source()["Resources"]["ListIncomingAlias"]["Metadata"]["After"]
+
+    assert after == {"Fn::If": ["HasDestination", {"Ref": "AppliedDatasets"}, "nothing"]}
+    assert source()["Resources"]["AppliedDatasets"]["Condition"] == "HasDestination"
+
+
 def test_a_canary_wants_a_release() -> None:
     rule = source()["Rules"]["CanaryHasARelease"]
 

@@ -31,6 +31,11 @@ def shown(variant: str) -> list[list[str]]:
     ]
 
 
+def test_two_regions_of_an_account_have_two_dashboards() -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudwatch-dashboard.html"""
+    assert deployed("as it comes")["Dashboard"]["Properties"]["DashboardName"] == "penstock-eu-west-1"
+
+
 @pytest.mark.parametrize("variant", ["as it comes", "provisioned stream", "all of it"])
 def test_each_widget_has_a_title_and_a_place_of_its_own(variant: str) -> None:
     places = [(one["x"], one["y"]) for one in widgets(variant)]
