@@ -15,13 +15,14 @@ from tests.fakes.search_index import FakeSearchIndex
 from tests.fakes.warehouse import FakeWarehouse
 
 from penstock.flows.reconcile import Kept, Scope, reconcile
+from penstock.flows.replay_dataset import Window, batches_of, load_again, rebuilt_dataset, replayed, swap
 from penstock.flows.set_aside import REJECTS, companion_key
 from penstock.model.arrivals import FAILED, PROCESSED, Arrival, settled_key
 from penstock.model.datasets import Dataset
 from penstock.model.outcomes import Verdict
 from penstock.model.plans import Batch, Plan, plan_key
 from penstock.model.reconciliation import Kind, Reconciliation
-from penstock.ports import Document, ListingLease, Move, RunRecord
+from penstock.ports import Document, ListingLease, Move, Rebuild, RunRecord
 
 GOOD = b"id,name\n1,one\n2,two\n"
 BAD = b"id,name\nx,one\n2,two\n"
@@ -125,3 +126,12 @@ class World:
             assert one.todo.endswith(".")
             found.setdefault(one.arrival, set()).add(one.kind)
         return found
+
+
+def replay_and_swap(world: World, rebuild: Rebuild, anew: Dataset) -> None:
+    """As `penstock replay --swap --accept-differences`, by a definition that makes other rows of the same files."""
+    live, rebuilt = world.of, rebuilt_dataset(anew, "", [world.of])
+    rebuild.prepare(rebuilt)
+    arrivals = replayed(world.store, rebuild.known(live), live, Window())
+    load_again(world.store, world.warehouse, rebuilt, batches_of(rebuilt, arrivals))
+    swap(rebuild, world.clock, live, rebuilt, rebuild.compare(live, rebuilt), accept_differences=True)

@@ -9,11 +9,10 @@ import pytest
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.rebuild import FakeRebuild
 from tests.fakes.warehouse import FakeWarehouse
-from tests.unit.reconciling import GOOD, World, dataset
+from tests.unit.reconciling import GOOD, World, dataset, replay_and_swap
 from tests.unit.test_reconcile_in_parts import completed, kinds, read_to, rounds
 
 from penstock.flows.reconcile_round import Round
-from penstock.flows.replay_dataset import Window, batches_of, load_again, rebuilt_dataset, replayed, swap
 from penstock.model.datasets import Dataset
 from penstock.model.reconciliation import Kind, Reconciliation
 
@@ -40,16 +39,6 @@ def disturbed(**changes: Any) -> tuple[World, Disturbed]:
     return World(of=dataset(**changes), warehouse=warehouse), warehouse
 
 
-def replay_and_swap(world: World, anew: Dataset) -> None:
-    """As `penstock replay --swap --accept-differences`, by a definition that makes other rows of the same files."""
-    rebuild, live = FakeRebuild(world.warehouse), world.of
-    rebuilt = rebuilt_dataset(anew, "", [live])
-    rebuild.prepare(rebuilt)
-    arrivals = replayed(world.store, rebuild.known(live), live, Window())
-    load_again(world.store, world.warehouse, rebuilt, batches_of(rebuilt, arrivals))
-    swap(rebuild, world.clock, live, rebuilt, rebuild.compare(live, rebuilt), accept_differences=True)
-
-
 TOLERANT: dict[str, Any] = {"index": None, "max_reject_ratio": 0.5}
 ANEW = [{"name": "id", "type": "text"}, {"name": "name", "type": "text"}]
 
@@ -62,7 +51,7 @@ def swapped_meanwhile() -> tuple[World, Disturbed, str]:
     lost = world.done("lost.csv")
 
     def happens() -> None:
-        replay_and_swap(world, dataset(**TOLERANT, columns=ANEW))
+        replay_and_swap(world, FakeRebuild(warehouse), dataset(**TOLERANT, columns=ANEW))
         warehouse.lose_row(world.of, lost)
 
     warehouse.happens = [happens]
