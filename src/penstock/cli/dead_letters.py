@@ -37,7 +37,7 @@ def dead_letters(
     may_count_twice: Annotated[
         bool,
         typer.Option(
-            "--may-count-twice", metavar="", help="Redrive also what a stream may have counted, and forgotten, already."
+            "--may-count-twice", metavar="", help="Redrive also what the stream may have counted already."
         ),
     ] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Take at most so many.")] = 100,

@@ -42,7 +42,7 @@ def replay(
         bool, typer.Option("--accept-differences", metavar="", help="Swap also when the two tables differ.")
     ] = False,
     documents: Annotated[
-        bool, typer.Option("--documents", metavar="", help="The index instead: its documents are written anew, in it.")
+        bool, typer.Option("--documents", metavar="", help="Write the index anew instead of the table.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", metavar="", help="Say what would be done, and do nothing.")] = (
         False
@@ -54,11 +54,11 @@ def replay(
 ) -> None:
     """Build a dataset's table anew from processed/, beside the live one, and compare the two row by row.
 
-    For when the table is lost, or the dataset's types or tolerance changed. Runs go on meanwhile. Stopped, it goes on
-    where it was when it is run again. Exits with 1 while the tables differ.
+    For when the table is lost, or the dataset's types or tolerance changed. Runs go on meanwhile. If it was stopped, run
+    it again: it goes on where it was. Exits with 1 while the tables differ.
 
-    With --documents the dataset's own index is written anew instead, file by file, and what no loaded file stands
-    behind is removed; written twice it is the same. Exits with 1 when a file was refused or the numbers differ.
+    With --documents it writes the dataset's own index anew instead, file by file, and removes the documents of files
+    that are not loaded; done twice it is the same. Exits with 1 when a file was refused or the numbers differ.
 
     [dim]$ penstock replay --dataset flights --dry-run
     $ penstock replay --dataset flights

