@@ -21,9 +21,10 @@ from penstock.adapters.dynamodb import DynamoLeases
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.flows.decide_batch import Destinations
 from penstock.flows.index_batch import index_batch
-from penstock.flows.list_incoming import Limits, list_incoming
+from penstock.flows.list_incoming import list_incoming
 from penstock.flows.load_batch import begin_load
 from penstock.flows.settle_batch import settle_batch
+from penstock.flows.start_run import Limits
 from penstock.flows.summarise_run import summarise_run
 from penstock.local.cost import Work, requests
 from penstock.local.forecast import documents_of

@@ -121,8 +121,8 @@ MUTATIONS = {
     "versions-together": _one(
         "a version is planned while the one before it is still worked",
         _FLOWS + "list_incoming",
-        "        if first and is_free",
-        "        if is_free",
+        "            if first and is_free",
+        "            if is_free",
     ),
     # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────
     "no-lease-check": _one(
@@ -150,7 +150,7 @@ MUTATIONS = {
     ),
     "limits-of-one-run": _one(
         "limits hold for each run, not for all that are live",
-        _FLOWS + "list_incoming",
+        _FLOWS + "next_batches",
         "        files=limits.files - sum(run.files for run in live),",
         "        files=limits.files,",
     ),
@@ -170,9 +170,9 @@ MUTATIONS = {
     "end-run-first": _one(
         "a dead run is ended before it is counted as an attempt",
         _FLOWS + "list_incoming",
-        "    leases.put_back(orphans.attempts)\n",
-        "    for run in over:\n        leases.end_run(run.id, run.status, now)\n"
-        "    leases.put_back(orphans.attempts)\n",
+        "        leases.put_back(orphans.attempts)\n",
+        "        for run in over:\n            leases.end_run(run.id, run.status, now)\n"
+        "        leases.put_back(orphans.attempts)\n",
     ),
     "no-wait": _one(
         "what was put back is tried again at once",
@@ -189,7 +189,7 @@ MUTATIONS = {
     "stray-attempts-stay": _one(
         "a listing does not forget attempts on what is not in incoming/ any more",
         _FLOWS + "list_incoming",
-        "    leases.forget(orphans.gone())\n",
+        "        leases.forget([] if holding.cut else orphans.gone())\n",
         "",
     ),
     "settled-before-move": _one(

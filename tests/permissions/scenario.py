@@ -21,10 +21,10 @@ from penstock.adapters.opensearch import OpenSearchIndex
 from penstock.adapters.opensearch_client import make_client
 from penstock.adapters.pipelines import execution_name
 from penstock.adapters.stepfunctions import execution_arn
-from penstock.flows.list_incoming import Limits
 from penstock.flows.plan_of import read_plan
 from penstock.flows.retry_failed import Retrying, Wanted
 from penstock.flows.start_backfill import start_backfill
+from penstock.flows.start_run import Limits
 from penstock.local.stack import LocalStack
 from penstock.model.dataset_files import load_datasets
 from penstock.model.episodes import Watch

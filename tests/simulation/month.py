@@ -20,7 +20,8 @@ from tests.simulation.alarms import CloudWatch
 from tests.simulation.destination import Destination
 from tests.simulation.landing import Landing
 
-from penstock.flows.list_incoming import Limits, Listing, list_incoming
+from penstock.flows.list_incoming import Listing, list_incoming
+from penstock.flows.start_run import Limits
 from penstock.model.datasets import Dataset
 from penstock.model.memos import DatasetMemo
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from tests.unit.listing import RUN, Lister, dataset
 
-from penstock.flows.list_incoming import LEASE, Limits
+from penstock.flows.listing_lease import LEASE
 from penstock.flows.plan_backfill import PartLimits, plan_backfill
 from penstock.flows.plan_of import read_batch
 from penstock.flows.start_backfill import BackfillLimits, start_backfill
+from penstock.flows.start_run import Limits
 from penstock.model.arrivals import INCOMING, Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement

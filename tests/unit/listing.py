@@ -11,8 +11,9 @@ from tests.fakes.leases import FakeLeases
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.runs import FakeRuns
 
-from penstock.flows.list_incoming import Limits, Listing, list_incoming
+from penstock.flows.list_incoming import Listing, list_incoming
 from penstock.flows.plan_of import read_plan
+from penstock.flows.start_run import Limits
 from penstock.model.datasets import Dataset
 
 RUN = timedelta(hours=1)

@@ -14,8 +14,9 @@ from tests.fakes.pipeline import FakePipeline
 from tests.unit.listing import Lister, dataset
 
 from penstock.flows.kick_off import kick_off
-from penstock.flows.list_incoming import LEASE, Limits
+from penstock.flows.listing_lease import LEASE
 from penstock.flows.plan_of import read_plan
+from penstock.flows.start_run import Limits
 from penstock.flows.summarise_run import summarise_run
 from penstock.model.errors import TransientError
 from penstock.model.outcomes import SettledArrival, SettledBatch, Settlement

@@ -10,7 +10,8 @@ from tests.fakes.crashing import Crash, Crashing
 from tests.fakes.object_store import FakeObjectStore
 from tests.unit.listing import Lister
 
-from penstock.flows.list_incoming import LEASE, Listing
+from penstock.flows.list_incoming import Listing
+from penstock.flows.listing_lease import LEASE
 from penstock.model.arrivals import Arrival
 from penstock.model.errors import TransientError
 from penstock.ports import RunStatus

@@ -11,7 +11,8 @@ from tests.fakes.crashing import Crash, Crashing
 from tests.unit.backfilling import Backfilling
 from tests.unit.listing import RUN
 
-from penstock.flows.list_incoming import LEASE, list_incoming
+from penstock.flows.list_incoming import list_incoming
+from penstock.flows.listing_lease import LEASE
 from penstock.flows.plan_of import read_plan
 from penstock.flows.start_backfill import BackfillLimits
 from penstock.flows.summarise_backfill import summarise_backfill

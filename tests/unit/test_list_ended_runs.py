@@ -10,8 +10,9 @@ from tests.fakes.crashing import Crash
 from tests.fakes.runs import FakeRuns
 from tests.unit.listing import RUN, Lister
 
-from penstock.flows.list_incoming import LEASE, Limits
+from penstock.flows.listing_lease import LEASE
 from penstock.flows.plan_of import read_plan
+from penstock.flows.start_run import Limits
 from penstock.ports import Attempt, Move, RunStatus
 
 

@@ -11,8 +11,10 @@ from tests.fakes.leases import FakeLeases
 from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.runs import FakeRuns
 
-from penstock.flows.list_incoming import LEASE, Limits, Listing, list_incoming
+from penstock.flows.list_incoming import Listing, list_incoming
+from penstock.flows.listing_lease import LEASE
 from penstock.flows.start_backfill import BackfillLimits
+from penstock.flows.start_run import Limits
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.ports import Attempt

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 import pytest
 from tests.unit.listing import RUN, Lister
 
-from penstock.flows.list_incoming import LEASE, Limits
+from penstock.flows.listing_lease import LEASE
 from penstock.flows.plan_of import read_plan
 from penstock.flows.run_ids import plan_id
+from penstock.flows.start_run import Limits
 from penstock.model.arrivals import UNCLAIMED
 from penstock.ports import Attempt
 

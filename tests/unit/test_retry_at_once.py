@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from tests.unit.operating import GOOD, HALF_BAD, Operator, dataset
 
-from penstock.flows.list_incoming import LEASE, Limits
+from penstock.flows.listing_lease import LEASE
+from penstock.flows.start_run import Limits
 from penstock.model.arrivals import Arrival
 from penstock.model.errors import TransientError
 

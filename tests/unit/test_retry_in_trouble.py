@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.crashing import Crash, Crashing
 from tests.unit.operating import DOWN, GOOD, Operator
 
-from penstock.flows.list_incoming import LEASE
+from penstock.flows.listing_lease import LEASE
 from penstock.flows.plan_of import read_plan
 from penstock.model.arrivals import Arrival
 from penstock.model.errors import WAREHOUSE, DestinationDownError

@@ -15,10 +15,10 @@ from tests.unit.listing import dataset as listed
 
 from penstock.flows.decide_batch import Destinations
 from penstock.flows.index_batch import index_batch
-from penstock.flows.list_incoming import Limits
 from penstock.flows.load_batch import begin_load
 from penstock.flows.plan_of import read_plan
 from penstock.flows.settle_batch import settle_batch
+from penstock.flows.start_run import Limits
 from penstock.model.arrivals import Arrival
 from penstock.model.datasets import Dataset
 from penstock.model.errors import TransientError

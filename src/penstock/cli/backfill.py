@@ -79,7 +79,7 @@ def settings_of(target: Deployment) -> Settings:
 
 def start(target: Deployment, settings: Settings, prefix: str, clock: Clock) -> str:
     """Records and starts it when no listing is at work; its id."""
-    from penstock.flows.list_incoming import LEASE
+    from penstock.flows.listing_lease import LEASE
     from penstock.flows.start_backfill import start_backfill
     from penstock.ports import RunStatus
 

@@ -92,8 +92,8 @@ def retry(
 
 def _retrying(target: Deployment, known: Any) -> Retrying:
     from penstock.adapters.clock import SystemClock
-    from penstock.flows.list_incoming import Limits
     from penstock.flows.retry_failed import Retrying
+    from penstock.flows.start_run import Limits
     from penstock.wiring import Settings
 
     # The lister's own limits: all runs share them.

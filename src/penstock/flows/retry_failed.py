@@ -17,10 +17,11 @@ from datetime import datetime
 from typing import Any
 
 from penstock.flows.close_again import is_needless
-from penstock.flows.list_incoming import LEASE, Limits, start_run
+from penstock.flows.listing_lease import LEASE
 from penstock.flows.look_after_runs import look_after
 from penstock.flows.planning import group
 from penstock.flows.set_aside import REASON, REJECTS, beside
+from penstock.flows.start_run import Limits, start_run
 from penstock.model.arrivals import FAILED, Arrival, Location, arrival_id_of, is_settled
 from penstock.model.dataset_files import dataset_of
 from penstock.model.datasets import Dataset

@@ -13,7 +13,7 @@ from penstock.model.huge import Bound
 from penstock.wiring.environment import client, settings
 
 if TYPE_CHECKING:
-    from penstock.flows.list_incoming import Limits
+    from penstock.flows.start_run import Limits
     from penstock.ports import Clock, Leases, ObjectStore, Runs
 
 
@@ -57,8 +57,8 @@ def clock() -> Clock:
 @cache
 def limits() -> Limits:
     """What a listing keeps to."""
-    from penstock.flows.list_incoming import Limits
     from penstock.flows.start_backfill import BackfillLimits
+    from penstock.flows.start_run import Limits
 
     given = settings()
     return Limits(

@@ -30,10 +30,11 @@ import penstock.flows
 from penstock.flows.decide_batch import Destinations
 from penstock.flows.index_batch import index_batch
 from penstock.flows.kick_off import kick_off
-from penstock.flows.list_incoming import Limits, list_incoming
+from penstock.flows.list_incoming import list_incoming
 from penstock.flows.load_batch import begin_load
 from penstock.flows.plan_of import read_plan
 from penstock.flows.settle_batch import settle_batch
+from penstock.flows.start_run import Limits
 from penstock.flows.summarise_run import summarise_run
 from penstock.model.arrivals import INCOMING, Arrival
 from penstock.model.errors import PenstockError
