@@ -41,8 +41,8 @@ def backfill(
 ) -> None:
     """Load everything below a prefix, in one execution, and say first what that takes.
 
-    It goes through the prefix part by part, so it takes a million files as well as a hundred. Files that arrive after it
-    was started are loaded beside it, by listings. If it was stopped or failed, start it again: it goes on where it was.
+    It goes through the prefix part by part, so it takes a million files as well as a hundred. Files that arrive after
+    its start are loaded beside it, by listings. If it was stopped or failed, start it again: it goes on where it was.
 
     [dim]$ penstock backfill --dry-run
     $ penstock backfill --prefix incoming/flights/2013/[/dim]

@@ -36,9 +36,7 @@ def dead_letters(
     ] = False,
     may_count_twice: Annotated[
         bool,
-        typer.Option(
-            "--may-count-twice", metavar="", help="Redrive also what the stream may have counted already."
-        ),
+        typer.Option("--may-count-twice", metavar="", help="Redrive also what the stream may have counted already."),
     ] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Take at most so many.")] = 100,
     stack: StackName = LOCAL,

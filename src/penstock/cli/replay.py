@@ -54,8 +54,8 @@ def replay(
 ) -> None:
     """Build a dataset's table anew from processed/, beside the live one, and compare the two row by row.
 
-    For when the table is lost, or the dataset's types or tolerance changed. Runs go on meanwhile. If it was stopped, run
-    it again: it goes on where it was. Exits with 1 while the tables differ.
+    For when the table is lost, or the dataset's types or tolerance changed. Runs go on meanwhile. If it was stopped,
+    run it again: it goes on where it was. Exits with 1 while the tables differ.
 
     With --documents it writes the dataset's own index anew instead, file by file, and removes the documents of files
     that are not loaded; done twice it is the same. Exits with 1 when a file was refused or the numbers differ.
