@@ -56,6 +56,7 @@ LEDGER = (
     )
     """,
     "COMMENT ON TABLE penstock.load IS 'The load ledger: what was decided of each arrival. Written with its rows.'",
+    r"COMMENT ON COLUMN penstock.load.key IS 'As the file arrived. A backslash is doubled, and NUL is \x00.'",
     "COMMENT ON TABLE penstock.reject IS 'Rows that could not be loaded, with the reason.'",
     "COMMENT ON TABLE penstock.load_history IS 'Quarantines that a retry took the place of; rejects have their retry.'",
 )
