@@ -42,7 +42,7 @@ _ATTEMPTS = 3
 _PAGE = 10_000
 
 _PART = 1_000_000
-"""Files whose rows are counted by one statement: the Data API keeps no answer of more than 500 MB."""
+"""Files whose rows are counted by one statement: the Data API takes some hundred MB of answer."""
 
 _IDS = 2**32
 """Arrivals are told apart by their first eight digits well enough for parts of about one size."""
