@@ -52,7 +52,7 @@ sam-local: $(VENV)/.dev ## Every function in a container by sam local; writes wh
 package: $(VENV)/.dev ## What sam build makes: bytes, imports, cold starts; writes docs/package.md, fails beyond the budget
 	@$(BIN)/python -m tests.package
 .PHONY: faults
-faults: $(VENV)/.dev ## Break it at every point where it waits, one at a time; writes docs/faults.md
+faults: $(VENV)/.dev ## Break it at every point where it waits; writes docs/faults.md, schedules.md, mutations.md: over an hour
 	@$(BIN)/python -m tests.faults.schedules
 	@PENSTOCK_STREAM_SCHEDULES=10000 $(BIN)/pytest -q tests/streams
 	@$(BIN)/python -m tests.faults.mutations
@@ -79,7 +79,7 @@ bench-stream: $(VENV)/.dev ## process_stream's records a second, beside Powertoo
 bench-huge: $(VENV)/.dev ## One CSV of 5 GB, its loader killed in the middle: memory and rows
 	@$(BIN)/python -m benchmarks.huge $(ARGS)
 .PHONY: bench-backfill
-bench-backfill: $(VENV)/.dev ## 1,000, 10,000 and 100,000 one-row files through a backfill: half an hour
+bench-backfill: $(VENV)/.dev ## 1,000 to 100,000 one-row files through a backfill; writes into docs/costs.md: half an hour
 	@$(BIN)/python -m benchmarks.backfill $(ARGS)
 
 .PHONY: corpus
@@ -87,7 +87,7 @@ corpus: $(VENV)/.dev ## Write docs/bad-input.md from tests/corpus
 	@$(BIN)/python -m tests.corpus
 
 .PHONY: permissions
-permissions: $(VENV)/.dev ## Take out each permission of each role, one at a time; writes docs/permissions.md
+permissions: $(VENV)/.dev ## Take out each permission of each role, one at a time; writes docs/permissions.md: ten minutes
 	@$(BIN)/python -m tests.permissions $(ARGS)
 .PHONY: security
 security: $(VENV)/.dev ## Write the tables of docs/security.md from template.yaml
@@ -140,7 +140,7 @@ clean: ## Remove what was installed, built and cached
 
 .PHONY: help
 help: ## This list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ── What is installed: a stamp for each, so that a second run installs nothing ───────────────────────────────────────
 $(BIN)/python:
