@@ -90,6 +90,23 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in its own.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a fixture of a whole module starts is started once: the tests that share it go to one worker, as a group."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not item.get_closest_marker("xdist_group") and (group := _group(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Function) -> str:
+    """Of its module, and of the parameter, which is an engine of its own; empty when it shares nothing."""
+    module = item.nodeid.partition("::")[0]
+    fixtures = {name: known[-1] for name, known in item._fixtureinfo.name2fixturedefs.items()}
+    shared = [name for name, one in fixtures.items() if one.scope == "module" and one.baseid == module]
+    indices = item.callspec.indices if hasattr(item, "callspec") else {}
+    return " ".join([module, *(str(indices[name]) for name in shared if name in indices)]) if shared else ""
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says after the whole suite what it ran against; of a single file nobody asks."""
     passed = [report.nodeid for report in terminalreporter.getreports("passed") if report.when == "call"]

@@ -32,7 +32,8 @@ COLUMNS = [
 ]
 
 
-SERVERS = ["embedded", *KINDS]
+SERVERS = ["embedded", *(pytest.param(kind, marks=pytest.mark.xdist_group(kind), id=kind) for kind in KINDS)]
+"""A real node is a group: it starts once, however many workers there are."""
 
 
 @contextmanager

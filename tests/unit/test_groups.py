@@ -11,3 +11,14 @@ def test_a_test_of_a_group_carries_its_name_to_the_scheduler(request: pytest.Fix
         pytest.skip("wants several workers: pytest -n 2 --dist loadgroup")
 
     assert request.node.nodeid.endswith("@groups")
+
+
+@pytest.fixture(scope="module", params=["one", "other"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_tests_that_share_an_engine_of_their_module_are_a_group(engine: str, request: pytest.FixtureRequest) -> None:
+    marks = [mark.args for mark in request.node.iter_markers("xdist_group")]
+
+    assert marks == [(f"tests/unit/test_groups.py {['one', 'other'].index(engine)}",)]
