@@ -44,6 +44,18 @@ def test_silence_rings_by_missing_data_unless_nobody_wants_to_know() -> None:
     assert "StreamSilentAlarm" not in deployed("provisioned stream")
 
 
+def test_records_that_nobody_is_invoked_for_ring_though_nothing_fails() -> None:
+    alarm = of_type(deployed("all of it"), "AWS::CloudWatch::Alarm")["StreamUncountedAlarm"]
+
+    told, came, invoked = alarm["Metrics"]
+    assert told["Expression"] == "IF(FILL(came, 0) > 0 AND FILL(invoked, 0) < 1, 1, 0)"
+    looked_at = [(one["Id"], one["MetricStat"]["Metric"]["MetricName"], one["ReturnData"]) for one in (came, invoked)]
+    assert looked_at == [("came", "IncomingRecords", False), ("invoked", "Invocations", False)]
+    window = int(mapping("all of it")["MaximumBatchingWindowInSeconds"])
+    assert alarm["EvaluationPeriods"] * came["MetricStat"]["Period"] == 900 > window
+    assert "StreamUncountedAlarm" not in deployed("provisioned stream"), "of records that a filter drops nobody is"
+
+
 def test_rates_are_looked_at_every_minute_and_it_rings_when_they_are_not(capsys: pytest.CaptureFixture[str]) -> None:
     resources = deployed("all of it")
     alarm = of_type(resources, "AWS::CloudWatch::Alarm")["RatesUnwatchedAlarm"]
@@ -102,7 +114,9 @@ def test_a_filter_is_set_only_when_one_is_given() -> None:
     }
 
 
-@pytest.mark.parametrize("name", sorted(OF_THE_STREAM["AWS::CloudWatch::Alarm"] | {"StreamSilentAlarm"}))
+@pytest.mark.parametrize(
+    "name", sorted(OF_THE_STREAM["AWS::CloudWatch::Alarm"] | {"StreamSilentAlarm", "StreamUncountedAlarm"})
+)
 def test_each_of_its_alarms_says_what_to_do_and_tells_the_topic(name: str) -> None:
     alarm = of_type(deployed("all of it"), "AWS::CloudWatch::Alarm")[name]
 
