@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch
 from tests.contract.searching import COLUMNS, SERVERS, call, dataset, doc, search_url
 
 from penstock.adapters.opensearch import OpenSearchIndex
+from penstock.adapters.opensearch_bulk import Bulk
 from penstock.adapters.opensearch_client import make_client
 from penstock.model.errors import PermanentError
 from penstock.ports import SearchIndex
@@ -160,7 +161,7 @@ def test_what_the_index_can_read_as_the_fields_type_is_taken(
 
 
 def test_requests_are_bounded_by_bytes_and_every_document_arrives(client: OpenSearch, index: str) -> None:
-    search = OpenSearchIndex(client, max_bytes=1000)
+    search = OpenSearchIndex(client, Bulk(client, max_bytes=1000))
 
     outcome = search.write(index, [doc(str(number), body="x" * (number * 7)) for number in range(300)])
 

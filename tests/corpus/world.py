@@ -22,6 +22,7 @@ from tests.fakes.object_store import FakeObjectStore
 from tests.fakes.search_server import embedded_search
 
 from penstock.adapters.opensearch import OpenSearchIndex
+from penstock.adapters.opensearch_bulk import Bulk
 from penstock.adapters.opensearch_client import make_client
 from penstock.adapters.postgres import PostgresSchema, PostgresWarehouse
 from penstock.flows.index_batch import index_batch
@@ -140,7 +141,7 @@ class World:
 @contextmanager
 def world(postgres: Postgres) -> Iterator[World]:
     with embedded_search() as (url, _), make_client(url, "none") as client:
-        made = World(postgres, OpenSearchIndex(client, attempts=3, wait=wait_none()))
+        made = World(postgres, OpenSearchIndex(client, Bulk(client, attempts=3, wait=wait_none())))
         try:
             yield made
         finally:

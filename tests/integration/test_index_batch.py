@@ -16,6 +16,7 @@ from tests.fakes.search_server import Faults, embedded_search
 from tests.fakes.warehouse import FakeWarehouse
 
 from penstock.adapters.opensearch import OpenSearchIndex
+from penstock.adapters.opensearch_bulk import Bulk
 from penstock.adapters.opensearch_client import make_client
 from penstock.flows.index_batch import index_batch
 from penstock.flows.set_aside import REASON, companion_key
@@ -96,7 +97,7 @@ def dataset(**changes: Any) -> Dataset:
 @pytest.fixture
 def world() -> Iterator[World]:
     with embedded_search() as (url, faults), make_client(url, "none") as client:
-        yield World(OpenSearchIndex(client, attempts=3, wait=wait_none()), faults)
+        yield World(OpenSearchIndex(client, Bulk(client, attempts=3, wait=wait_none())), faults)
 
 
 def test_every_row_of_every_file_becomes_a_document(world: World) -> None:
@@ -209,7 +210,7 @@ def test_documents_of_a_file_that_turns_bad_late_are_taken_out_again(world: Worl
     body = gzip.compress(HEADER + b"".join(b"%0300d,%d\n" % (n, n) for n in range(40_000)))
     arrival = world.store.put("incoming/t/a.csv.gz", body[:-8])
     world.planned(arrival)
-    world.search._max_bytes = 50_000
+    world.search._bulk._max_bytes = 50_000
 
     assert world.index() == {"status": "done", "documents": 0, "rejected": 0}
 

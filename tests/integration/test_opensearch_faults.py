@@ -10,6 +10,7 @@ from tests.conftest import free_port
 from tests.fakes.search_server import Faults, embedded_search
 
 from penstock.adapters.opensearch import OpenSearchIndex
+from penstock.adapters.opensearch_bulk import Bulk
 from penstock.adapters.opensearch_client import make_client
 from penstock.model.datasets import Dataset
 from penstock.model.documents import Document
@@ -40,7 +41,7 @@ def faults(engine: tuple[str, Faults]) -> Faults:
 @pytest.fixture
 def search(engine: tuple[str, Faults]) -> Iterator[OpenSearchIndex]:
     with make_client(engine[0], "none") as client:
-        made = OpenSearchIndex(client, attempts=4, wait=wait_none())
+        made = OpenSearchIndex(client, Bulk(client, attempts=4, wait=wait_none()))
         made.apply(DATASET)
         yield made
 
@@ -121,7 +122,7 @@ def test_no_request_is_larger_than_the_limit(engine: tuple[str, Faults]) -> None
     url, faults = engine
 
     with make_client(url, "none") as client:
-        OpenSearchIndex(client, max_bytes=1000).write("t", docs(100))
+        OpenSearchIndex(client, Bulk(client, max_bytes=1000)).write("t", docs(100))
 
     assert max(faults.sizes) <= 1000
     assert len(faults.sizes) < 10
@@ -153,7 +154,7 @@ def test_an_error_of_the_file_goes_through_as_it_is(search: OpenSearchIndex) -> 
 
 def test_an_index_that_is_not_there_to_answer_is_a_transient_error() -> None:
     with make_client(f"http://127.0.0.1:{free_port()}", "none") as client:
-        search = OpenSearchIndex(client, attempts=2, wait=wait_none())
+        search = OpenSearchIndex(client, Bulk(client, attempts=2, wait=wait_none()))
 
         for ask in (
             lambda: search.write("t", docs(1)),

@@ -27,13 +27,10 @@ from penstock.model.datasets import Dataset, Format
 from penstock.model.documents import Document, MakeDocument, document_maker
 from penstock.model.errors import BadFileError, PermanentError
 from penstock.model.huge import Bound, refused_as_huge
-from penstock.model.outcomes import IndexOutcome, LoadOutcome, Reject, Verdict, too_many_rejects
+from penstock.model.outcomes import MAX_REJECTS, IndexOutcome, LoadOutcome, Reject, Verdict, too_many_rejects
 from penstock.model.plans import indexed_key
 from penstock.model.rows import Row, rows
 from penstock.ports import Clock, ObjectStore, SearchIndex, Warehouse
-
-MAX_REJECTS = 1000
-"""How many rejects an outcome holds; all are counted."""
 
 _AT_ONCE = 4
 """Files read at the same time: the index works on one while the next is on its way from S3."""

@@ -74,6 +74,10 @@ class Reject:
         return {"line": self.line, "column": self.column, "reason": self.reason, "raw": self.raw}
 
 
+MAX_REJECTS = 1000
+"""How many rejects an IndexOutcome holds; all are counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class IndexOutcome:
     """What became of one arrival in the search index. `reason` is set when none of it could be indexed."""
@@ -81,7 +85,7 @@ class IndexOutcome:
     documents: int = 0
     rejects: tuple[Reject, ...] = ()
     rejected: int = 0
-    """How many rows were rejected; `rejects` holds the first thousand."""
+    """How many rows were rejected; `rejects` holds the first `MAX_REJECTS`."""
     reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
