@@ -91,6 +91,19 @@ def test_when_there_are_too_many_types_further_ones_are_counted_together(few: Ca
     }
 
 
+def test_a_type_that_is_expected_has_counts_of_its_own_however_many_there_are(few: Callable[[], Counts]) -> None:
+    first, second = few(), few()
+    first.add("shard-1", BEGINNING, FIRST, {("UA", TEN): 3, ("AA", TEN): 1}, [], None)
+
+    first.expect("DL")
+    first.add("shard-1", FIRST, SECOND, {("DL", TEN): 2, ("n1", TEN): 4}, [], None)
+    second.add("shard-2", BEGINNING, FIRST, {("DL", TEN): 8, ("n1", TEN): 1}, [], None)
+
+    assert first.types() == [OTHER, "AA", "DL", "UA"]
+    assert first.read("DL", TEN, TEN + MINUTE) == {TEN: 10}
+    assert first.read(OTHER, TEN, TEN + MINUTE) == {TEN: 5}
+
+
 def test_a_worker_that_was_overtaken_counts_nothing(counts: Counts) -> None:
     counts.add("shard-1", BEGINNING, FIRST, {("UA", TEN): 3}, [], None)
 

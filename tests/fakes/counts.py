@@ -44,8 +44,11 @@ class FakeCounts:
             self.tallies[kind if kind in self.known else OTHER, minute, shard] += more
         return frozenset()
 
+    def expect(self, kind: str) -> None:
+        self.known.add(kind)
+
     def types(self) -> Sequence[str]:
-        return sorted({kind for kind, _, _ in self.tallies})
+        return sorted(self.known | {kind for kind, _, _ in self.tallies})
 
     def read(self, kind: str, since: datetime, until: datetime) -> Mapping[datetime, int]:
         found: Counter[datetime] = Counter()

@@ -13,6 +13,7 @@ from tests.fakes.watches import FakeNotices, FakeWatches
 from penstock.flows.watch_rate import TELLING, Watched, watch_rate
 from penstock.model.episodes import Notice, Watch
 from penstock.model.rates import Rate
+from penstock.model.stream_events import Position
 
 TEN = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -58,6 +59,19 @@ def test_a_window_is_judged_when_its_last_events_have_had_their_time() -> None:
     assert bench.watch(TEN + 7 * MINUTE) == Watched(windows=1, told=1, episodes=1)
     assert bench.watch(TEN + 8 * MINUTE) == Watched(windows=0, told=0, episodes=1)
     assert bench.told()[-1] == ("high", "10:00")
+
+
+def test_a_type_that_is_watched_has_counts_of_its_own_though_there_is_no_room_for_more_types() -> None:
+    bench = Bench()
+    bench.counts.most_types = 1
+    bench.watch(TEN)
+
+    for place, kind in enumerate(("n1", "n2", "departure")):
+        upto = Position(place, 1)
+        bench.counts.add("shard-1", bench.counts.watermark("shard-1"), upto, {(kind, TEN): 101}, [], None)
+
+    assert bench.watch(TEN + 7 * MINUTE).told == 1
+    assert bench.told() == [("high", "10:00")]
 
 
 def test_the_first_window_that_is_judged_is_the_first_that_was_watched_whole() -> None:

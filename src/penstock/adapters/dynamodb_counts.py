@@ -86,6 +86,11 @@ class DynamoCounts:
                 return self._refused(error, shard, after, names)
         return frozenset()
 
+    def expect(self, kind: str) -> None:
+        now = self._clock.now()
+        if now - self._known.get(kind, _LONG_AGO) > self._kept / 10:
+            self._write_type(kind, now)
+
     def types(self) -> Sequence[str]:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,

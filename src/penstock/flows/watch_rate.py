@@ -37,6 +37,7 @@ def watch_rate(
     """Judges what was over at `as_of`. The clock only says who is still telling."""
     watched = Watched()
     for rate in rates:
+        counts.expect(rate.type)
         watch = watches.read(rate.name)
         if watch.judged is None:  # What began before anybody watched may not be a whole window.
             watches.write(rate.name, replace(watch, judged=rate.begin(as_of) + rate.window))

@@ -43,8 +43,12 @@ class Counts(Protocol):
         """
         ...
 
+    def expect(self, kind: str) -> None:
+        """Somebody watches the type: it has counts of its own, however many others there are by then."""
+        ...
+
     def types(self) -> Sequence[str]:
-        """Of which there are counts, in their order."""
+        """Of which there are counts, or which are expected, in their order."""
         ...
 
     def read(self, kind: str, since: datetime, until: datetime) -> Mapping[datetime, int]:
