@@ -39,7 +39,8 @@ _DONE = LoadProgress()
 _ATTEMPTS = 3
 """All by COPY; the culprits read by Penstock; all read by Penstock."""
 
-_PAGE = 10_000
+_PAGE = 50_000
+"""Ledger rows that one statement answers: each looks through all of them, for they lie in no order."""
 
 _PART = 1_000_000
 """Files whose rows are counted by one statement: the Data API takes some hundred MB of answer."""
