@@ -69,7 +69,7 @@ def test_rejects_within_tolerance_leave_the_rest_loaded(kit: Kit, store: FakeObj
     assert [one.line for one in rejects(warehouse, dataset, arrival)] == [3]
 
 
-@pytest.mark.parametrize("name", ["nul\0", "back\\slash", "back\\x00"])
+@pytest.mark.parametrize("name", ["nul\0", "back\\slash", "back\\x00", "\\" * 900, "a\\" * 450])
 def test_identical_bytes_put_again_are_a_duplicate_whatever_characters_the_key_holds(
     kit: Kit, store: FakeObjectStore, name: str
 ) -> None:

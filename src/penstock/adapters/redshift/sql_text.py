@@ -7,6 +7,7 @@ psycopg quotes, without a connection. It writes a text with a backslash as E'…
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -57,7 +58,12 @@ def gate_of(table: Table) -> sql.Identifier:
 def literal(value: str | int | None) -> sql.Composable:
     if not isinstance(value, str) or "\\" not in value:
         return sql.Literal(value)
-    return sql.SQL("({})").format(sql.SQL(" || CHR(92) || ").join(map(sql.Literal, value.split("\\"))))
+    parts = (
+        sql.SQL("REPEAT(CHR(92), {})").format(sql.Literal(len(part))) if part.startswith("\\") else sql.Literal(part)
+        for part in re.split(r"(\\+)", value)
+        if part
+    )
+    return sql.SQL("({})").format(sql.SQL(" || ").join(parts))
 
 
 def literals(values: Iterable[str | int | None]) -> sql.Composed:
