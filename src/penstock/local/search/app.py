@@ -113,36 +113,36 @@ def _cat(store: Store, _request: Request, _body: bytes) -> tuple[int, Any]:
             "docs.count": str(store.count(index, None)),
             "docs.deleted": "0",
         }
-        for index in store.matching("*")
+        for index in store.indices.matching("*")
     ]
 
 
 def _put_template(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
-    store.put_template(request.path_params["name"], _json(body))
+    store.indices.put_template(request.path_params["name"], _json(body))
     return 200, {"acknowledged": True}
 
 
 def _get_template(store: Store, request: Request, _body: bytes) -> tuple[int, Any]:
     name = request.path_params["name"]
-    found = store.templates(name)
+    found = store.indices.templates(name)
     if not found and "*" not in name:
         raise SearchError(404, "resource_not_found_exception", f"index template matching [{name}] not found")
     return 200, {"index_templates": [{"name": key, "index_template": value} for key, value in found.items()]}
 
 
 def _delete_template(store: Store, request: Request, _body: bytes) -> tuple[int, Any]:
-    store.delete_template(request.path_params["name"])
+    store.indices.delete_template(request.path_params["name"])
     return 200, {"acknowledged": True}
 
 
 def _create(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
     name = _index_name(request)
-    store.create(name, _json(body))
+    store.indices.create(name, _json(body))
     return 200, {"acknowledged": True, "shards_acknowledged": True, "index": name}
 
 
 def _get_index(store: Store, request: Request, _body: bytes) -> tuple[int, Any]:
-    found = store.matching(_index_name(request))
+    found = store.indices.matching(_index_name(request))
     return 200, {
         index.name: {
             "aliases": {},
@@ -154,34 +154,34 @@ def _get_index(store: Store, request: Request, _body: bytes) -> tuple[int, Any]:
 
 
 def _drop(store: Store, request: Request, _body: bytes) -> tuple[int, Any]:
-    for index in store.matching(_index_name(request)):
-        store.drop(index)
+    for index in store.indices.matching(_index_name(request)):
+        store.indices.drop(index)
     return 200, {"acknowledged": True}
 
 
 def _get_mapping(store: Store, request: Request, _body: bytes) -> tuple[int, Any]:
-    return 200, {index.name: {"mappings": index.mapping} for index in store.matching(_index_name(request))}
+    return 200, {index.name: {"mappings": index.mapping} for index in store.indices.matching(_index_name(request))}
 
 
 def _put_mapping(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
-    for index in store.matching(_index_name(request)):
-        store.put_mapping(index, _json(body))
+    for index in store.indices.matching(_index_name(request)):
+        store.indices.put_mapping(index, _json(body))
     return 200, {"acknowledged": True}
 
 
 def _refresh(store: Store, request: Request, _body: bytes) -> tuple[int, Any]:
-    store.matching(request.path_params.get("index", "_all"))
+    store.indices.matching(request.path_params.get("index", "_all"))
     return 200, {"_shards": _SHARDS}
 
 
 def _count(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
-    index = store.index(_index_name(request))
+    index = store.indices.index(_index_name(request))
     return 200, {"count": store.count(index, _json(body).get("query")), "_shards": _SHARDS}
 
 
 def _search(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
     began = time.monotonic()
-    index = store.index(_index_name(request))
+    index = store.indices.index(_index_name(request))
     asked = _json(body)
     query = asked.get("query")
     size, start = (int(request.query_params.get(name, asked.get(name, by_default))) for name, by_default in _PAGE)
@@ -220,7 +220,7 @@ def _shown(hit: dict[str, Any], asked: Body) -> dict[str, Any]:
 
 def _delete_by_query(store: Store, request: Request, body: bytes) -> tuple[int, Any]:
     most = int(request.query_params.get("max_docs", -1))
-    deleted = store.delete_by_query(store.index(_index_name(request)), _json(body).get("query"), most)
+    deleted = store.delete_by_query(store.indices.index(_index_name(request)), _json(body).get("query"), most)
     return 200, {
         "took": 1,
         "timed_out": False,
@@ -234,7 +234,7 @@ def _delete_by_query(store: Store, request: Request, body: bytes) -> tuple[int, 
 
 
 def _get_document(store: Store, request: Request, _body: bytes) -> tuple[int, Any]:
-    index, id_ = store.index(_index_name(request)), request.path_params["id"]
+    index, id_ = store.indices.index(_index_name(request)), request.path_params["id"]
     found = store.document(index, id_)
     answer = {"_index": index.name, "_id": id_, "found": found is not None}
     return (404, answer) if found is None else (200, {**answer, **found})

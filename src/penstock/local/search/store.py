@@ -1,29 +1,19 @@
-"""Indices, templates and documents in SQLite. One connection, one thread: the app calls it from a single worker."""
+"""Documents in SQLite, below their indices. One connection, one thread: the app calls it from a single worker."""
 
 from __future__ import annotations
 
-import fnmatch
 import sqlite3
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from penstock.local.search.aggregations import Composite
-from penstock.local.search.errors import SearchError, no_such_index
-from penstock.local.search.fields import Fields
+from penstock.local.search.errors import SearchError
+from penstock.local.search.indices import Index, Indices
 from penstock.local.search.queries import Query, compiled
 from penstock.model.datasets import LINEAGE
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS template (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS idx (
-    number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, mapping TEXT NOT NULL
-);
-"""
-
 
 _OF_JSON = "json_extract(d.source, ?)"
 
@@ -42,145 +32,17 @@ class Operation:
     version: int | None = None
 
 
-@dataclass(slots=True)
-class _Index:
-    number: int
-    name: str
-    uuid: str
-    mapping: dict[str, Any]
-    fields: Fields
-    next: int
-
-
 class Store:
     """All of the engine's state, in a file or (`:memory:`) in memory."""
 
     def __init__(self, path: str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         # A power cut may cost the file; it is rebuilt from processed/, as any index is.
-        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;" + _SCHEMA)
-        self._indices: dict[str, _Index] = {}
-        for number, name, uuid_, mapping in self._db.execute("SELECT number, name, uuid, mapping FROM idx"):
-            # Tables are named by numbers of our own, here and below.
-            (last,) = self._db.execute(f"SELECT coalesce(max(n), 0) FROM d{number}").fetchone()
-            parsed = orjson.loads(mapping)
-            self._indices[name] = _Index(number, name, uuid_, parsed, Fields(parsed), last + 1)
+        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;")
+        self.indices = Indices(self._db)
 
     def close(self) -> None:
         self._db.close()
-
-    # Templates and indices
-
-    def templates(self, pattern: str) -> dict[str, Any]:
-        found = self._db.execute("SELECT name, body FROM template ORDER BY name").fetchall()
-        return {name: orjson.loads(body) for name, body in found if fnmatch.fnmatchcase(name, pattern)}
-
-    def put_template(self, name: str, body: Mapping[str, Any]) -> None:
-        for other, there in self.templates("*").items():
-            same = set(there["index_patterns"]) & set(body["index_patterns"])
-            if other != name and same and there.get("priority", 0) == body.get("priority", 0):
-                raise SearchError(
-                    400,
-                    "illegal_argument_exception",
-                    f"index template [{name}] has index patterns {sorted(same)} matching patterns from existing "
-                    f"templates [{other}] that have the same priority",
-                )
-        self._db.execute("INSERT OR REPLACE INTO template VALUES (?, ?)", (name, orjson.dumps(body).decode()))
-
-    def delete_template(self, name: str) -> None:
-        if not self._db.execute("DELETE FROM template WHERE name = ?", (name,)).rowcount:
-            raise SearchError(404, "index_template_missing_exception", f"index_template [{name}] missing")
-
-    def matching(self, pattern: str) -> list[_Index]:
-        """Indices by name or pattern; a plain name that is not there is refused."""
-        if "*" not in pattern and pattern != "_all":
-            return [self.index(pattern)]
-        wanted = "*" if pattern == "_all" else pattern
-        return [index for name, index in sorted(self._indices.items()) if fnmatch.fnmatchcase(name, wanted)]
-
-    def index(self, name: str) -> _Index:
-        if (found := self._indices.get(name)) is None:
-            raise no_such_index(name)
-        return found
-
-    def create(self, name: str, body: Mapping[str, Any]) -> _Index:
-        if name in self._indices:
-            raise SearchError(400, "resource_already_exists_exception", f"index [{name}] already exists")
-        if name != name.lower() or name.startswith(("_", "-", "+")) or set(name) & set('\\/*?"<>| ,#'):
-            raise SearchError(400, "invalid_index_name_exception", f"Invalid index name [{name}]")
-        mapping: dict[str, Any] = {"properties": {}}
-        fitting = [
-            template
-            for template in self.templates("*").values()
-            if any(fnmatch.fnmatchcase(name, pattern) for pattern in template["index_patterns"])
-        ]
-        for given in (*sorted(fitting, key=lambda template: template.get("priority", 0))[-1:], {"template": body}):
-            mappings = given.get("template", {}).get("mappings", {})
-            mapping = {**mapping, **mappings, "properties": {**mapping["properties"], **mappings.get("properties", {})}}
-        identity = uuid.uuid4().hex[:22]
-        made = self._db.execute(
-            "INSERT INTO idx (name, uuid, mapping) VALUES (?, ?, ?)",
-            (name, identity, orjson.dumps(mapping).decode()),
-        )
-        number = made.lastrowid or 0
-        self._db.execute(
-            f"CREATE TABLE d{number} (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, "
-            "arrival TEXT, source TEXT NOT NULL)"
-        )
-        self._db.execute(f"CREATE INDEX d{number}_arrival ON d{number} (arrival)")
-        index = self._indices[name] = _Index(number, name, identity, mapping, Fields(mapping), 1)
-        self._make_words(index)
-        return index
-
-    def drop(self, index: _Index) -> None:
-        self._db.executescript(f"DROP TABLE d{index.number}; DROP TABLE IF EXISTS f{index.number};")
-        self._db.execute("DELETE FROM idx WHERE number = ?", (index.number,))
-        del self._indices[index.name]
-
-    def put_mapping(self, index: _Index, body: Mapping[str, Any]) -> None:
-        properties = dict(index.mapping.get("properties", {}))
-        for name, field in body.get("properties", {}).items():
-            there = properties.get(name)
-            if there is not None and there.get("type", "object") != field.get("type", "object"):
-                raise SearchError(
-                    400,
-                    "illegal_argument_exception",
-                    f"mapper [{name}] cannot be changed from type [{there.get('type', 'object')}] to "
-                    f"[{field.get('type', 'object')}]",
-                )
-            properties[name] = field
-        index.mapping = {**index.mapping, **body, "properties": properties}
-        before = index.fields.texts
-        index.fields = Fields(index.mapping)
-        self._db.execute(
-            "UPDATE idx SET mapping = ? WHERE number = ?", (orjson.dumps(index.mapping).decode(), index.number)
-        )
-        if index.fields.texts != before:
-            self._make_words(index)
-
-    def _make_words(self, index: _Index) -> None:
-        """The full-text table, anew, of the documents that are there."""
-        self._db.execute(f"DROP TABLE IF EXISTS f{index.number}")
-        if not index.fields.texts:
-            return
-        columns = ", ".join(f"t{place}" for place in range(len(index.fields.texts)))
-        self._db.execute(
-            f"CREATE VIRTUAL TABLE f{index.number} USING fts5 ({columns}, "
-            "tokenize = \"unicode61 remove_diacritics 0 tokenchars '_'\")"
-        )
-        there = self._db.execute(f"SELECT n, source FROM d{index.number}")
-        self._insert_words(index, ((n, orjson.loads(source)) for n, source in there))
-
-    def _insert_words(self, index: _Index, documents: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
-        marks = ", ".join("?" * (len(index.fields.texts) + 1))
-        columns = ", ".join(["rowid", *(f"t{place}" for place in range(len(index.fields.texts)))])
-        searched = index.fields.searched
-        self._db.executemany(
-            f"INSERT INTO f{index.number} ({columns}) VALUES ({marks})",
-            [(n, *searched(document)) for n, document in documents],
-        )
-
-    # Documents
 
     def bulk(self, operations: Sequence[Operation]) -> list[dict[str, Any]]:
         """Does them in one transaction, in their order; an item each, as OpenSearch answers."""
@@ -191,7 +53,7 @@ class Store:
         self._db.execute("BEGIN")
         try:
             for name, places in by_index.items():
-                index = self._indices.get(name) or self.create(name, {})
+                index = self.indices.index(name) if self.indices.has(name) else self.indices.create(name, {})
                 self._write(index, operations, places, items)
         except BaseException:
             self._db.execute("ROLLBACK")
@@ -200,7 +62,7 @@ class Store:
         return items
 
     def _write(
-        self, index: _Index, operations: Sequence[Operation], places: Sequence[int], items: list[dict[str, Any]]
+        self, index: Index, operations: Sequence[Operation], places: Sequence[int], items: list[dict[str, Any]]
     ) -> None:
         ids = orjson.dumps([operations[place].id for place in places]).decode()
         there = {
@@ -245,7 +107,7 @@ class Store:
                             f"[{id_}]: version conflict, document already exists",
                         )
                     if grown := index.fields.grown(document):
-                        self.put_mapping(index, {"properties": grown})
+                        self.indices.put_mapping(index, {"properties": grown})
                     index.fields.check(id_, document)
                 except SearchError as error:
                     item |= {"status": error.status, "error": error.error()}
@@ -269,28 +131,28 @@ class Store:
             ],
         )
         if index.fields.texts:
-            self._insert_words(index, ((n, document) for n, _, _, document in new))
+            self.indices.add_words(index, ((n, document) for n, _, _, document in new))
 
-    def _delete(self, index: _Index, numbers: Sequence[tuple[int]]) -> None:
+    def _delete(self, index: Index, numbers: Sequence[tuple[int]]) -> None:
         self._db.executemany(f"DELETE FROM d{index.number} WHERE n = ?", numbers)
         if index.fields.texts:
             self._db.executemany(f"DELETE FROM f{index.number} WHERE rowid = ?", numbers)
 
-    def document(self, index: _Index, id_: str) -> dict[str, Any] | None:
+    def document(self, index: Index, id_: str) -> dict[str, Any] | None:
         found = self._db.execute(
             f"SELECT version, source FROM d{index.number} WHERE id = ?",
             (id_,),
         ).fetchone()
         return None if found is None else {"_version": found[0], "_source": orjson.loads(found[1])}
 
-    def count(self, index: _Index, query: Mapping[str, Any] | None) -> int:
+    def count(self, index: Index, query: Mapping[str, Any] | None) -> int:
         asked = compiled(query, index.fields)
         if asked.nothing:
             return 0
         body, parameters = _from(index, asked)
         return int(self._db.execute(f"SELECT count(*) {body}", parameters).fetchone()[0])
 
-    def buckets(self, index: _Index, query: Mapping[str, Any] | None, asked: Composite) -> list[tuple[Any, int]]:
+    def buckets(self, index: Index, query: Mapping[str, Any] | None, asked: Composite) -> list[tuple[Any, int]]:
         """Values of the field, ascending, with how many documents have each; documents without one are left out."""
         found = compiled(query, index.fields)
         if found.nothing:
@@ -308,7 +170,7 @@ class Store:
             (*path, *parameters, asked.size),
         ).fetchall()
 
-    def search(self, index: _Index, query: Mapping[str, Any] | None, size: int, start: int) -> list[dict[str, Any]]:
+    def search(self, index: Index, query: Mapping[str, Any] | None, size: int, start: int) -> list[dict[str, Any]]:
         """The best first. Without words to rank by, in the order of writing, each with a score of 1."""
         asked = compiled(query, index.fields)
         if asked.nothing:
@@ -327,7 +189,7 @@ class Store:
             for id_, rank, version, source in found
         ]
 
-    def delete_by_query(self, index: _Index, query: Mapping[str, Any] | None, most: int) -> int:
+    def delete_by_query(self, index: Index, query: Mapping[str, Any] | None, most: int) -> int:
         """Deletes at most so many (all: -1) of what the query finds; how many it was."""
         asked = compiled(query, index.fields)
         if asked.nothing:
@@ -340,7 +202,7 @@ class Store:
         return len(numbers)
 
 
-def _from(index: _Index, query: Query) -> tuple[str, list[Any]]:
+def _from(index: Index, query: Query) -> tuple[str, list[Any]]:
     """`FROM … WHERE …` and its parameters. Names are built from numbers of ours; values are parameters."""
     tables = f"FROM d{index.number} AS d"
     where = list(query.where)
