@@ -35,14 +35,14 @@ def poison(data: bytes) -> list[Poison]:
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"event_id": "x" * (LONGEST_ID + 1)}, "has a event_id of 257 characters; 256 is the most"),
-        ({"type": "x" * (LONGEST_TYPE + 1)}, "has a type of 101 characters; 100 is the most"),
-        ({"type": "\x1b]0;owned\x07"}, "has a type with control characters"),
-        ({"type": "a\nb"}, "has a type with control characters"),
-        ({"at": "0001-01-01T00:00:00+14:00"}, "has no at that is a time"),
-        ({"at": "9999-12-31T23:59:59-14:00"}, "has no at that is a time"),
-        ({"at": "2013-01-01T10:00:00"}, "has no at that is a time"),
-        ({"at": 1357034400}, "has no at that is a time"),
+        ({"event_id": "x" * (LONGEST_ID + 1)}, 'has 257 characters in "event_id"; 256 is the most'),
+        ({"type": "x" * (LONGEST_TYPE + 1)}, 'has 101 characters in "type"; 100 is the most'),
+        ({"type": "\x1b]0;owned\x07"}, "has control characters in"),
+        ({"type": "a\nb"}, "has control characters in"),
+        ({"at": "0001-01-01T00:00:00+14:00"}, "has no time with its zone"),
+        ({"at": "9999-12-31T23:59:59-14:00"}, "has no time with its zone"),
+        ({"at": "2013-01-01T10:00:00"}, "has no time with its zone"),
+        ({"at": 1357034400}, "has no time with its zone"),
     ],
 )
 def test_what_would_break_a_key_a_terminal_or_a_calendar_is_poison(changed: dict[str, Any], why: str) -> None:

@@ -125,16 +125,16 @@ def _event(raw: bytes, fields: EventFields) -> StreamEvent:
         raise ValueError("is no JSON object")
     name, kind = _text(found, fields.id, LONGEST_ID), _text(found, fields.type, LONGEST_TYPE)
     if not kind.isprintable():  # It is shown in terminals.
-        raise ValueError(f"has a {fields.type} with control characters")
+        raise ValueError(f'has control characters in "{fields.type}"')
     return StreamEvent(name, kind, _minute(found.get(fields.at), fields.at))
 
 
 def _text(found: dict[str, object], field: str, longest: int) -> str:
     value = found.get(field)
     if not isinstance(value, str) or not value:
-        raise ValueError(f"has no {field}, or one that is no text")
+        raise ValueError(f'has no text in "{field}"')
     if len(value) > longest:
-        raise ValueError(f"has a {field} of {len(value)} characters; {longest} is the most")
+        raise ValueError(f'has {len(value)} characters in "{field}"; {longest} is the most')
     return value
 
 
@@ -145,4 +145,4 @@ def _minute(value: object, field: str) -> datetime:
             return at.astimezone(UTC).replace(second=0, microsecond=0)
     except (ValueError, OverflowError):  # The first and the last day there is may be over in UTC.
         pass
-    raise ValueError(f"has no {field} that is a time with its zone, as 2013-01-01T10:00:00Z")
+    raise ValueError(f'has no time with its zone in "{field}", as 2013-01-01T10:00:00Z')
