@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.session
 import pytest
 import yaml
 from tests.workflow.definition import FUNCTIONS, REPOSITORY, SUBSTITUTIONS, definition, states
@@ -19,6 +20,9 @@ OURS = {"TransientError", "PermanentError"}
 SERVICE_EXCEPTIONS = "https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html"
 ERROR_HANDLING = "https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html"
 SEEN_ON_LAMBDA = "https://github.com/floci-io/floci/issues/3314"  # What Lambda itself answers when a worker ends so.
+NOT_READY = "https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors"
+"""Of a function that is new, or was idle for weeks: seen to take 40 to 106 seconds,
+https://github.com/aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws/issues/801"""
 PLATFORM = {
     "States.ALL": ERROR_HANDLING,
     "States.TaskFailed": ERROR_HANDLING,
@@ -28,6 +32,14 @@ PLATFORM = {
     "Lambda.ServiceException": SERVICE_EXCEPTIONS,
     "Lambda.AWSLambdaException": SERVICE_EXCEPTIONS,
     "Lambda.SdkClientException": SERVICE_EXCEPTIONS,
+    "Lambda.CodeArtifactUserPendingException": NOT_READY,
+    "Lambda.CodeArtifactUserDeletedException": NOT_READY,
+    "Lambda.ResourceNotReadyException": NOT_READY,
+    "Lambda.ResourceConflictException": NOT_READY,
+    "Lambda.ENINotReadyException": NOT_READY,
+    "Lambda.EC2ThrottledException": NOT_READY,
+    "Lambda.SnapStartNotReadyException": NOT_READY,
+    "Lambda.SnapStartTimeoutException": NOT_READY,
     "Lambda.Unknown": SERVICE_EXCEPTIONS,
     "Sandbox.Timedout": SEEN_ON_LAMBDA,
     "Runtime.ExitError": SEEN_ON_LAMBDA,
@@ -47,6 +59,14 @@ def names_in_the_definition() -> set[str]:
 
 def test_every_error_name_is_ours_or_the_platforms() -> None:
     assert names_in_the_definition() == OURS | set(PLATFORM)
+
+
+def test_what_lambda_answers_for_a_function_that_is_not_ready_is_an_error_of_its_api() -> None:
+    invoke = botocore.session.get_session().get_service_model("lambda").operation_model("Invoke")
+
+    known = {f"Lambda.{shape.name}" for shape in invoke.error_shapes}
+
+    assert {name for name, source in PLATFORM.items() if source == NOT_READY} <= known
 
 
 APP = """

@@ -53,6 +53,13 @@ def test_what_heals_by_itself_is_tried_again_and_leaves_no_trace_in_the_outcome(
     assert run.given(SETTLE) == [{"plan": "p-1", "batch": 0, "warehouse": DONE, "search": INDEXED}]
 
 
+def test_a_function_that_was_idle_for_weeks_is_waited_for(machine: Machine) -> None:
+    run = machine.run("NotReady")
+
+    assert run.status == "SUCCEEDED"
+    assert run.attempts(SETTLE) == 2
+
+
 def test_what_does_not_heal_is_given_up_after_six_retries_and_settled_as_failed(machine: Machine) -> None:
     run = machine.run("RetriesExhausted")
 

@@ -35,7 +35,7 @@ class Steps(Protocol):
 def retries() -> tuple[int, int]:
     """How often a step is tried again after a transient error, and after its worker crashed."""
     definition = yaml.safe_load(_DEFINITION.read_text())
-    transient, crashed = definition["States"]["Sum up the run"]["Retry"]
+    transient, crashed, _ = definition["States"]["Sum up the run"]["Retry"]
     assert "TransientError" in transient["ErrorEquals"]
     assert "Lambda.Unknown" in crashed["ErrorEquals"]
     return transient["MaxAttempts"], crashed["MaxAttempts"]
