@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from operator import itemgetter
@@ -11,12 +12,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from penstock.local.engines import ACCOUNT, REGION
 from penstock.local.template import LocalTemplate, localise, pipeline_objects
 from penstock.model.errors import PermanentError
 
 BUCKET = "penstock-deployment"
 """Holds the functions' archives and the state machines' definitions; of MiniStack, not of the template."""
 
+_WORKGROUP = f"arn:aws:redshift-serverless:{REGION}:{ACCOUNT}:workgroup/local"
 _SECONDS = 120
 _PLATFORM = ("START ", "END ", "REPORT ")
 
@@ -51,6 +54,23 @@ def deploy(
 def parameters_for(local: LocalTemplate, wanted: Mapping[str, str]) -> dict[str, str]:
     """Those of `wanted` that the template has."""
     return {name: value for name, value in wanted.items() if name in local.body.get("Parameters", {})}
+
+
+def laptop_parameters(warehouse: str) -> dict[str, str]:
+    """What the template's parameters are on every laptop, with that warehouse."""
+    redshift = {"RedshiftWorkgroupArn": _WORKGROUP, "RedshiftLoader": "penstock_loader"}
+    return {
+        "Warehouse": warehouse,
+        **(redshift if warehouse == "redshift" else {}),
+        "SearchAuth": "none",
+        "CreateDataPipeline": "false",
+        "ArrivalsWindowSeconds": "1",
+        "ArchivePrefix": "events/",
+        "ArchiveMiB": "128",
+        "ArchiveSeconds": "5",  # Of five minutes nobody would see anything.
+        # A batch at work keeps two Lambda workers busy, and they share this machine with every engine.
+        "MaxParallelBatches": str(max(2, min(8, os.cpu_count() or 2))),
+    }
 
 
 def make_secrets(secrets: Any, name: str, port: int) -> dict[str, str]:

@@ -7,13 +7,9 @@ with LocalStack.temporary() as stack:
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,22 +18,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from penstock.local import deploy, search_node
-from penstock.local.children import Process, await_end
+from penstock.local.children import await_end
 from penstock.local.clients import client, session
-from penstock.local.engines import ACCOUNT, REGION
 from penstock.local.state import StackState, change, find_home
+from penstock.local.supervised import LOG, Supervised
 from penstock.local.template import LocalTemplate
 from penstock.model.errors import PermanentError
 
 Progress = Callable[[str], None]
 
-_START_SECONDS = 90
 _END_SECONDS = 10
 
 REDSHIFT_DATABASE = "redshift"
 """In PostgreSQL; the stand-in makes it."""
-
-WORKGROUP = f"arn:aws:redshift-serverless:{REGION}:{ACCOUNT}:workgroup/local"
 
 _ROOT = Path(__file__).resolve().parents[3]
 """The clone, where Penstock was installed from one with `pip install -e`."""
@@ -61,8 +54,7 @@ class LocalStack:
         self.folder = folder
         self.name = state.name
         self._state = state
-        self._lifeline: int | None = None
-        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._supervised: Supervised | None = None
 
     # ── coming up ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -112,29 +104,13 @@ class LocalStack:
             arguments += ["--mock-config", str(mock_config.resolve())]
 
         say("starting the engines")
-        reading_end, writing_end = os.pipe()
-        with (folder / "supervisor.log").open("ab") as log:
-            supervisor = subprocess.Popen(  # noqa: S603 - our own program and our own arguments
-                [sys.executable, "-m", "penstock.local.supervisor", str(folder), *arguments]
-                + (["--lifeline", str(reading_end)] if lifeline else []),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                pass_fds=[reading_end] if lifeline else [],
-                start_new_session=True,
-            )
-        os.close(reading_end)
-        stack = cls(folder, StackState(name, supervisor=Process.of(supervisor.pid)))
-        stack._supervisor = supervisor
-        if lifeline:
-            stack._lifeline = writing_end
-        else:
-            os.close(writing_end)
+        supervised = Supervised.start(folder, arguments, lifeline=lifeline)
+        stack = cls(folder, StackState(name, supervisor=supervised.process))
+        stack._supervised = supervised
         try:
             with ThreadPoolExecutor(1) as reader:  # SAM's transform while the engines start.
                 local = reader.submit(deploy.read_template, template, datasets, parameters or {})
-                stack._await_engines(supervisor)
+                stack._state = supervised.await_engines()
                 say("deploying template.yaml")
                 stack._deploy(local.result(), template, warehouse, parameters or {})
         except BaseException:
@@ -195,11 +171,8 @@ class LocalStack:
             supervisor.signal(signal.SIGTERM)
             if await_end([supervisor], _END_SECONDS):
                 supervisor.signal(signal.SIGKILL)
-        if self._lifeline is not None:
-            os.close(self._lifeline)
-            self._lifeline = None
-        if self._supervisor is not None:
-            self._supervisor.wait(_END_SECONDS)
+        if self._supervised is not None:
+            self._supervised.let_go(_END_SECONDS)
         for process in await_end(processes, 2):
             process.end_group()
         await_end(processes, 2)
@@ -251,7 +224,7 @@ class LocalStack:
             for name, engine in sorted(self._state.engines.items())
         ]
         if supervisor is not None:
-            log = self.folder / "supervisor.log"
+            log = self.folder / LOG
             found.insert(0, EngineStatus("supervisor", supervisor.alive(), 0, supervisor.pid, log))
         return found
 
@@ -274,37 +247,10 @@ class LocalStack:
         except KeyError:
             raise PermanentError(f"stack {self.name} has no {engine}: {self._state.reason or 'it is not up'}") from None
 
-    def _await_engines(self, supervisor: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            ended = supervisor.poll() is not None
-            with contextlib.suppress(FileNotFoundError):  # A temporary folder goes with its supervisor.
-                state = StackState.read(self.folder)
-                if state.status == "running":
-                    self._state = state
-                    return
-                if state.status == "failed":
-                    raise PermanentError(f"stack {self.name} did not start: {state.reason}")
-            if ended or time.monotonic() > deadline:
-                log = self.folder / "supervisor.log"
-                said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-                raise PermanentError(f"stack {self.name} did not start: {' '.join(said) or 'the supervisor ended'}")
-            time.sleep(0.02)
-
     def _deploy(self, local: LocalTemplate, template: Path, warehouse: str, given: Mapping[str, str]) -> None:
-        redshift = {"RedshiftWorkgroupArn": WORKGROUP, "RedshiftLoader": "penstock_loader"}
         wanted = {
-            "Warehouse": warehouse,
-            **(redshift if warehouse == "redshift" else {}),
+            **deploy.laptop_parameters(warehouse),
             "SearchUrl": self.search_url,
-            "SearchAuth": "none",
-            "CreateDataPipeline": "false",
-            "ArrivalsWindowSeconds": "1",
-            "ArchivePrefix": "events/",
-            "ArchiveMiB": "128",
-            "ArchiveSeconds": "5",  # Of five minutes nobody would see anything.
-            # A batch at work keeps two Lambda workers busy, and they share this machine with every engine.
-            "MaxParallelBatches": str(max(2, min(8, os.cpu_count() or 2))),
             **deploy.make_secrets(self.client("secretsmanager"), self.name, self._port("postgres")),
         }
         pipeline = template.parent / "pipeline" / "template.yaml"
