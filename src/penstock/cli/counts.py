@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from penstock.cli.options import LOCAL, AsJson, OnAws, StackName
-from penstock.cli.screen import clock_time, count, emit, screen, table
+from penstock.cli.screen import clock_time, count, emit, harmless, screen, table
 from penstock.cli.target import deployment
 from penstock.model.errors import PermanentError
 
@@ -85,7 +84,7 @@ def view(since: datetime, until: datetime, found: Found) -> Any:
     last = until - timedelta(minutes=2 if until > datetime.now(UTC) else 1)
     for kind, minutes in sorted(found.items(), key=lambda one: -sum(one[1].values())):
         made.add_row(
-            escape(kind), count(sum(minutes.values())), count(minutes.get(last, 0)), bars(minutes, since, until)
+            harmless(kind), count(sum(minutes.values())), count(minutes.get(last, 0)), bars(minutes, since, until)
         )
     if len(found) != 1:
         everything = sum(sum(minutes.values()) for minutes in found.values())

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from penstock.cli.options import LOCAL, AsJson, OnAws, StackName
 from penstock.cli.screen import clock_time, count, emit, harmless, indented, screen
@@ -110,16 +109,16 @@ def _show(
 def _letters(letters: Sequence[DeadLetter], texts: Mapping[str, Sequence[str]], *, would: bool, twice: bool) -> None:
     console = screen()
     for letter in letters:
-        console.print(f"[bold]{clock_time(letter.sent)}[/]  {escape(letter.source)}", soft_wrap=True)
+        console.print(f"[bold]{clock_time(letter.sent)}[/]  {harmless(letter.source)}", soft_wrap=True)
         if letter.why:
-            console.print(indented(escape(letter.why), by=2))
+            console.print(indented(harmless(letter.why), by=2))
         for text in texts.get(letter.id, [])[:_SHOWN]:
             console.print(indented(harmless(text[:_LONGEST]), by=4), style="dim", soft_wrap=True)
         if len(texts.get(letter.id, [])) > _SHOWN:
             console.print(indented(f"and {count(len(texts[letter.id]) - _SHOWN)} more records: --json has them", by=4))
         if letter.redrive is None:
-            console.print(indented(f"[yellow]{escape(letter.then)}[/]", by=2))
+            console.print(indented(f"[yellow]{harmless(letter.then)}[/]", by=2))
         elif would and letter.doubt and not twice:
-            console.print(indented(f"[yellow]would leave it: {escape(letter.doubt)}[/]", by=2))
+            console.print(indented(f"[yellow]would leave it: {harmless(letter.doubt)}[/]", by=2))
         elif would:
-            console.print(indented(f"would {escape(letter.then)}", by=2))
+            console.print(indented(f"would {harmless(letter.then)}", by=2))

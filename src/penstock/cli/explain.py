@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.text import Text
 
 from penstock.cli.options import DATASETS, AsJson, DatasetsFolder
-from penstock.cli.screen import count, emit, indented, screen, size, table
+from penstock.cli.screen import count, emit, harmless, indented, screen, size, table
 from penstock.model.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -83,11 +82,11 @@ def _show(told: Explanation, statements: list[str]) -> None:
         delimiter = "a tab" if dataset.csv.delimiter == "\t" else f"[ {dataset.csv.delimiter} ]"
         dialect = f", {header}, delimiter {delimiter}, quote [ {dataset.csv.quote} ]"
     packed = "not compressed" if told.compression == "none" else told.compression
-    console.print(indented(escape(f"{dataset.format}, {packed}, {size(told.size)}{dialect}")))
+    console.print(indented(harmless(f"{dataset.format}, {packed}, {size(told.size)}{dialect}")))
     if told.encoding:
         console.print(indented(f"{told.encoding}, line ends {told.line_ends}"))
     for note in told.notes:
-        console.print(indented(f"[yellow]{escape(note)}[/]"))
+        console.print(indented(f"[yellow]{harmless(note)}[/]"))
     if not told.fault:
         _columns(told)
         _rejects(told)
@@ -95,10 +94,10 @@ def _show(told: Explanation, statements: list[str]) -> None:
     if statements:
         _section("Statements")
         for statement in statements:
-            console.print(indented(escape(statement)))
+            console.print(indented(harmless(statement)))
     if told.document:
         _section(f"Its first document, in index {dataset.index.name if dataset.index else ''}")
-        console.print(indented(escape(told.document)))
+        console.print(indented(harmless(told.document)))
     if dataset.table is not None:
         console.print(
             "\n[dim]Judged without a database, which is the judge when the file is loaded: its constraints,[/]"
@@ -113,7 +112,7 @@ def _verdict(told: Explanation) -> None:
         return
     rows = f"{count(told.rows)} row{'s' if told.rows != 1 else ''}"
     if not told.loads:
-        console.print(f"[bold red]It would be quarantined:[/] {told.reason}. Nothing of it would be loaded.")
+        console.print(f"[bold red]It would be quarantined:[/] {harmless(told.reason)}. Nothing of it would be loaded.")
         return
     rejected = f", and {count(told.rejected)} rejected, within its tolerance" if told.rejected else ""
     console.print(f"[bold green]It would be loaded:[/] {count(told.rows - told.rejected)} of {rows}{rejected}.")
@@ -126,7 +125,7 @@ def _columns(told: Explanation) -> None:
         column = seen.column
         differs = seen.inferred and seen.inferred != column.type
         made.add_row(
-            escape(column.in_file),
+            harmless(column.in_file),
             column.name if column.name != column.in_file else "",
             f"{column.type}{' required' if column.required else ''}",
             f"[yellow]{seen.inferred}[/]" if differs else seen.inferred,
@@ -144,13 +143,13 @@ def _rejects(told: Explanation) -> None:
         made = table("#row" if told.dataset.format == "parquet" else "#line", "column", "why", "the row")
         for reject in told.rejects[:SHOWN]:
             raw = Text(reject.raw if len(reject.raw) <= _RAW else f"{reject.raw[:_RAW]}…", style="dim")
-            made.add_row(str(reject.line), reject.column, escape(reject.reason), raw)
+            made.add_row(str(reject.line), reject.column, harmless(reject.reason), raw)
         console.print(made)
     if doubt := told.first_doubt:
         console.print(
             indented(
                 f"[yellow]{count(told.doubts)} rows are left to the database[/]: the first on line {doubt.line}, "
-                f"column {doubt.column}: {escape(doubt.reason)}"
+                f"column {doubt.column}: {harmless(doubt.reason)}"
             )
         )
 
@@ -162,7 +161,7 @@ def _where(told: Explanation) -> None:
     for what, key in (("put as", told.key), ("then", told.processed), ("or", told.failed)):
         current = (what == "then") == told.loads or what == "put as"
         style = "default" if current else "dim"
-        console.print(indented(f"[dim]{what:<7}[/][{style}]{escape(key)}[/]"))
+        console.print(indented(f"[dim]{what:<7}[/][{style}]{harmless(key)}[/]"))
     alone = "alone, since it is as big as one" if told.size >= batch.max_bytes else "with others that wait"
     limits = f"at most {count(batch.max_files)} files and {size(batch.max_bytes)}"
     console.print(indented(f"[dim]batch  [/]{alone}: {limits} in one"))
@@ -171,4 +170,4 @@ def _where(told: Explanation) -> None:
 
 
 def _section(title: str) -> None:
-    screen().print(f"\n[bold]{escape(title)}[/]")
+    screen().print(f"\n[bold]{harmless(title)}[/]")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock.cli.options import DATASETS, LOCAL, AsJson, DatasetsFolder, OnAws, StackName
-from penstock.cli.screen import NOTHING, clock_time, count, emit, lasting, margin, screen, size, styled, table
+from penstock.cli.screen import NOTHING, clock_time, count, emit, harmless, lasting, margin, screen, size, styled, table
 from penstock.cli.target import deployment
 from penstock.model.errors import PermanentError
 
@@ -188,16 +188,17 @@ def status_view(seen: Status) -> Any:
     lines = ["", f"live runs: [cyan]{', '.join(seen.running)}[/]" if seen.running else "[dim]no run is live[/]"]
     lines += [
         f"[bold red]{breaker.destination} is down[/] since {clock_time(breaker.opened)}, tried "
-        f"{breaker.failures} times, again from {clock_time(breaker.probe_at)} on: {breaker.reason}"
+        f"{breaker.failures} times, again from {clock_time(breaker.probe_at)} on: {harmless(breaker.reason)}"
         for breaker in seen.breakers
     ]
     lines += [
-        f"[yellow]put back[/], {attempt.attempts} times, not before {clock_time(attempt.not_before)}: {attempt.reason}"
+        f"[yellow]put back[/], {attempt.attempts} times, not before {clock_time(attempt.not_before)}: "
+        f"{harmless(attempt.reason)}"
         for attempt in sorted(seen.waiting, key=lambda one: -one.attempts)[:10]
     ]
     for rhythm in seen.rhythms:
         lines += rhythm_told(rhythm)
-    lines += [f"[dim]{note}[/]" for note in seen.notes]
+    lines += [f"[dim]{harmless(note)}[/]" for note in seen.notes]
     if seen.cut:
         lines.append("[dim]there are more settled files than were counted[/]")
     return Group(made, *lines)
@@ -254,7 +255,8 @@ def _breaker(breaker: Any) -> dict[str, Any]:
 
 
 def _fate(arrival: Any) -> str:
+    key = harmless(arrival.key)
     if arrival.failed:
-        return f"  [red]failed[/]     {arrival.key}: {arrival.reason or 'see the reason beside it in failed/'}"
+        return f"  [red]failed[/]     {key}: {harmless(arrival.reason) or 'see the reason beside it in failed/'}"
     what = "known before" if arrival.duplicate else f"{count(arrival.rows)} rows, {count(arrival.documents)} documents"
-    return f"  [green]processed[/]  {arrival.key}  [dim]{what}[/]"
+    return f"  [green]processed[/]  {key}  [dim]{what}[/]"

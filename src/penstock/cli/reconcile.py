@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from penstock.cli.options import DATASETS, LOCAL, AsJson, DatasetsFolder, OnAws, StackName
-from penstock.cli.screen import count, emit, indented, lasting, margin, screen, table
+from penstock.cli.screen import count, emit, harmless, indented, lasting, margin, screen, table
 from penstock.cli.target import deployment
 from penstock.model.errors import PermanentError
 
@@ -138,10 +137,10 @@ def _show(found: Reconciliation, where: str) -> None:
         if about not in told and len(told) == SHOWN:
             break
         if about not in told:
-            console.print(f"[bold]{escape(one.dataset)}[/]  {escape(one.key)}", soft_wrap=True)
+            console.print(f"[bold]{harmless(one.dataset)}[/]  {harmless(one.key)}", soft_wrap=True)
             told.add(about)
-        console.print(indented(f"[red]{one.kind}[/]  {escape(one.what)}", by=2))
-        console.print(indented(escape(one.todo), by=4))
+        console.print(indented(f"[red]{one.kind}[/]  {harmless(one.what)}", by=2))
+        console.print(indented(harmless(one.todo), by=4))
     took = lasting(found.ended - found.began)
     if not found.total:
         console.print(f"[bold green]All of it agrees[/], looked at in {took}.")

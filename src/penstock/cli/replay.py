@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from penstock.cli.options import DATASETS, LOCAL, AsJson, DatasetsFolder, OnAws, StackName
 from penstock.cli.replay_documents import replay_documents
-from penstock.cli.screen import count, emit, indented, margin, screen, size, table
+from penstock.cli.screen import count, emit, harmless, indented, margin, screen, size, table
 from penstock.cli.target import deployment
 from penstock.model.errors import PermanentError
 
@@ -115,7 +114,7 @@ def replay(
     elif kept:
         screen().print(f"\n[bold green]{_name(live)}[/] is the rebuilt table now; the old one is kept as {kept}.")
         for view in views:
-            screen().print(f"  [yellow]view {escape(view)} still reads the old table:[/] create it anew")
+            screen().print(f"  [yellow]view {harmless(view)} still reads the old table:[/] create it anew")
     elif found.equal:
         screen().print(f"\n[dim]penstock replay --dataset {dataset} --swap puts it in the live one's place[/]")
     # A window leaves out files, which is no difference; for a swap it is one.
@@ -166,7 +165,7 @@ def _foretell(
         return
     screen().print("Would")
     for number, step in enumerate(steps, start=1):
-        screen().print(indented(f"{number}. {escape(step)}"))
+        screen().print(indented(f"{number}. {harmless(step)}"))
 
 
 def _show(live: Dataset, rebuilt: Dataset, loaded: Loaded, found: Comparison) -> None:
@@ -179,7 +178,7 @@ def _show(live: Dataset, rebuilt: Dataset, loaded: Loaded, found: Comparison) ->
     if loaded.rejects or loaded.duplicates:
         console.print(f"[dim]{count(loaded.rejects)} rows rejected, {count(loaded.duplicates)} files known before[/]")
     for key, reason in list(loaded.refused.items())[:SHOWN]:
-        console.print(indented(f"[red]refused[/]  {escape(key)}: {escape(reason)}"))
+        console.print(indented(f"[red]refused[/]  {harmless(key)}: {harmless(reason)}"))
     if len(loaded.refused) > SHOWN:
         console.print(f"[dim]… and {count(len(loaded.refused) - SHOWN)} more: --json names all[/]")
     if found.equal:
@@ -190,7 +189,7 @@ def _show(live: Dataset, rebuilt: Dataset, loaded: Loaded, found: Comparison) ->
         console.print(f"[red]{count(found.differing)} files differ[/] ({rows}, of the first hundred):")
         made = table("file", "#live rows", "#rebuilt rows")
         for one in found.differences[:SHOWN]:
-            made.add_row(escape(one.key or one.arrival), count(one.live), count(one.rebuilt))
+            made.add_row(harmless(one.key or one.arrival), count(one.live), count(one.rebuilt))
         console.print(made)
     if found.beyond:
         console.print(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 
-from penstock.cli.screen import count, emit, indented, margin, screen, size
+from penstock.cli.screen import count, emit, harmless, indented, margin, screen, size
 from penstock.model.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def _foretell(index: str, foreseen: Foreseen, *, as_json: bool) -> None:
         return
     screen().print("Would")
     for number, step in enumerate(steps, start=1):
-        screen().print(indented(f"{number}. {escape(step)}"))
+        screen().print(indented(f"{number}. {harmless(step)}"))
 
 
 def _show(index: str, foreseen: Foreseen, written: Written) -> None:
@@ -98,6 +97,6 @@ def _show(index: str, foreseen: Foreseen, written: Written) -> None:
     if written.rejected:
         console.print(f"[dim]{count(written.rejected)} rows have none: the warehouse or the index refused them[/]")
     for key, reason in list(written.refused.items())[:SHOWN]:
-        console.print(indented(f"[red]refused[/]  {escape(key)}: {escape(reason)}"))
+        console.print(indented(f"[red]refused[/]  {harmless(key)}: {harmless(reason)}"))
     for key, (wanted, found) in list(written.differences.items())[:SHOWN]:
-        console.print(indented(f"[red]differs[/]  {escape(key)}: {count(wanted)} written, {count(found)} found"))
+        console.print(indented(f"[red]differs[/]  {harmless(key)}: {count(wanted)} written, {count(found)} found"))

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
-from rich.markup import escape
 
 from penstock.cli.options import DATASETS, LOCAL, AsJson, DatasetsFolder, OnAws, StackName
-from penstock.cli.screen import count, emit, indented, margin, screen, size, table
+from penstock.cli.screen import count, emit, harmless, indented, margin, screen, size, table
 from penstock.cli.target import deployment, option
 from penstock.model.errors import PermanentError, TransientError
 
@@ -84,8 +83,8 @@ def retry(
         _show(done, dry_run=dry_run, stack=stack)
         for one in settled:
             colour = "red" if one in failed else "green"
-            what = escape(one.reason) if one in failed else f"{count(one.rows)} rows"
-            screen().print(f"  [{colour}]{one.settlement}[/]  {escape(one.key)}: {what}", soft_wrap=True)
+            what = harmless(one.reason) if one in failed else f"{count(one.rows)} rows"
+            screen().print(f"  [{colour}]{one.settlement}[/]  {harmless(one.key)}: {what}", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
@@ -155,7 +154,11 @@ def _show(done: Retry, *, dry_run: bool, stack: str) -> None:
         made = table("dataset", "#size", "#retry", "file", "why it failed")
         for one in done.files[:SHOWN]:
             made.add_row(
-                one.dataset, size(one.arrival.size), str(one.arrival.retry), escape(one.arrival.key), escape(one.reason)
+                one.dataset,
+                size(one.arrival.size),
+                str(one.arrival.retry),
+                harmless(one.arrival.key),
+                harmless(one.reason),
             )
         console.print(made)
         if len(done.files) > SHOWN:
@@ -163,7 +166,7 @@ def _show(done: Retry, *, dry_run: bool, stack: str) -> None:
     if done.passed_over:
         console.print("\nPassed over:")
         for key, why in list(done.passed_over.items())[:SHOWN]:
-            console.print(indented(f"{escape(key)}\n[dim]{escape(why)}[/]"))
+            console.print(indented(f"{harmless(key)}\n[dim]{harmless(why)}[/]"))
         if len(done.passed_over) > SHOWN:
             console.print(f"[dim]… and {count(len(done.passed_over) - SHOWN)} more: --json names all[/]")
     if done.run:

@@ -94,7 +94,7 @@ def rows_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
 
 
 def _cell(value: Any) -> Text:
-    return Text("NULL", style="dim") if value is None else Text(shown(value))
+    return Text("NULL", style="dim") if value is None else Text(_inert(shown(value)))
 
 
 def shown(value: Any) -> str:
@@ -110,8 +110,11 @@ def count(number: int | None) -> str:
 
 def harmless(text: str) -> str:
     """What somebody else has written, as it can be shown: a terminal obeys no character of it, and rich none."""
-    plain = "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
-    return escape(plain)
+    return escape(_inert(text))
+
+
+def _inert(text: str) -> str:
+    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)
 
 
 def size(number: int) -> str:

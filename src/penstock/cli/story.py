@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
-from penstock.cli.screen import STYLE, clock_time, count, indented, lasting, size, styled, table
+from penstock.cli.screen import STYLE, clock_time, count, harmless, indented, lasting, size, styled, table
 from penstock.model.outcomes import Settlement
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ def story_view(story: RunStory) -> Iterator[Any]:
     retries = f", {count(story.history.retries)} of them retries" if story.history.retries else ""
     yield f"[dim]{count(story.history.transitions)} state transitions{retries}[/]\n"
     if story.error:
-        yield f"[red]{escape(story.error)}[/]\n"
+        yield f"[red]{harmless(story.error)}[/]\n"
     yield _batches(story)
     troubles = [
         (arrival.settlement, arrival.key, arrival.reason)
@@ -38,13 +36,13 @@ def story_view(story: RunStory) -> Iterator[Any]:
         yield ""
     for settlement, key, reason in troubles[:TROUBLES]:
         style = STYLE[str(settlement)]
-        yield f"[{style}]{str(settlement).replace('_', ' '):<8}[/]  {escape(key)}"
-        yield indented(escape(reason), by=10)
+        yield f"[{style}]{str(settlement).replace('_', ' '):<8}[/]  {harmless(key)}"
+        yield indented(harmless(reason), by=10)
     if len(troubles) > TROUBLES:
         yield f"[dim]and {count(len(troubles) - TROUBLES)} more: --json[/]"
     for dataset, reference in story.kick_offs.items():
         became = story.after.get(dataset, "")
-        yield f"\nkicked off for {dataset}: [bold]{escape(reference)}[/] [{STYLE.get(became, 'bold')}]{became}[/]"
+        yield f"\nkicked off for {dataset}: [bold]{harmless(reference)}[/] [{STYLE.get(became, 'bold')}]{became}[/]"
 
 
 def _batches(story: RunStory) -> Any:

@@ -7,12 +7,11 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
-from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
 from penstock.cli.counts import bars
-from penstock.cli.screen import count, indented, lasting, table
+from penstock.cli.screen import count, harmless, indented, lasting, table
 from penstock.local.cost import total
 from penstock.local.demo.departures import CANCELLED, FIRST_DAY, LAST_DAY
 
@@ -65,7 +64,7 @@ def events_summary(account: StreamAccount) -> Iterator[Any]:
     letters = count(sum(account.put_aside.values()))
     yield indented(f"{_mark(not account.misplaced)} {letters} in the dead letters, with what they hold")
     for why, number in sorted(account.put_aside.items()):
-        yield indented(f"[dim]{count(number)}: {escape(why)}[/]", by=4)
+        yield indented(f"[dim]{count(number)}: {harmless(why)}[/]", by=4)
     files = account.archived
     yield indented(
         f"{_mark(not files.wrong)} {count(files.rows)} in table departures by {count(files.files)} files of the "
@@ -91,8 +90,8 @@ def _message(heard: Heard) -> Sequence[Any]:
     style = "green" if heard.what == "all clear" else "bold red"
     first = heard.text.partition(". ")[0]
     return (
-        indented(f"[{style}]✉ {escape(heard.subject)}[/] [dim]told as of {_moment(heard.at)}[/]"),
-        indented(f"[dim]{escape(first)}.[/]", by=4),
+        indented(f"[{style}]✉ {harmless(heard.subject)}[/] [dim]told as of {_moment(heard.at)}[/]"),
+        indented(f"[dim]{harmless(first)}.[/]", by=4),
     )
 
 

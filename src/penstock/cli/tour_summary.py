@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.padding import Padding
 
-from penstock.cli.screen import count, indented, lasting, rows_table, shown, table
+from penstock.cli.screen import count, harmless, indented, lasting, rows_table, shown, table
 from penstock.cli.tour_events import events_cost, events_summary
 from penstock.local.cost import PRICES_AS_OF, REGION, total
 
@@ -29,11 +28,11 @@ def summary(account: Account, taste: Taste) -> Iterator[Any]:
     yield Padding(_datasets(account), (0, 0, 0, 2), expand=False)
     yield f"\n[bold]Quarantined[/] [dim]{len(account.quarantined)} files, in failed/ with their reasons beside them[/]"
     for found in account.quarantined:
-        yield indented(f"[red]✗[/] {escape(found.key.removeprefix('incoming/'))}")
-        yield indented(f"[dim]{escape(found.reason)}[/]", by=4)
+        yield indented(f"[red]✗[/] {harmless(found.key.removeprefix('incoming/'))}")
+        yield indented(f"[dim]{harmless(found.reason)}[/]", by=4)
     yield "\n[bold]Kicked off[/]"
     for kick_off in account.kick_offs:
-        yield indented(f"[green]✓[/] for {kick_off['dataset']}: {escape(kick_off['reference'])}")
+        yield indented(f"[green]✓[/] for {kick_off['dataset']}: {harmless(kick_off['reference'])}")
     if not account.kick_offs:
         yield "  [dim]nothing[/]"
     yield from _taste(taste)
@@ -71,7 +70,7 @@ def _taste(taste: Taste) -> Iterator[Any]:
     yield f"\n[bold]In the index[/] [dim]{taste.index}: {taste.words}[/]"
     for hit in taste.documents:
         fields = {name: value for name, value in hit["_source"].items() if not name.startswith("penstock_")}
-        yield indented("  ".join(f"[dim]{name}[/] {escape(shown(value))}" for name, value in fields.items()))
+        yield indented("  ".join(f"[dim]{name}[/] {harmless(shown(value))}" for name, value in fields.items()))
 
 
 def _again(account: Account) -> str:
@@ -113,4 +112,4 @@ def _verdict(account: Account) -> Iterator[Any]:
         return
     yield "\n[bold red]This does not add up:[/]"
     for problem in account.problems:
-        yield indented(f"[red]✗[/] {escape(problem)}")
+        yield indented(f"[red]✗[/] {harmless(problem)}")
