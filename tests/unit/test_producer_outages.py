@@ -178,9 +178,9 @@ print(f"sent {sender.counters.sent}, handed back {len(lost)}")
 
 
 def test_what_neither_stream_nor_disk_has_taken_is_handed_back_in_the_end(stream: Stream, tmp_path: Path) -> None:
-    sender = producer(stream, spill=tmp_path, patience=3600)
-    ids = [sender.put({"n": n}, key=f"user-{n % 7}") for n in range(50)]
+    sender = producer(stream, spill=tmp_path, patience=0.1)
     tmp_path.joinpath("spill-001000000001.jsonl").symlink_to("/dev/full")
+    ids = [sender.put({"n": n}, key=f"user-{n % 7}") for n in range(50)]
 
-    assert {one.event.id for one in sender.close(timeout=0)} == set(ids)
+    assert {one.event.id for one in sender.close(timeout=None)} == set(ids)
     assert sender.counters.handed_back == 50

@@ -23,6 +23,10 @@ MAX_KEY = 256
 """Characters of a partition key; here bytes, since how a service counts an emoji is not said."""
 
 
+_OVERHEAD = 400
+"""Bytes that an event takes in memory beside its line, give or take."""
+
+
 class EventError(PermanentError):
     """It can't be an event: no JSON object, or longer than a record may be."""
 
@@ -82,3 +86,8 @@ def partition_key(key: str) -> str:
     if len(key) <= MAX_KEY // 4 or len(raw := key.encode()) <= MAX_KEY:
         return key
     return blake2b(raw, digest_size=32).hexdigest()
+
+
+def held_bytes(event: Event) -> int:
+    """What it takes of the buffer, about."""
+    return len(event.line) + len(event.key) + _OVERHEAD

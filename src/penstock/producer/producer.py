@@ -12,16 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from penstock.producer.events import BufferFullError, ClosedError, Event, Undelivered, encode
+from penstock.producer.events import BufferFullError, ClosedError, Event, Undelivered, encode, held_bytes
 from penstock.producer.lanes import MAX_PARCELS, Lanes, Parcel
+from penstock.producer.overflow import Overflow
 from penstock.producer.sending import SENT, Verdict, make_client, send
 from penstock.producer.spill import Spill
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
 
-_OVERHEAD = 400
-"""Bytes that an event takes in memory beside its line, give or take."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
 """Seconds: of capped exponential backoff with full jitter."""
 _PICK_UP = 5.0
@@ -29,8 +28,6 @@ _PICK_UP = 5.0
 
 _HURRIED = 0.01
 """Seconds that a request waits for company while somebody waits for the producer to be done."""
-_PARKED = 1_000
-"""Events that are written to disk at once, behind others of their keys."""
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +82,7 @@ class Producer:
         self._linger = linger
         self._changed = threading.Condition()
         self._lanes = Lanes(aggregate)
-        self._spill = Spill(spill) if spill else None
-        self._parked: list[Event] = []
-        self._parked_keys: set[str] = set()
-        self._parked_size = 0
-        self._disk_again = 0.0
-        """When the disk is to be tried again, after it did not take something."""
+        self._overflow = Overflow(stream, Spill(spill), buffer) if spill else None
         self._undelivered: list[Undelivered] = []
         self._counters = Counters()
         self._held = 0
@@ -114,7 +106,7 @@ class Producer:
         left to wait for, since all that fills the buffer waits for its owner, in `undelivered`.
         """
         made = encode(event, key)
-        size = _size(made)
+        size = held_bytes(made)
         with self._changed:
             if not self._has_room(size):
                 self._wait_for_room(size, timeout if self._blocks else 0)
@@ -124,8 +116,8 @@ class Producer:
                 raise BufferFullError(self._why_full())
             self._held += size
             self._counters.put += 1
-            if self._spill is not None and (made.key in self._parked_keys or self._spill.holds(made.key)):
-                self._park(made, size)
+            if self._overflow is not None and self._overflow.holds(made.key):
+                self._is_on_disk(self._overflow.park(made))
             else:
                 self._lanes.add(made)
                 if self._lanes.ready in (1, MAX_PARCELS):  # Else whoever could send it is awake, or lingers.
@@ -141,7 +133,7 @@ class Producer:
         """What could not be sent and is its owner's again, with the reason; each is handed back once."""
         with self._changed:
             handed, self._undelivered = self._undelivered, []
-            self._held -= sum(_size(one.event) for one in handed)
+            self._held -= sum(held_bytes(one.event) for one in handed)
             self._counters.handed_back += len(handed)
             self._changed.notify_all()
             return handed
@@ -162,15 +154,13 @@ class Producer:
         for thread in self._threads:
             thread.join()  # A request on its way ends by its own timeouts.
         with self._changed:
-            self._write_parked()
             why, left = "the producer was closed before the stream took it", list(self._lanes.everything())
             self._lanes = Lanes()
-            if self._spill is not None and self._to_disk(left, why):
-                left = []
-            self._undelivered += [Undelivered(event, why) for event in (*left, *self._parked)]
-            self._unpark()
-            if self._spill is not None:
-                self._spill.close()
+            if self._overflow is not None:
+                self._is_on_disk(self._overflow.write_parked())
+                left = [] if self._goes_to_disk(left, why) else left
+                left += self._overflow.close()
+            self._undelivered += [Undelivered(event, why) for event in left]
 
     @property
     def counters(self) -> Counters:
@@ -186,7 +176,7 @@ class Producer:
     def waiting(self) -> int:
         """Events on disk that are still to be sent."""
         with self._changed:
-            return len(self._spill) if self._spill is not None else 0
+            return self._overflow.on_disk if self._overflow is not None else 0
 
     def __enter__(self) -> Self:
         return self
@@ -237,7 +227,7 @@ class Producer:
                     continue
                 lingered = False
                 due = self._lanes.next_due(now)
-                spilled = max(_HURRIED, self._next_pick_up - now) if self._on_disk else None
+                spilled = max(_HURRIED, self._next_pick_up - now) if self._overflow else None
                 self._changed.wait(min((one for one in (due, spilled) if one is not None), default=None))
 
     def _account_for(self, parcels: Sequence[Parcel], verdicts: Sequence[Verdict]) -> None:
@@ -249,8 +239,8 @@ class Producer:
             if verdict is SENT:
                 self._lanes.sent(parcel)
                 self._let_go(parcel.events)
-                if self._spill is not None:
-                    self._spill.gone(parcel.events)
+                if self._overflow is not None:
+                    self._overflow.gone(parcel.events)
                 self._counters.sent += len(parcel.events)
                 self._next_pick_up = 0.0  # The stream takes events: those on disk may come.
             elif verdict.never or now - self._refused_since(parcel, verdict) >= self._patience:
@@ -276,94 +266,44 @@ class Producer:
         Without a spill it waits there to be handed back.
         """
         lanes = [(self._lanes.behind(parcel), why) for parcel, why in parcels]
-        if self._spill is None:
+        if self._overflow is None:
             self._undelivered += [Undelivered(event, why) for events, why in lanes for event in events]
-        elif not self._to_disk([event for events, _ in lanes for event in events], lanes[0][1]):
+        elif not self._goes_to_disk([event for events, _ in lanes for event in events], lanes[0][1]):
             for parcel, _ in parcels:
                 self._lanes.again(parcel, now + _LONGEST_WAIT)
             return
         for parcel, _ in parcels:
             self._lanes.drop(parcel)
 
-    def _to_disk(self, events: Sequence[Event], reason: str) -> bool:
-        """False, with nothing changed, when the disk does not take them."""
-        if not events or self._spill is None:
-            return True
-        taken = [event for event in events if self._spill.came_from_here(event)]
-        try:
-            if taken:
-                self._spill.put_back(events)
-            else:
-                self._spill.append(events)
-        except OSError as error:
-            text = "%d events for stream %s do not fit the disk, and wait in memory: %s (%s)"
-            logger.error(text, len(events), self._stream, error, reason)
-            self._disk_again = time.monotonic() + _PICK_UP
-            return False
-        logger.warning("%d events for stream %s go to disk: %s", len(events), self._stream, reason)
-        self._spill.gone(taken)
-        self._counters.spilled += len(events)
-        self._let_go(events)
-        self._next_pick_up = time.monotonic() + _PICK_UP
+    def _goes_to_disk(self, events: Sequence[Event], reason: str) -> bool:
+        if events and self._overflow is not None:
+            if not self._overflow.write(events, reason):
+                return False
+            self._is_on_disk(events)
+            self._next_pick_up = time.monotonic() + _PICK_UP
         return True
 
-    def _park(self, event: Event, size: int) -> None:
-        """Behind those of its key that wait on disk: it joins them there, many at a time."""
-        self._parked.append(event)
-        self._parked_keys.add(event.key)
-        self._parked_size += size
-        enough = len(self._parked) >= _PARKED or self._parked_size > self._room // 4
-        if enough and time.monotonic() >= self._disk_again:
-            self._write_parked()
-
-    def _write_parked(self) -> None:
-        """What the disk does not take stays where it is, and stays behind what is on disk."""
-        if self._spill is None or not self._parked:
-            return
-        try:
-            self._spill.append(self._parked)
-        except OSError as error:
-            text = "%d events for stream %s do not fit the disk, and wait in memory: %s"
-            logger.error(text, len(self._parked), self._stream, error)
-            self._disk_again = time.monotonic() + _PICK_UP
-            return
-        self._counters.spilled += len(self._parked)
-        self._let_go(self._parked)
-        self._unpark()
-
-    def _unpark(self) -> None:
-        self._parked, self._parked_keys, self._parked_size = [], set(), 0
-        self._changed.notify_all()
+    def _is_on_disk(self, events: Sequence[Event]) -> None:
+        if events:
+            self._counters.spilled += len(events)
+            self._let_go(events)
+            self._changed.notify_all()
 
     def _pick_up(self, now: float) -> None:
-        """One segment, until the stream has taken something; what is parked comes behind the last of them."""
-        in_lanes = self._held - self._parked_size
-        if self._spill is None or not self._on_disk or now < self._next_pick_up or in_lanes > self._room // 2:
+        """One segment, until the stream has taken something; what is parked has to be behind it."""
+        if not self._overflow or now < self._next_pick_up:
             return
-        if now >= self._disk_again:
-            self._write_parked()
+        if self._held - self._overflow.parked_size > self._room // 2:
+            return
         self._next_pick_up = now + _PICK_UP
-        if len(self._spill):
-            try:
-                events = self._spill.take()
-            except OSError:
-                logger.exception("what waits on disk for stream %s can't be read", self._stream)
-                return
-            for event in events:
-                self._held += _size(event)
-                self._lanes.add(event)
-        if not len(self._spill):
-            for event in self._parked:
-                self._lanes.add(event)
-            self._unpark()
-
-    @property
-    def _on_disk(self) -> int:
-        """Events there, and those that are to join them."""
-        return len(self._parked) + (len(self._spill) if self._spill is not None else 0)
+        self._is_on_disk(self._overflow.write_parked())
+        taken, parked = self._overflow.take()
+        self._held += sum(map(held_bytes, taken))
+        for event in (*taken, *parked):
+            self._lanes.add(event)
 
     def _let_go(self, events: Sequence[Event]) -> None:
-        self._held -= sum(_size(event) for event in events)
+        self._held -= sum(held_bytes(event) for event in events)
 
     def _wait_for_room(self, size: int, timeout: float | None) -> None:
         self._hurried(lambda: self._closed or self._has_room(size) or self._is_the_owners(), timeout)
@@ -393,12 +333,12 @@ class Producer:
         return self._held + size <= self._room or not self._held
 
     def _is_stuck(self) -> bool:
-        """All that is left is on disk, since the stream would not take it: the next process will try."""
-        return not (len(self._lanes) or self._on_the_way or self._parked) and self._next_pick_up > time.monotonic()
+        """The stream takes nothing, and all that is left is on disk, for the next process to try; or that is full."""
+        now = time.monotonic()
+        if self._overflow is not None and self._overflow.is_full and now - self._took_last >= self._patience:
+            return True
+        parked = self._overflow is not None and not self._overflow.is_written
+        return not (len(self._lanes) or self._on_the_way or parked) and self._next_pick_up > now
 
     def _is_empty(self) -> bool:
-        return not (len(self._lanes) or self._on_the_way or self._on_disk)
-
-
-def _size(event: Event) -> int:
-    return len(event.line) + len(event.key) + _OVERHEAD
+        return not (len(self._lanes) or self._on_the_way or self._overflow)
