@@ -90,6 +90,17 @@ def test_the_proxy_takes_its_role_as_aws_documents_it() -> None:
     assert trust == {"Effect": "Allow", "Principal": {"Service": "rds.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
+def test_one_that_has_grown_as_far_as_it_may_is_told_of() -> None:
+    alarm = the("AWS::CloudWatch::Alarm")
+
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/RDS", "ACUUtilization")
+    assert alarm["Dimensions"] == [{"Name": "DBClusterIdentifier", "Value": {"Ref": "Cluster"}}]
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    assert 50 < alarm["Threshold"] < 100, "percent"
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "TopicArn"}]
+    assert deployed(NEW)["Database"]["Properties"]["Parameters"]["TopicArn"] == "RunTopic"
+
+
 def test_rows_outlive_the_stack_and_are_in_no_log() -> None:
     cluster = nested(NEW, "Database")["Cluster"]
 
