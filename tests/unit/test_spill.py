@@ -57,6 +57,17 @@ def test_what_was_taken_by_a_process_that_died_is_there_for_the_next(spill: Spil
     assert rest(Spill(tmp_path)) == ["0", "1"]
 
 
+def test_an_event_that_lies_in_two_segments_keeps_neither_when_it_is_gone(spill: Spill, tmp_path: Path) -> None:
+    spill.append([event(0)])
+    spill.append([event(0), event(1)])
+
+    taken = [*spill.take(), *spill.take()]
+    spill.gone(taken)
+
+    assert [one.id for one in taken] == ["0", "0", "1"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_segment_of_which_nothing_was_written_whole_is_none(spill: Spill, tmp_path: Path) -> None:
     spill.append([event(0)])
     spill.close()

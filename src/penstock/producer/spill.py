@@ -56,7 +56,8 @@ class Spill:
             if not segment.size:  # Its writer died, or its disk was full, before a whole event was in it.
                 segment.path.unlink()
         self._waiting = deque(segment for segment in found if segment.size)
-        self._taken: dict[str, _Segment] = {}
+        self._taken: dict[str, list[_Segment]] = {}
+        """By event: one that was put back lies in two, should the first have been left by a process that died."""
         self._keys: Counter[str] = Counter()
         for segment in self._waiting:
             self._keys.update(segment.keys)
@@ -102,20 +103,20 @@ class Spill:
         events = [Event(one["key"], one["id"], one["line"].encode()) for one in found]
         self._waiting.popleft()
         self._keys.subtract(segment.keys)
-        self._taken.update((event.id, segment) for event in events)
-        segment.left = len({event.id for event in events})
+        names = {event.id for event in events}
+        for name in names:
+            self._taken.setdefault(name, []).append(segment)
+        segment.left = len(names)
         return events
 
     def gone(self, events: Iterable[Event]) -> None:
         """They are in the stream, or elsewhere on disk: a segment of which nothing is left goes."""
         for event in events:
-            segment = self._taken.pop(event.id, None)
-            if segment is None:
-                continue
-            segment.left -= 1
-            if not segment.left:
-                with suppress(OSError):  # The next process sends it once more.
-                    segment.path.unlink(missing_ok=True)
+            for segment in self._taken.pop(event.id, ()):
+                segment.left -= 1
+                if not segment.left:
+                    with suppress(OSError):  # The next process sends it once more.
+                        segment.path.unlink(missing_ok=True)
 
     def came_from_here(self, event: Event) -> bool:
         return event.id in self._taken
