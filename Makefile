@@ -95,7 +95,8 @@ security: $(VENV)/.dev ## Write the tables of docs/security.md from template.yam
 
 ##@ Check it
 .PHONY: check
-check: lint types layers template checkov definition build ## Every check below, one after the other
+check: $(VENV)/.dev node_modules/.installed .venv-checkov/.installed ## Every check below, two at a time
+	@$(MAKE) --jobs=2 --output-sync lint types layers template checkov definition build
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff: rules and format
 	@$(BIN)/ruff check
