@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -225,6 +226,37 @@ def test_a_log_that_was_rotated_while_nobody_followed_is_read_to_its_end_first(t
     gone, *rest = follow(path, position, steps())
     assert "behind line 1, if anything, was not sent" in gone.fault
     assert events(rest) == [{"n": 3}, {"n": 4}]
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_logs_that_came_and_went_between_two_looks_are_read_too_in_their_order(tmp_path: Path, restarted: bool) -> None:
+    path, position = tmp_path / "a.jsonl", tmp_path / "a.jsonl.position"
+    tmp_path.joinpath("a.jsonl.1").write_text('{"n": 0, "older": true}\n')
+    os.utime(tmp_path / "a.jsonl.1", (1, 1))
+    path.write_text('{"n": 1}\n{"n": 2}\n')
+
+    def rotate_three_times() -> None:
+        append(path, '{"n": 3}\n')
+        for n in (4, 5, 6):
+            for number in (3, 2, 1):
+                if (old := tmp_path / f"a.jsonl.{number}").exists():
+                    old.rename(tmp_path / f"a.jsonl.{number + 1}")
+            path.rename(tmp_path / "a.jsonl.1")
+            path.write_text(f'{{"n": {n}}}\n')
+        tmp_path.joinpath("a.jsonl.0.gz").write_bytes(gzip.compress(b'{"n": 7}\n'))
+
+    if restarted:
+        first, _ = follow(path, None, steps())
+        keep_position(position, first)
+        rotate_three_times()
+        read = [first, *follow(path, position, steps())]
+    else:
+        read = list(follow(path, position, steps(rotate_three_times)))
+
+    assert [line.event["n"] for line in read if line.event] == [1, 2, 3, 4, 5, 6]
+    assert [line.fault for line in read if line.fault] == [
+        "a.jsonl.0.gz is compressed, and was not sent: it was moved away unfollowed"
+    ]
 
 
 @pytest.mark.parametrize("restarted", [True, False])

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from glob import escape
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any, cast
@@ -19,6 +20,9 @@ import orjson
 from penstock.model.errors import PermanentError
 from penstock.producer.events import EVENT_ID
 
+_OWN = frozenset({".position", ".new"})
+"""What a spill may have in the same folder."""
+_PACKED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 _LONGEST_LINE = 8 * 2**20
 """Bytes. An event has a megabyte at most, and what has no line ends should not be held in memory."""
 
@@ -154,7 +158,7 @@ def follow(path: Path, position: Path | None, idle: Callable[[], bool]) -> Itera
     with ExitStack() as files:
         lines = _kept(path, position)
         if lines is not None:
-            lines = yield from _rest(path, lines)
+            lines = yield from _rest(path, lines, position)
         file: IO[bytes] | None = None
         while True:
             if file is None:
@@ -173,6 +177,7 @@ def follow(path: Path, position: Path | None, idle: Callable[[], bool]) -> Itera
                 yield from lines.read_on(file)
                 idle()  # Its writer has to notice, too.
                 yield from lines.read_on(file, growing=False)
+                yield from _since(path, lines.inode, os.fstat(file.fileno()).st_mtime_ns)
                 file.close()
                 file = None
 
@@ -199,7 +204,7 @@ def _kept(path: Path, position: Path | None) -> JsonLines | None:
     return JsonLines(path.name, kept["line"], kept["offset"], kept["inode"], kept.get("cuts", 0), mark)
 
 
-def _rest(path: Path, lines: JsonLines) -> Generator[Line, None, JsonLines]:
+def _rest(path: Path, lines: JsonLines, position: Path | None) -> Generator[Line, None, JsonLines]:
     """What a file that has been moved away since had behind the position, wherever it lies in its folder."""
     moved = [one for one in (path, *path.parent.iterdir()) if _inode_at(one) == lines.inode and one.is_file()]
     for one in moved[:1]:
@@ -207,12 +212,33 @@ def _rest(path: Path, lines: JsonLines) -> Generator[Line, None, JsonLines]:
             if lines.is_in(file):
                 if one != path:
                     yield from lines.read_on(file, growing=False)
+                    yield from _since(path, lines.inode, os.fstat(file.fileno()).st_mtime_ns)
                 return lines
     what = (
         "was cut, or is another file with its number" if moved else "is another file than before, and that one is gone"
     )
     yield Line(0, 0, None, f"{what}: what it had behind line {lines.number}, if anything, was not sent")
+    if position is not None:
+        yield from _since(path, lines.inode, position.stat().st_mtime_ns)
     return lines.anew()
+
+
+def _since(path: Path, inode: int, when: int) -> Iterator[Line]:
+    """What lies in files that were followed by nobody: moved away, as `path` with something behind it, since then."""
+    with ExitStack() as opened:
+        found: dict[int, tuple[int, Path, IO[bytes]]] = {}
+        for one in path.parent.glob(f"{escape(path.name)}?*"):
+            with suppress(FileNotFoundError, IsADirectoryError):
+                if one.suffix not in _OWN:
+                    file = opened.enter_context(one.open("rb"))
+                    found[inode_of(file)] = (os.fstat(file.fileno()).st_mtime_ns, one, file)
+        for number, (changed, one, there) in sorted(found.items(), key=lambda other: other[1][:2]):
+            if changed < when or number in (inode, _inode_at(path)):
+                continue
+            if one.suffix in _PACKED:
+                yield Line(0, 0, None, f"{one.name} is compressed, and was not sent: it was moved away unfollowed")
+            else:
+                yield from JsonLines(path.name, inode=number).read_on(there, growing=False)
 
 
 def keep_position(position: Path, line: Line) -> None:
