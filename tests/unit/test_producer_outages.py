@@ -122,12 +122,22 @@ def test_who_waits_for_room_is_told_when_all_of_it_waits_for_himself(stream: Str
 @pytest.mark.parametrize("key", ["k", "😀" * 100, "x" * 300])
 def test_aggregated_records_are_never_longer_than_kinesis_takes(key: str) -> None:
     lanes = Lanes(aggregate=4 * MAX_RECORD)
-    for n in range(1_500):
-        lanes.add(encode({"n": n, "padding": "x" * 1_000}, key))
+    for n in range(500):
+        lanes.add(encode({"n": n, "padding": "x" * 5_000}, key))
 
     [parcel] = lanes.take(0.0)
 
     assert MAX_RECORD * 0.99 < parcel.size <= MAX_RECORD
+
+
+def test_an_aggregated_record_has_no_more_events_than_firehose_takes_apart() -> None:
+    lanes = Lanes(aggregate=MAX_RECORD)
+    for n in range(501):
+        lanes.add(encode({"n": n}, "k"))
+
+    [parcel] = lanes.take(0.0)
+
+    assert len(parcel.events) == parcel.data.count(b"\n") == 500
 
 
 def test_a_full_disk_keeps_events_in_memory_and_spoils_nothing_that_is_on_it(stream: Stream, tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ MAX_PARCELS = 500
 """Records of one PutRecords. https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html"""
 MAX_REQUEST = 5 * 2**20
 """Bytes of one PutRecords, partition keys included."""
+MOST_SHARED = 500
+"""Events of a record: of more Firehose does not find all, where it parts records into folders.
+https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecord.html"""
 MOST_REFUSED = 2_000
 """Lanes that wait to be tried again, from which on no others are begun with: a stream that is full is not asked by all
 that wait for it, and what it has not been asked for yet does not lose its patience."""
@@ -146,7 +149,7 @@ class Lanes:
         size = 0
         for event in lane.events:
             size += len(event.line)
-            if size > most and events:
+            if (size > most and events) or len(events) == MOST_SHARED:
                 break
             events.append(event)
         return Parcel(key, events, b"".join(event.line for event in events))
