@@ -37,6 +37,18 @@ def test_the_command_tells_the_same_as_json_and_as_a_table() -> None:
         assert design["name"] in shown.stdout
 
 
+@pytest.mark.parametrize("arguments", [("--from-template",), ("--from-template", "--per", "day")])
+def test_a_template_that_is_not_named_is_the_folders(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+
+    told = CliRunner().invoke(app, ["cost", "--json", "--files", "10", *arguments])
+
+    assert told.exit_code == 0
+    assert json.loads(told.stdout) == json.loads(cost("--json", "--files", "10", "--per", "day").stdout)
+
+
 def test_a_datasets_own_batches_and_kick_off_are_counted() -> None:
     folder = str(REPOSITORY / "datasets")
 

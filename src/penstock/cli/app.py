@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from penstock.cli import (
     ask,
@@ -70,11 +70,11 @@ app = typer.Typer(
 )
 
 
-def _add(command: Callable[..., None], panel: str) -> None:
+def _add(command: Callable[..., None], panel: str, cls: type[TyperCommand] = TyperCommand) -> None:
     """Its help is its docstring, with the lines of a paragraph joined: the screen's width decides where they end."""
     paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
     joined = [text if "$ " in text else " ".join(text.splitlines()) for text in paragraphs]
-    app.command(rich_help_panel=panel, help="\n\n".join(joined))(command)
+    app.command(cls=cls, rich_help_panel=panel, help="\n\n".join(joined))(command)
 
 
 _LAPTOP, _FILES, _ANSWERS, _DATASETS = "The laptop", "Files and runs", "What is loaded", "Datasets"
@@ -83,7 +83,7 @@ _MENDING = "When something is wrong"
 _add(tour.demo, _LAPTOP)
 _add(stack.up, _LAPTOP)
 _add(stack.down, _LAPTOP)
-_add(cost.cost, _LAPTOP)
+_add(cost.cost, _LAPTOP, cost.CostCommand)
 _add(deploy.deploy, _LAPTOP)
 _add(releases.releases, _LAPTOP)
 _add(follow.put, _FILES)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from penstock.cli.options import DATASETS, AsJson, DatasetsFolder
 from penstock.cli.screen import emit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from penstock.local.forecast import Forecast
 
 TEMPLATE = Path("template.yaml")
+_FROM_TEMPLATE = "--from-template"
 UNPACKS_TO = 10
 """Times its size: what text unpacks to, mostly."""
 
@@ -29,6 +31,17 @@ class Per(StrEnum):
     day = "day"
     month = "month"
     once = "once"
+
+
+class CostCommand(TyperCommand):
+    """Takes `--from-template` without a FILE for this folder's: Typer has no option whose value may be left out."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if _FROM_TEMPLATE in args:
+            after = args.index(_FROM_TEMPLATE) + 1
+            if after == len(args) or args[after].startswith("-"):
+                args.insert(after, str(TEMPLATE))
+        return super().parse_args(ctx, args)
 
 
 _A_MONTH = {Per.hour: 720, Per.day: 30, Per.month: 1, Per.once: 1}
@@ -61,7 +74,7 @@ def cost(
         int, typer.Option("--rpus", metavar="NUMBER", help="Base capacity of your Redshift Serverless. 0: not counted.")
     ] = 0,
     template: Annotated[
-        Path, typer.Option("--from-template", metavar="FILE", help="The template, and beside it the state machine.")
+        Path, typer.Option(_FROM_TEMPLATE, metavar="[FILE]", help="The template, and beside it the state machine.")
     ] = TEMPLATE,
     parameters: Annotated[
         list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="As you will deploy. Repeatable.")
