@@ -9,7 +9,6 @@ from tests.unit.operating import GOOD, HALF_BAD, Operator, dataset
 
 from penstock.flows.listing_lease import LEASE
 from penstock.flows.start_run import Limits
-from penstock.model.arrivals import Arrival
 from penstock.model.errors import TransientError
 
 
@@ -18,12 +17,8 @@ def world() -> Operator:
     return Operator()
 
 
-@pytest.fixture
-def failed(world: Operator) -> Arrival:
-    return world.fail()
-
-
-def test_a_retry_waits_for_a_listing_and_tells_it_to_list_again(world: Operator, failed: Arrival) -> None:
+def test_a_retry_waits_for_a_listing_and_tells_it_to_list_again(world: Operator) -> None:
+    world.fail()
     held = world.leases.acquire_listing("the lister", world.clock.now(), LEASE)
 
     with pytest.raises(TransientError, match="listing"):
@@ -33,7 +28,8 @@ def test_a_retry_waits_for_a_listing_and_tells_it_to_list_again(world: Operator,
     assert world.leases.release_listing(held)
 
 
-def test_a_second_retry_leaves_to_the_first_what_it_works(world: Operator, failed: Arrival) -> None:
+def test_a_second_retry_leaves_to_the_first_what_it_works(world: Operator) -> None:
+    world.fail()
     world.tolerate()
     first, second = world.retry(), world.retry()
     world.work()
@@ -44,7 +40,8 @@ def test_a_second_retry_leaves_to_the_first_what_it_works(world: Operator, faile
     assert len(world.rows) == 1
 
 
-def test_a_version_that_arrives_meanwhile_waits_until_the_retry_has_ended(world: Operator, failed: Arrival) -> None:
+def test_a_version_that_arrives_meanwhile_waits_until_the_retry_has_ended(world: Operator) -> None:
+    world.fail()
     world.datasets["things"] = dataset(max_reject_ratio=0.5, on_overwrite="replace")
     world.retry()
     world.put("2026/a.csv", GOOD)
@@ -58,7 +55,8 @@ def test_a_version_that_arrives_meanwhile_waits_until_the_retry_has_ended(world:
     assert world.rows == [("1", "one"), ("2", "two")]
 
 
-def test_a_file_is_passed_over_while_a_version_of_its_key_is_at_work(world: Operator, failed: Arrival) -> None:
+def test_a_file_is_passed_over_while_a_version_of_its_key_is_at_work(world: Operator) -> None:
+    world.fail()
     world.tolerate()
     world.put("2026/a.csv", GOOD)
     world.look()
@@ -66,7 +64,8 @@ def test_a_file_is_passed_over_while_a_version_of_its_key_is_at_work(world: Oper
     assert "at work" in next(iter(world.retry().passed_over.values()))
 
 
-def test_an_older_version_does_not_take_the_place_of_a_later_one(world: Operator, failed: Arrival) -> None:
+def test_an_older_version_does_not_take_the_place_of_a_later_one(world: Operator) -> None:
+    failed = world.fail()
     world.datasets["things"] = dataset(max_reject_ratio=0.5, on_overwrite="replace")
     world.put("2026/a.csv", GOOD)
     world.ingest()

@@ -8,7 +8,6 @@ from tests.unit.operating import GOOD, HALF_BAD, Operator, dataset
 from penstock.flows.plan_of import read_plan
 from penstock.flows.retry_failed import Wanted
 from penstock.flows.set_aside import write_reason
-from penstock.model.arrivals import Arrival
 from penstock.model.outcomes import Verdict
 
 
@@ -17,12 +16,8 @@ def world() -> Operator:
     return Operator()
 
 
-@pytest.fixture
-def failed(world: Operator) -> Arrival:
-    return world.fail()
-
-
-def test_a_file_whose_dataset_was_mended_is_loaded_from_where_it_lies(world: Operator, failed: Arrival) -> None:
+def test_a_file_whose_dataset_was_mended_is_loaded_from_where_it_lies(world: Operator) -> None:
+    failed = world.fail()
     world.tolerate()
 
     retry = world.retry()
@@ -38,7 +33,8 @@ def test_a_file_whose_dataset_was_mended_is_loaded_from_where_it_lies(world: Ope
     assert [document["penstock_arrival"] for document in world.search.documents["things"].values()] == [failed.id]
 
 
-def test_its_history_stays(world: Operator, failed: Arrival) -> None:
+def test_its_history_stays(world: Operator) -> None:
+    failed = world.fail()
     first = world.reason(failed)
     world.retry()
     world.work()
@@ -54,7 +50,8 @@ def test_its_history_stays(world: Operator, failed: Arrival) -> None:
     assert [arrival for arrival, outcome in world.warehouse.history if outcome.reason] == [failed.id, failed.id]
 
 
-def test_a_reason_that_is_written_twice_by_one_run_has_no_double_history(world: Operator, failed: Arrival) -> None:
+def test_a_reason_that_is_written_twice_by_one_run_has_no_double_history(world: Operator) -> None:
+    failed = world.fail()
     [retried] = read_plan(world.store, world.retry().run).arrivals
 
     for _ in range(2):
@@ -76,7 +73,8 @@ def test_rejects_that_hold_no_more_are_emptied_and_those_that_do_stay(world: Ope
     assert b'"line":3' in world.store.content(f"failed/things/{tolerated.id}-tolerated.csv.rejects.jsonl")
 
 
-def test_one_that_fails_again_stays_with_its_new_reason(world: Operator, failed: Arrival) -> None:
+def test_one_that_fails_again_stays_with_its_new_reason(world: Operator) -> None:
+    failed = world.fail()
     columns = [{"name": "number", "type": "integer"}, {"name": "name", "type": "text"}]
     world.datasets["things"] = dataset(columns=columns)
 

@@ -23,14 +23,8 @@ def world() -> Operator:
     return Operator()
 
 
-@pytest.fixture
-def failed(world: Operator) -> Arrival:
-    return world.fail()
-
-
-def test_a_destination_that_is_down_leaves_the_file_in_failed_and_the_ledger_says_so(
-    world: Operator, failed: Arrival
-) -> None:
+def test_a_destination_that_is_down_leaves_the_file_in_failed_and_the_ledger_says_so(world: Operator) -> None:
+    failed = world.fail()
     world.tolerate()
     world.retry()
 
@@ -46,7 +40,8 @@ def test_a_destination_that_is_down_leaves_the_file_in_failed_and_the_ledger_say
     assert len(world.rows) == 1
 
 
-def test_a_retry_that_met_a_closed_door_changes_nothing_but_the_reason(world: Operator, failed: Arrival) -> None:
+def test_a_retry_that_met_a_closed_door_changes_nothing_but_the_reason(world: Operator) -> None:
+    failed = world.fail()
     rejects = world.store.content(f"failed/things/2026/{failed.id}-a.csv.rejects.jsonl")
     world.tolerate()
     world.retry()
@@ -60,7 +55,8 @@ def test_a_retry_that_met_a_closed_door_changes_nothing_but_the_reason(world: Op
     assert "1 of 2 rows" in world.outcome(failed).reason
 
 
-def test_a_load_that_was_given_up_on_and_commits_late_changes_nothing(world: Operator, failed: Arrival) -> None:
+def test_a_load_that_was_given_up_on_and_commits_late_changes_nothing(world: Operator) -> None:
+    failed = world.fail()
     world.tolerate()
     run = world.retry().run
     batch = read_plan(world.store, run).batches[0]

@@ -6,7 +6,6 @@ import pytest
 from tests.unit.operating import ALL, HALF_BAD, Operator
 
 from penstock.flows.retry_failed import Wanted
-from penstock.model.arrivals import Arrival
 from penstock.model.errors import PermanentError
 from penstock.ports import RunStatus
 
@@ -16,13 +15,9 @@ def world() -> Operator:
     return Operator()
 
 
-@pytest.fixture
-def failed(world: Operator) -> Arrival:
-    return world.fail()
-
-
 @pytest.mark.parametrize("name", ["failed", "incoming", "id"])
-def test_a_file_is_named_as_it_lies_as_it_came_or_by_its_arrival(world: Operator, failed: Arrival, name: str) -> None:
+def test_a_file_is_named_as_it_lies_as_it_came_or_by_its_arrival(world: Operator, name: str) -> None:
+    failed = world.fail()
     other = world.put("b.csv", HALF_BAD)
     world.ingest()
     names = {"failed": f"failed/things/2026/{failed.id}-a.csv", "incoming": failed.key, "id": failed.id}
@@ -33,12 +28,14 @@ def test_a_file_is_named_as_it_lies_as_it_came_or_by_its_arrival(world: Operator
     assert other.id != failed.id
 
 
-def test_a_name_of_no_failed_file_is_refused(world: Operator, failed: Arrival) -> None:
+def test_a_name_of_no_failed_file_is_refused(world: Operator) -> None:
+    failed = world.fail()
     with pytest.raises(PermanentError, match=r"incoming/things/none\.csv"):
         world.retrying().preview(Wanted((failed.key, "incoming/things/none.csv")))
 
 
-def test_a_preview_writes_nothing(world: Operator, failed: Arrival) -> None:
+def test_a_preview_writes_nothing(world: Operator) -> None:
+    failed = world.fail()
     before = world.store.everything()
 
     retry = world.retrying().preview(ALL)
@@ -57,7 +54,8 @@ def test_files_named_like_what_lies_beside_failed_ones_are_files(world: Operator
     assert {one.arrival.id for one in retry.files} == {one.id for one in odd}
 
 
-def test_a_file_whose_reason_was_deleted_is_passed_over(world: Operator, failed: Arrival) -> None:
+def test_a_file_whose_reason_was_deleted_is_passed_over(world: Operator) -> None:
+    failed = world.fail()
     world.store.delete(f"failed/things/2026/{failed.id}-a.csv.reason.json")
 
     retry = world.retry()
