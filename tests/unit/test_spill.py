@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from penstock.producer import Event, encode
+from penstock.producer.overflow import Overflow
 from penstock.producer.spill import Spill
 
 
@@ -66,6 +67,28 @@ def test_an_event_that_lies_in_two_segments_keeps_neither_when_it_is_gone(spill:
 
     assert [one.id for one in taken] == ["0", "0", "1"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_full_disk_does_not_take_stays_behind_what_lies_there(
+    spill: Spill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    overflow = Overflow("clicks", spill, room=10**6)
+    for one in (event(0), encode({"event_id": "other"}, "another")):
+        assert overflow.write([one], "a test")
+    overflow.park(event(1))
+    monkeypatch.setattr("penstock.producer.spill.os.fsync", full)
+
+    assert overflow.write_parked() == ()
+    assert not overflow.write([event(2)], "a test")
+    taken, parked = overflow.take()
+    assert ([one.id for one in taken], parked) == (["0"], ())
+    assert overflow.holds("k"), "or the next event of the key would overtake what is parked"
+    taken, parked = overflow.take()
+    assert [one.id for one in (*taken, *parked)] == ["other", "1"]
+    assert not overflow.holds("k")
 
 
 def test_a_segment_of_which_nothing_was_written_whole_is_none(spill: Spill, tmp_path: Path) -> None:
