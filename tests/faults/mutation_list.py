@@ -8,6 +8,7 @@ from __future__ import annotations
 from tests.faults.mutation_corpus import CORPUS
 from tests.faults.mutation_doors import DOORS
 from tests.faults.mutation_kinds import MEMORY, NAMED, POSTGRES, Mutation, Patch
+from tests.faults.mutation_producer import PRODUCER
 from tests.faults.mutation_streams import STREAMS
 
 _SUMMARY = (
@@ -261,4 +262,5 @@ MUTATIONS = {
     # ── counts of a stream ──────────────────────────────────────────────────────────────────────────────────────────
     **STREAMS,
     **DOORS,
+    **PRODUCER,
 }

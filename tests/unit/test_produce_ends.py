@@ -32,7 +32,8 @@ def produce(stream: Stream, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     command = [
         sys.executable,
         "-c",
-        "from penstock.cli.app import app; app()",
+        # A mutation that its tests are to notice holds for the process that they start as well.
+        "import tests.faults.mutating; from penstock.cli.app import app; app()",
         "produce",
         "--aws",
         "--stream",
