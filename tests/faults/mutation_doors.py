@@ -176,6 +176,14 @@ DOORS = {
         "in _received(deployment, most):",
         _REDRIVEN,
     ),
+    "refused-letter-ends-all": _one(
+        "a redrive ends at a letter that AWS does not take again",
+        _LETTERS,
+        '            left.append(replace(letter, then=f"it was not sent again: {refused}", redrive=None))\n'
+        "            continue\n",
+        "            raise refused\n",
+        "tests/unit/test_dead_letters.py",
+    ),
     "letter-deleted-first": _one(
         "a letter is gone though it could not be sent again",
         _LETTERS,

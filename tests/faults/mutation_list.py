@@ -9,6 +9,7 @@ from tests.faults.mutation_corpus import CORPUS
 from tests.faults.mutation_doors import DOORS
 from tests.faults.mutation_kinds import MEMORY, NAMED, POSTGRES, Mutation, Patch
 from tests.faults.mutation_producer import PRODUCER
+from tests.faults.mutation_reconcile import RECONCILE
 from tests.faults.mutation_streams import STREAMS
 
 _SUMMARY = (
@@ -82,6 +83,13 @@ MUTATIONS = {
         _FLOWS + "decide_batch",
         "        if lost and self.destinations.warehouse:",
         "        if False and self.destinations.warehouse:",
+    ),
+    "keys-share-a-text": _one(
+        "a key's backslashes stay single in the ledger, and two keys may have one text",
+        "penstock.model.ledger_text",
+        r'as_text(key.replace("\\", "\\\\"))',
+        "as_text(key)",
+        "tests/property/test_ledger_text.py",
     ),
     # ── S3 ──────────────────────────────────────────────────────────────────────────────────────────────────────────
     "delete-newest": Mutation(
@@ -167,6 +175,13 @@ MUTATIONS = {
         "            runs.start(run.id, run.batches)\n",
         "",
     ),
+    "listing-reads-all": _one(
+        "a listing reads all of incoming/, however long that takes",
+        _FLOWS + "listing_lease",
+        "self.cut = self.clock.now() - began >= READS",
+        "self.cut = False",
+        "tests/unit/test_list_in_time.py",
+    ),
     # ── attempts ────────────────────────────────────────────────────────────────────────────────────────────────────
     "end-run-first": _one(
         "a dead run is ended before it is counted as an attempt",
@@ -186,6 +201,13 @@ MUTATIONS = {
         _FLOWS + "settle_batch",
         "    refused.update(store.move(moves))\n",
         "    leases.forget([one.arrival for one in settled])\n    refused.update(store.move(moves))\n",
+    ),
+    "throttled-is-tried": _one(
+        "a worker that AWS did not start counts as an attempt",
+        _FLOWS + "decide_batch",
+        "if branch.unstarted and destination in needs(dataset):",
+        "if False:",
+        "tests/unit/test_settle_outages.py",
     ),
     "stray-attempts-stay": _one(
         "a listing does not forget attempts on what is not in incoming/ any more",
@@ -263,4 +285,6 @@ MUTATIONS = {
     **STREAMS,
     **DOORS,
     **PRODUCER,
+    # ── what reconcile tells ────────────────────────────────────────────────────────────────────────────────────────
+    **RECONCILE,
 }

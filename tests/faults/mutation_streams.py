@@ -144,6 +144,13 @@ STREAMS = {
         "how = {}",
         "tests/contract/test_watches_contract.py",
     ),
+    "watched-among-the-others": _one(
+        "a type that is watched has no counts of its own when there is no room for more types",
+        _WATCH,
+        "        counts.expect(rate.type)\n",
+        "",
+        _TELLING,
+    ),
     "judged-at-once": _one(
         "a window is judged before its late events have come",
         _WATCH,
