@@ -21,6 +21,18 @@ PRODUCER = {
         "        return True\n",
         _SPILLED,
     ),
+    "refused-write-stays": Mutation(
+        "a write that a full disk refused stays before the next one",
+        (
+            Patch(
+                _SPILL, "            os.ftruncate(file.fileno(), segment.size)\n            rest", "            rest"
+            ),
+            Patch(
+                _SPILL, "                    os.ftruncate(file.fileno(), segment.size)\n", "                    pass\n"
+            ),
+        ),
+        (_SPILLED,),
+    ),
     "segment-of-the-dead-stays": _one(
         "the segment of a dead process stays when its events are in the stream",
         _SPILL,

@@ -91,6 +91,24 @@ def test_what_a_full_disk_does_not_take_stays_behind_what_lies_there(
     assert not overflow.holds("k")
 
 
+def test_a_write_that_a_full_disk_refused_is_not_read_in_the_place_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    spill = Spill(tmp_path)
+    spill.append([event(0)])
+    with monkeypatch.context() as patched:
+        patched.setattr("penstock.producer.spill.os.fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            spill.append([event(1)])
+
+    spill.append([event(2)])
+
+    assert rest(spill) == ["0", "2"]
+
+
 def test_a_segment_of_which_nothing_was_written_whole_is_none(spill: Spill, tmp_path: Path) -> None:
     spill.append([event(0)])
     spill.close()
