@@ -24,7 +24,7 @@ MANY = HEADER + b"".join(b"%d,a name of some length,\n" % number for number in r
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("penstock.adapters.postgres.row_parts.PAGES", 4)
-    monkeypatch.setattr("penstock.adapters.redshift.warehouse._PART", 2)
+    monkeypatch.setattr("penstock.adapters.redshift.row_parts.FILES", 2)
 
 
 def loaded(kit: Kit, store: FakeObjectStore, dataset: Dataset) -> dict[str, int]:

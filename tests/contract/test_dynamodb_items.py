@@ -80,7 +80,7 @@ def test_what_a_batch_left_undone_is_written_again(dynamodb: Any, table: str) ->
     DynamoLeases(throttled, table).put_back([attempt(f"{number}") for number in range(30)])  # type: ignore[arg-type] # It has what is called.
 
     assert len(DynamoLeases(dynamodb, table).waiting()) == 30
-    assert throttled.calls == 3
+    assert throttled.calls == 4
 
 
 def test_what_is_read_for_a_batch_does_not_grow_with_all_that_wait(dynamodb: Any, table: str) -> None:
@@ -101,11 +101,8 @@ def test_a_table_that_writes_nothing_is_asked_ever_more_seldom_and_not_for_ever(
     throttled = Throttled(dynamodb, keep=0)
     pauses: list[float] = []
 
-    def shortest(least: float, most: float) -> float:
-        pauses.append(most)
-        return least
-
-    monkeypatch.setattr("penstock.adapters.dynamodb_table.random.uniform", shortest)
+    monkeypatch.setattr("tenacity.wait.random.uniform", lambda _least, most: most)
+    monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
 
     with pytest.raises(TransientError, match="throttled"):
         DynamoLeases(throttled, table).put_back([attempt("a")])  # type: ignore[arg-type] # It has what is called.

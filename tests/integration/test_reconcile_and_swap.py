@@ -38,7 +38,7 @@ class Real:
 @pytest.fixture(params=["postgres", "redshift"])
 def real(request: pytest.FixtureRequest, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Real]:
     monkeypatch.setattr("penstock.adapters.postgres.row_parts.PAGES", 2)
-    monkeypatch.setattr("penstock.adapters.redshift.warehouse._PART", 1)
+    monkeypatch.setattr("penstock.adapters.redshift.row_parts.FILES", 1)
     live = dataset_of(max_reject_ratio=0.5)
     if request.param == "redshift":
         redshift = RedshiftKit(lambda: postgres.superuser)

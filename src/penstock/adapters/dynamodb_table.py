@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from penstock.adapters.aws_errors import translated
 from penstock.model.errors import TransientError
@@ -17,10 +16,9 @@ if TYPE_CHECKING:
 
 _WRITES = 25
 """BatchWriteItem's limit."""
-_ROUNDS = 6
-"""How often what a batch left undone is sent again: of that the SDK does nothing."""
-_FIRST_PAUSE = 0.05
-"""Seconds before the first of them at most, twice as many before each that follows: three in all."""
+_STOP = stop_after_attempt(7)
+_WAIT = wait_random_exponential(multiplier=0.05)
+"""Of what a batch leaves undone the SDK sends nothing again: here, within three seconds in all."""
 
 
 class DynamoTable:
@@ -74,20 +72,23 @@ class DynamoTable:
             for item in page["Items"]:
                 yield _values(item)
 
-    def write(self, requests: list[Any]) -> None:
+    def write(self, requests: Sequence[Any]) -> None:
+        for first in range(0, len(requests), _WRITES):
+            self._write(requests[first : first + _WRITES])
+
+    def _write(self, left: Sequence[Any]) -> None:
         """BatchWriteItem answers 200 and names what it left undone: that is sent again, and not for ever."""
-        left, rounds = requests, 0
-        while left:
-            part, left = left[:_WRITES], left[_WRITES:]
-            with translated(f"write {len(part)} items of {self._table}"):
-                answer = self._client.batch_write_item(RequestItems={self._table: part})
-            undone = answer.get("UnprocessedItems", {}).get(self._table, [])
-            left += undone
-            rounds = rounds + 1 if undone else 0
-            if rounds > _ROUNDS:
-                raise TransientError(f"{self._table} is throttled: {len(left)} items are not written. Try again.")
-            if rounds:
-                time.sleep(random.uniform(0, _FIRST_PAUSE * 2 ** (rounds - 1)))  # noqa: S311 - jitter, and no secret
+        for attempt in Retrying(retry=retry_if_exception_type(_UndoneError), stop=_STOP, wait=_WAIT, reraise=True):
+            with attempt:
+                with translated(f"write {len(left)} items of {self._table}"):
+                    answer = self._client.batch_write_item(RequestItems={self._table: left})
+                left = answer.get("UnprocessedItems", {}).get(self._table, [])
+                if left:
+                    raise _UndoneError(f"{self._table} is throttled: {len(left)} items are not written. Try again.")
+
+
+class _UndoneError(TransientError):
+    """Of a batch, something."""
 
 
 _SERIALIZER = TypeSerializer()

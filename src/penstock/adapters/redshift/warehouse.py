@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from psycopg import sql
 
 from penstock.adapters.redshift.counts import count_apart
 from penstock.adapters.redshift.data_api import DataApi
 from penstock.adapters.redshift.ledger import GUARD, ROUND_BYTES, Decision, Ledger, Seen, key_id, ledger_bytes
-from penstock.adapters.redshift.sql_text import format_sql, identifier, pages, table_of
+from penstock.adapters.redshift.row_parts import counted, parts
+from penstock.adapters.redshift.sql_text import format_sql, pages, table_of
 from penstock.adapters.redshift.staging import Staged, Staging, copies_prefix
 from penstock.adapters.redshift.transaction import Load
 from penstock.adapters.redshift.upsert import merged_row, merged_rows
@@ -41,15 +41,6 @@ _ATTEMPTS = 3
 
 _PAGE = 50_000
 """Ledger rows that one statement answers: each looks through all of them, for they lie in no order."""
-
-_PART = 1_000_000
-"""Files whose rows are counted by one statement: the Data API takes some hundred MB of answer."""
-
-_IDS = 2**32
-"""Arrivals are told apart by their first eight digits well enough for parts of about one size."""
-
-_COUNT = 240.0
-"""Seconds that counting a part may take. Reconcile has 900, and begins none after eight minutes."""
 
 _TURN = 600.0
 """Seconds that a quarantine may wait for the loads of its table that come before it; SettleBatch has 900."""
@@ -251,50 +242,11 @@ class RedshiftWarehouse:
             last = page[-1][0]
 
     def row_parts(self, dataset: Dataset, after: str = "") -> Iterator[str]:
-        """Ranges of what rows carry, by the files that the ledger has in them: so much does a statement answer."""
-        first = after.partition("-")[2] if after else ""
-        if after and not first:
-            return
-        files = format_sql(
-            "SELECT COUNT(*) FROM penstock.load WHERE target = {target} AND lineage >= {first}",
-            target=sql.Literal(table_of(dataset).qualified),
-            first=sql.Literal(first),
-        )
-        [(count,)] = self._api.query(files, f"count the files of {table_of(dataset).qualified}")
-        parts, below = 1 + int(count) // _PART, int(first or "0", 16)
-        ends = [f"{below + (_IDS - below) * part // parts:08x}" for part in range(1, parts)]
-        yield from (f"{one}-{end}" for one, end in pairwise([first, *ends, ""]))
+        return parts(self._api, dataset, after)
 
     def rows_by_arrival(self, dataset: Dataset, part: str = "") -> Iterator[tuple[str, int]]:
-        """The rows of a COPY of many files are told apart by the ledger's counts; where the table has not as many as
-        they are in all, the first of its files is said to have more, or fewer.
-        """
-        table = table_of(dataset)
         count_apart(self._api, Ledger(self._api, dataset), dataset)
-        statement = format_sql(
-            "SELECT COALESCE(l.arrival, t.id) AS id, CASE WHEN l.arrival IS NULL THEN t.n WHEN l.place > 1 THEN l.n"
-            " ELSE l.n + t.n - l.lineage_rows END"
-            " FROM (SELECT penstock_arrival AS id, COUNT(*) AS n FROM {table}"
-            " WHERE {rows_of_part} GROUP BY 1) AS t"
-            ' LEFT JOIN (SELECT arrival, lineage, lineage_rows, "rows" AS n,'
-            " ROW_NUMBER() OVER (PARTITION BY lineage ORDER BY arrival) AS place"
-            " FROM penstock.load WHERE target = {target} AND lineage <> arrival AND {files_of_part}) AS l"
-            " ON l.lineage = t.id",
-            table=identifier(table),
-            rows_of_part=_within("penstock_arrival", part),
-            files_of_part=_within("lineage", part),
-            target=sql.Literal(table.qualified),
-        )
-        doing = f"count the rows of {table.qualified} by arrival"
-        for arrival, rows in self._api.query(statement, doing, seconds=_COUNT):
-            if rows:
-                yield str(arrival), int(rows)
-
-
-def _within(column: str, part: str) -> sql.Composable:
-    first, _, end = part.partition("-")
-    below = sql.SQL("AND {} < {}").format(sql.Identifier(column), sql.Literal(end)) if end else sql.SQL("")
-    return sql.SQL("{} >= {} {}").format(sql.Identifier(column), sql.Literal(first), below)
+        return counted(self._api, dataset, part)
 
 
 def _at_once(dataset: Dataset, seen: Seen, arrival: Arrival) -> LoadOutcome | None:
