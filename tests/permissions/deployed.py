@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
+from botocore.exceptions import ClientError
 from tests.permissions.grants import Roles
 
 from penstock.adapters.pipelines import execution_name
@@ -100,7 +101,8 @@ class Deployed:
         machines = self.stack.client("stepfunctions")
         for machine in (self.target.machine, self.target.outputs["BackfillStateMachineArn"]):
             for one in machines.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
-                machines.stop_execution(executionArn=one["executionArn"])
+                with suppress(ClientError):  # It may have ended since; AWS would not mind.
+                    machines.stop_execution(executionArn=one["executionArn"])
         s3, bucket = self.stack.client("s3"), self.stack.bucket
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
