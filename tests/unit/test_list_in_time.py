@@ -13,7 +13,7 @@ from penstock.flows.listing_lease import LEASE
 from penstock.flows.start_backfill import BackfillLimits
 from penstock.flows.start_run import Limits
 from penstock.model.arrivals import Arrival
-from penstock.ports import Attempt
+from penstock.ports import Attempt, RunStatus
 
 _FUNCTION = timedelta(minutes=5)
 """ListIncoming's Timeout."""
@@ -78,6 +78,21 @@ def test_of_more_than_a_listing_can_read_it_works_what_it_has_read(world: Lister
     assert world.clock.now() - began < _FUNCTION
     assert world.leases.waiting() == {behind.id: rests}  # It was not seen, and that says nothing of it.
     assert listing.silent == {}
+
+
+def test_a_run_that_died_was_an_attempt_on_files_that_a_listing_does_not_come_to(
+    world: Lister, store: SlowStore
+) -> None:
+    store.put("incoming/weather/behind", b"1")
+    (died,) = world.look().plans
+    for number in range(4_000):
+        store.put(f"incoming/flights/{number:04d}", b"1")
+    world.runs.finish(died, RunStatus.ABORTED)
+
+    listing = world.look()
+
+    assert listing.cut
+    assert [(one.attempts, one.run) for one in world.leases.waiting().values()] == [(1, died)]
 
 
 def test_more_than_a_listing_can_read_starts_a_backfill(world: Lister, store: SlowStore) -> None:

@@ -141,6 +141,9 @@ class _Lister:
             if first and is_free and _is_due(waiting.get(arrival.id), now):
                 seen.add_due(name, arrival)
                 seen.free += arrival.modified < now and not shut
+        for arrival in orphans.beyond(previous) if holding.cut else ():
+            dataset = dataset_of(datasets, arrival.key)
+            orphans.see(arrival, counts=not gate.shut(dataset.name if dataset else UNCLAIMED))
 
         self._end(over, {run.id for run in (*live, *over)}, orphans, waiting, holding, now)
         gathered = gather(datasets, seen.due, remembered, now)

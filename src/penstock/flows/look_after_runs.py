@@ -57,10 +57,10 @@ def orphans_of(
     store: ObjectStore, runs: Iterable[RunRecord], waiting: MutableMapping[str, Attempt], now: datetime
 ) -> Orphans:
     """What is to be told of the arrivals of runs that ended badly; `waiting` is added to."""
-    orphans: dict[str, RunRecord] = {}
+    orphans: dict[str, tuple[Arrival, RunRecord]] = {}
     alone: set[str] = set()
     for run, plan in _plans(store, runs):
-        orphans.update((arrival.id, run) for arrival in plan.arrivals)
+        orphans.update((arrival.id, (arrival, run)) for arrival in plan.arrivals)
         alone.update(batch.arrivals[0].id for batch in plan.batches if len(batch.arrivals) == 1)
     return Orphans(orphans, waiting, now, alone)
 
@@ -82,8 +82,8 @@ class Orphans:
     fault of theirs; from then on they wait as others do.
     """
 
-    runs: Mapping[str, RunRecord]
-    """Of each arrival id of those runs' plans."""
+    planned: Mapping[str, tuple[Arrival, RunRecord]]
+    """Each arrival of those runs' plans, by its id."""
     waiting: MutableMapping[str, Attempt]
     """What is known of arrivals that were put back; what is found here is added."""
     now: datetime
@@ -101,9 +101,17 @@ class Orphans:
         """
         return [id_ for id_ in self.waiting if id_ not in self.here and is_arrival_id(id_)]
 
+    def beyond(self, key: str) -> list[Arrival]:
+        """Those that a listing did not come to, which ended at that key. Whether they are still here nobody knows.
+
+        They are to be seen all the same: their run is ended now, and who lists further would not know of it. What is
+        remembered for nothing is forgotten by a listing that comes to its end.
+        """
+        return [arrival for arrival, _ in self.planned.values() if arrival.key >= key]
+
     def see(self, arrival: Arrival, *, counts: bool = True) -> None:
         """Shown every arrival of a listing once; of one that does not count, no attempt is counted."""
-        run = self.runs.get(arrival.id)
+        _, run = self.planned.get(arrival.id, (arrival, None))
         before = self.waiting.get(arrival.id)
         if before is not None:
             self.here.add(arrival.id)
