@@ -75,7 +75,7 @@ class Deployed:
         while (found := machines.describe_execution(executionArn=execution))["status"] == "RUNNING":
             if time.monotonic() > deadline:
                 raise ValueError(f"{execution} is still at work after {PATIENCE} s")
-            time.sleep(0.02)
+            time.sleep(0.02)  # Step Functions tells nobody here that an execution has ended.
         if found["status"] != "SUCCEEDED":
             raise ValueError(f"{found['status']}: {found.get('error')}: {found.get('cause')}")
 

@@ -175,7 +175,7 @@ folder = Path(sys.argv[2])
 sender = Producer("clicks", client=make_client(4, endpoint=sys.argv[1]), spill=folder, patience=0)
 ids = [sender.put({"n": n}, key=f"user-{n % 40}") for n in range(20)]
 while sender.counters.spilled < 20:
-    time.sleep(0.01)
+    time.sleep(0.01)  # A counter tells nobody that it has grown.
 full = max(path.stat().st_size for path in folder.iterdir()) + 50
 resource.setrlimit(resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
 ids += [sender.put({"n": n}, key=f"user-{n % 40}") for n in range(20, 200)]

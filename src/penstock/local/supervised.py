@@ -67,7 +67,7 @@ class Supervised:
                 log = self.folder / LOG
                 said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
                 raise PermanentError(f"stack {name} did not start: {' '.join(said) or 'the supervisor ended'}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # A file tells nobody that it was written.
 
     def let_go(self, seconds: float) -> None:
         """Closes the lifeline, and takes the end of a supervisor that was told to end, within so many seconds."""

@@ -92,7 +92,7 @@ def test_a_lister_that_sleeps_past_its_lease_records_no_run_of_what_another_has_
 
     def before(call: str) -> None:
         if seconds := asleep.pop(call, 0.0):
-            world.scheduler.sleep(seconds)
+            world.scheduler.sleep(seconds)  # Virtual seconds: nobody waits.
 
     world.seam.before = before
     world.put("incoming/appended/a.csv", FIRST, events=(0.0, 149.9))
